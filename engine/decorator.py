@@ -13,6 +13,7 @@ from engine.model import (
     DeleteReport,
     LifecycleConfiguration,
     ObjectHead,
+    ObjectLock,
     Page,
     UploadedPart,
     UploadInfo,
@@ -109,6 +110,12 @@ class StoreDecorator:
 
     def get_acl(self, request: store.GetAcl) -> Coroutine[Any, Any, Acl]:
         return self._call(self._inner.get_acl, request)
+
+    def get_retention(self, request: store.GetRetention) -> Coroutine[Any, Any, ObjectLock | None]:
+        return self._call(self._inner.get_retention, request)
+
+    def get_legal_hold(self, request: store.GetLegalHold) -> Coroutine[Any, Any, bool]:
+        return self._call(self._inner.get_legal_hold, request)
 
     def delete_object(self, request: store.DeleteObject) -> Coroutine[Any, Any, bool]:
         return self._call(self._inner.delete_object, request)

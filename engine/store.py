@@ -20,6 +20,7 @@ from engine.model import (
     LifecycleConfiguration,
     Location,
     ObjectHead,
+    ObjectLock,
     ObjectRef,
     Page,
     Properties,
@@ -290,6 +291,23 @@ class GetAcl(OnObject, frozen=True):
     reads = harmless_twice = answered_otherwise = True
 
 
+class OfLock(OnObject, frozen=True):
+    """`unseen`: HEAD shows none, and asked is only whether that may be believed: not sent where it was found to be so
+    (`sites.tolerating`)."""
+
+    reads = harmless_twice = answered_otherwise = True
+
+    unseen: bool = False
+
+
+class GetRetention(OfLock, frozen=True):
+    operation = "GetObjectRetention"
+
+
+class GetLegalHold(OfLock, frozen=True):
+    operation = "GetObjectLegalHold"
+
+
 class DeleteObject(OnObject, frozen=True):
     """The answer is whether S3 only added a delete marker: then the bucket keeps versions."""
 
@@ -359,6 +377,8 @@ class ObjectStore(Protocol):
     async def put_tags(self, request: PutTags) -> None: ...
     async def restore_object(self, request: RestoreObject) -> bool: ...
     async def get_acl(self, request: GetAcl) -> Acl: ...
+    async def get_retention(self, request: GetRetention) -> ObjectLock | None: ...
+    async def get_legal_hold(self, request: GetLegalHold) -> bool: ...
     async def delete_object(self, request: DeleteObject) -> bool: ...
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...
     async def bucket_facts(self, request: AskBucket) -> BucketFacts: ...

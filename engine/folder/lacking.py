@@ -1,5 +1,5 @@
-"""What a folder has not: copies on a server, uploads in parts, tags and access lists. Each is refused as S3 refuses
-what it does not know."""
+"""What a folder has not: copies on a server, uploads in parts, tags, access lists and locks. Each is refused as S3
+refuses what it does not know."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Lacking:
 
     create_upload = copy_part = upload_part = complete_upload = abort_upload = list_parts = list_uploads = copy_object
     list_versions = get_tags = put_tags = get_acl = restore_object = get_lifecycle = put_lifecycle = copy_object
+    get_retention = get_legal_hold = copy_object
 
 
 def unsupported(request: Request, what: str) -> Unsupported:

@@ -30,6 +30,7 @@ from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
 from engine.ledger import Ledger
 from engine.model import Acl, ObjectHead, ObjectRef, Properties
 from engine.store import Body, GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
+from engine.transfer.properties import with_lock
 
 LOOKS = 8
 """How often an object is looked at to be written over before S3 counts as too slow for it."""
@@ -86,8 +87,8 @@ async def replace_object(
     """Write `after` over the object if it still bears `etag`, with everything else that it carries; returns the new
     ETag. `before` is kept first. Not `conditional`: its ETag is only looked at right before.
 
-    Raises ReplaceRefused where it changed since, where its tags or its ACL cannot be read or written again and would be
-    lost, or where the server cannot write conditionally."""
+    Raises ReplaceRefused where it changed since, where its tags, its lock or its ACL cannot be read, or its ACL not
+    written again, and would be lost, or where the server cannot write conditionally."""
     carried = await dated(_carried(store, ref, etag))  # first: what cannot be written is not kept either
     await ledger.keep(kind, str(ref), mark_of(after), before)
     return await _write(store, ref, etag, after, carried, conditional)
@@ -131,7 +132,15 @@ async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
         raise _changed(ref) from None
     if head.etag != etag:
         raise _changed(ref)
-    properties = head.properties
+    try:
+        properties = (await with_lock(store, ref, head)).properties
+    except NotFound:
+        raise _changed(ref) from None
+    except AccessDenied:
+        raise ReplaceRefused(
+            f"{ref} was not written: whether it is locked cannot be read, and writing it would lose its lock",
+            advice="Allow s3:GetObjectRetention and s3:GetObjectLegalHold on it, or change the file by hand.",
+        ) from None
     if properties.tags is None and head.tag_count != 0:
         # No count means none, or no permission to see them: only asking tells (API reference, HeadObject).
         try:

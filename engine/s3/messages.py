@@ -252,6 +252,14 @@ def get_tags(request: store.GetTags) -> Call:
     return _call(operations.GET_TAGS, request.ref, "tagging", {})
 
 
+def get_retention(request: store.GetRetention) -> Call:
+    return _call(operations.GET_RETENTION, request.ref, "retention", {})
+
+
+def get_legal_hold(request: store.GetLegalHold) -> Call:
+    return _call(operations.GET_LEGAL_HOLD, request.ref, "legal-hold", {})
+
+
 def put_tags(request: store.PutTags) -> Call:
     return _with_document(operations.PUT_TAGS, request.ref, "tagging", tagging_xml(request.tags))
 

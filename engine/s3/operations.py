@@ -65,6 +65,8 @@ LIST_UPLOADS = _operation(store.ListUploads, "GET", **_LONG, roots=("ListMultipa
 LIST_VERSIONS = _operation(store.ListVersions, "GET", **_LONG, roots=("ListVersionsResult", "ListObjectVersionsResult"))
 GET_OBJECT_ACL = _operation(store.GetAcl, "GET", roots=("AccessControlPolicy",))
 GET_TAGS = _operation(store.GetTags, "GET", roots=("Tagging",))
+GET_RETENTION = _operation(store.GetRetention, "GET", roots=("Retention",))
+GET_LEGAL_HOLD = _operation(store.GetLegalHold, "GET", roots=("LegalHold",))
 PUT_TAGS = _operation(store.PutTags, "PUT")
 RESTORE = _operation(store.RestoreObject, "POST")
 DELETE = _operation(store.DeleteObject, "DELETE")

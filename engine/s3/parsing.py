@@ -240,6 +240,17 @@ def tag_set(document: xml.Document) -> tuple[tuple[str, str], ...]:
     return tuple((tag.text("Key"), tag.text("Value")) for tags in document.all("TagSet") for tag in tags.all("Tag"))
 
 
+def retention(document: xml.Document | None) -> ObjectLock | None:
+    """The answer to GetObjectRetention; None is that of an object without."""
+    mode, until = (document.text("Mode"), document.text("RetainUntilDate")) if document is not None else ("", "")
+    return ObjectLock(mode, moment(until)) if mode or until else None
+
+
+def is_held(document: xml.Document | None) -> bool:
+    """The answer to GetObjectLegalHold."""
+    return document is not None and document.text("Status") == "ON"
+
+
 def delete_report(call: Call, answer: Answer, region: str) -> DeleteReport:
     document = read_document(call, answer, region)
     deleted = [item.fields() for item in document.all("Deleted")]

@@ -8,13 +8,14 @@ from typing import Any
 
 from engine import store
 from engine.bucket_facts import BucketFacts
-from engine.errors import ObjectError, RunError, StoreError
+from engine.errors import NotFound, ObjectError, RunError, StoreError
 from engine.model import (
     Acl,
     CopyResult,
     DeleteReport,
     LifecycleConfiguration,
     ObjectHead,
+    ObjectLock,
     ObjectRef,
     Page,
     UploadedPart,
@@ -32,6 +33,9 @@ from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.session import Session
 from engine.s3.versions_xml import versions_page
+
+UNLOCKED = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"})
+"""What S3 answers of an object that has no retention, or was never held; the second is Ceph's."""
 
 
 class S3Store(ABC):
@@ -125,6 +129,21 @@ class S3Store(ABC):
 
     async def get_acl(self, request: store.GetAcl) -> Acl:
         return parsing.acl(await self._document(messages.get_acl(request)))
+
+    async def get_retention(self, request: store.GetRetention) -> ObjectLock | None:
+        return parsing.retention(await self._of_lock(messages.get_retention(request)))
+
+    async def get_legal_hold(self, request: store.GetLegalHold) -> bool:
+        return parsing.is_held(await self._of_lock(messages.get_legal_hold(request)))
+
+    async def _of_lock(self, call: Call) -> xml.Document | None:
+        """None for an object that never had one."""
+        try:
+            return await self._document(call)
+        except NotFound as error:
+            if error.code in UNLOCKED:
+                return None
+            raise
 
     async def put_tags(self, request: store.PutTags) -> None:
         await self._ask(messages.put_tags(request))

@@ -54,6 +54,8 @@ def create_bucket(account: Account, request: Request) -> Reply:
         raise S3Error("BucketAlreadyOwnedByYou", details=(("BucketName", name),))
     bucket = account.buckets[name] = Bucket(name, region, account.clock.now())
     bucket.ownership = ownership
+    if request.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
+        bucket.object_lock, bucket.versioning = True, "Enabled"  # S3 turns on versioning with it
     return Reply(200, (("Location", f"/{name}"),))
 
 
@@ -181,7 +183,9 @@ def get_acl(account: Account, bucket: Bucket, request: Request) -> Reply:
 
 
 def get_object_lock(account: Account, bucket: Bucket, request: Request) -> Reply:
-    raise S3Error("ObjectLockConfigurationNotFoundError", details=(("BucketName", bucket.name),))
+    if not bucket.object_lock:
+        raise S3Error("ObjectLockConfigurationNotFoundError", details=(("BucketName", bucket.name),))
+    return xml_reply("ObjectLockConfiguration", element("ObjectLockEnabled", "Enabled"))
 
 
 # --- uploads under way ----------------------------------------------------------------------------------------------

@@ -147,6 +147,7 @@ class Bucket:
     replication: bytes = b""
     tagging: bytes = b""
     ownership: str = "BucketOwnerEnforced"
+    object_lock: bool = False
     encryption: Encryption = AES256
 
 

@@ -38,6 +38,8 @@ _OBJECT = {
     ("DELETE", "tagging"): "DeleteObjectTagging",
     ("GET", "acl"): "GetObjectAcl",
     ("PUT", "acl"): "PutObjectAcl",
+    ("GET", "retention"): "GetObjectRetention",
+    ("GET", "legal-hold"): "GetObjectLegalHold",
     ("GET", "attributes"): "GetObjectAttributes",
     ("POST", "restore"): "RestoreObject",
     ("POST", "uploads"): "CreateMultipartUpload",

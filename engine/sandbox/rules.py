@@ -50,6 +50,8 @@ RULES: dict[str, Callable[[Account, Bucket, Request], Reply]] = {
     "DeleteObjectTagging": writing.delete_object_tagging,
     "GetObjectAcl": writing.get_object_acl,
     "PutObjectAcl": writing.put_object_acl,
+    "GetObjectRetention": writing.get_object_retention,
+    "GetObjectLegalHold": writing.get_object_legal_hold,
     "RestoreObject": archives.restore_object,
     "CopyObject": copying.copy_object,
     "CreateMultipartUpload": uploads.create_upload,

@@ -1,10 +1,10 @@
-"""Making and changing an object from outside: PutObject, tags, ACLs."""
+"""Making and changing an object from outside: PutObject, tags, ACLs; and what locks it."""
 
 from __future__ import annotations
 
 import hashlib
 
-from engine.model import Checksum
+from engine.model import Checksum, ObjectLock
 from engine.sandbox import bodies
 from engine.sandbox.checksums import FULL_OBJECT, asked_for, check_body, default_algorithm, header_lines, pending
 from engine.sandbox.checksums import checksum_of as computed
@@ -129,6 +129,29 @@ def get_object_acl(account: Account, bucket: Bucket, request: Request) -> Reply:
     stored = object_of(bucket, request.key, request.query.get("versionId"))
     policy = access_policy(account, stored.attributes.acl)
     return xml_reply("AccessControlPolicy", policy, headers=version_lines(bucket, stored))
+
+
+def get_object_retention(account: Account, bucket: Bucket, request: Request) -> Reply:
+    stored, lock = _locked(bucket, request)
+    if not lock.mode:
+        raise S3Error("NoSuchObjectLockConfiguration", details=(("Key", request.key),))
+    lines = element("Mode", lock.mode) + element("RetainUntilDate", lock.retain_until)
+    return xml_reply("Retention", lines, headers=version_lines(bucket, stored))
+
+
+def get_object_legal_hold(account: Account, bucket: Bucket, request: Request) -> Reply:
+    """Of an object that was held and is no more S3 says OFF; here it is as if it never was."""
+    stored, lock = _locked(bucket, request)
+    if not lock.legal_hold:
+        raise S3Error("NoSuchObjectLockConfiguration", details=(("Key", request.key),))
+    return xml_reply("LegalHold", element("Status", "ON"), headers=version_lines(bucket, stored))
+
+
+def _locked(bucket: Bucket, request: Request) -> tuple[StoredObject, ObjectLock]:
+    if not bucket.object_lock:
+        raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
+    stored = object_of(bucket, request.key, request.query.get("versionId"))
+    return stored, stored.attributes.lock or ObjectLock()
 
 
 def put_object_acl(account: Account, bucket: Bucket, request: Request) -> Reply:

@@ -16,7 +16,7 @@ from engine import store
 from engine.decorator import Method, StoreDecorator
 from engine.errors import Ambiguous, ObjectError, Rejected, StoreError, Unsupported
 from engine.events import Listener, Notice, ignore
-from engine.model import UNKNOWN_SIZE, ObjectHead, ObjectRef
+from engine.model import UNKNOWN_SIZE, ObjectHead, ObjectLock, ObjectRef
 from engine.store import Answered, Asked, ObjectStore, Request
 
 NO_TAGS = "NoTags"
@@ -32,6 +32,10 @@ REFUSALS = frozenset(
     }
 )
 """The codes by which servers say that they do not know a header or a thing; the status where they give no code."""
+OTHERWISE = ("UnreadableAnswer", "TooLong")
+"""Those of an answer that is something else than what was asked for, as the object itself."""
+FOLDERS = 4_096
+"""Of how many folders it is kept that HEAD shows what is locked there."""
 
 
 class Optional(NamedTuple):
@@ -127,6 +131,8 @@ class ToleratingStore(StoreDecorator):
             self._open[item.of].append(item)
         self._no_tags: StoreError | None = None
         self._reads_tags = False
+        self._without_lock: set[str] = set()
+        self._shows_locks: set[tuple[str, str, str]] = set()
         self._said: set[str] = set()
 
     def _call(self, method: Method[Asked, Answered], request: Asked) -> Coroutine[Any, Any, Answered]:
@@ -208,13 +214,47 @@ class ToleratingStore(StoreDecorator):
             self._say(f"the server has no object tags ({error.code}): there are none to lose", NO_TAGS)
             raise _again(self._no_tags, request.ref) from error
         except Ambiguous as error:
-            if self._reads_tags or error.code not in ("UnreadableAnswer", "TooLong"):
+            if self._reads_tags or error.code not in OTHERWISE:
                 raise
             said = f"this server answers something else when it is asked for an object's tags: {error.message}"
             self._no_tags = Rejected(said, operation=request.operation, code=TAGS_UNREADABLE)
             raise _again(self._no_tags, request.ref) from error
         self._reads_tags = True
         return tags
+
+    async def get_retention(self, request: store.GetRetention) -> ObjectLock | None:
+        """As `_of_lock`."""
+        return await self._of_lock(self._inner.get_retention, request, None)
+
+    async def get_legal_hold(self, request: store.GetLegalHold) -> bool:
+        """As `_of_lock`."""
+        return await self._of_lock(self._inner.get_legal_hold, request, False)
+
+    async def _of_lock(self, method: Method[Any, Answered], request: store.OfLock, nothing: Answered) -> Answered:
+        """What is asked, or `nothing`: of a bucket without Object Lock, on a server that has no such thing, and where
+        HEAD shows none and its silence was found to be true of another object of the same folder. Policies allow by
+        prefix: who may see the locks of one folder need not see those of the next. Within a folder they are taken to
+        be allowed alike."""
+        folder = request.operation, request.bucket, request.ref.key.rpartition("/")[0]
+        if request.bucket in self._without_lock or (request.unseen and folder in self._shows_locks):
+            return nothing
+        try:
+            found = await method(request)
+        except (Rejected, Unsupported) as error:
+            if error.code not in REFUSALS:
+                raise
+            self._without_lock.add(request.bucket)
+            return nothing
+        except Ambiguous as error:
+            if error.code not in OTHERWISE:
+                raise
+            self._without_lock.add(request.bucket)
+            return nothing
+        if request.unseen and not found:
+            if len(self._shows_locks) >= FOLDERS:
+                self._shows_locks.clear()
+            self._shows_locks.add(folder)
+        return found
 
 
 def _again(error: StoreError, ref: ObjectRef) -> StoreError:

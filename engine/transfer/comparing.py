@@ -22,9 +22,11 @@ from engine.transfer.properties import (
     adjusted,
     chosen_acl,
     read_tags,
+    seen_properties,
     source_properties,
     source_ref,
     wanted_tags,
+    with_lock,
 )
 
 TOLD = ("private", "public-read", "public-read-write", "authenticated-read")
@@ -60,10 +62,13 @@ async def compare_properties(
     source_head = await source_store.head_object(HeadObject(ref, checksums=checksums))
     target_head = await target_store.head_object(HeadObject(target_ref, checksums=checksums))
     try:
-        wanted = adjusted(route, source, source_properties(source_head))
+        carried = await seen_properties(source_store, route, ref, source_head)
+        wanted = adjusted(route, source, carried)
         acl = await chosen_acl(source_store, route, ref)
     except Rejected as error:
         return Compared(error.message, source_head, target_head)
+    if route.properties.lock in (PropertyRule.PRESERVE, PropertyRule.SET):
+        target_head = await with_lock(target_store, target_ref, target_head)
     there_now = source_properties(target_head)  # a retention that has ended is none on this side either
     if route.target.is_local:  # a file's time and permissions are its own, and changes of them show in its version
         wanted, there_now = _without_times(wanted), _without_times(there_now)

@@ -22,7 +22,15 @@ from engine.transfer.comparing import differences
 from engine.transfer.drift import as_listed, source_now
 from engine.transfer.judging import judged
 from engine.transfer.methods import Method
-from engine.transfer.properties import Tags, adjusted, chosen_acl, directives_of, read_tags, source_properties
+from engine.transfer.properties import (
+    Tags,
+    adjusted,
+    chosen_acl,
+    directives_of,
+    read_tags,
+    seen_properties,
+    source_properties,
+)
 from engine.transfer.server_copy import OPEN, ServerSideCopy
 from engine.transfer.server_parts import ServerParts
 
@@ -85,9 +93,11 @@ class InPlace(ServerSideCopy):
         return await self._kept(task, look, acl, outcome)
 
     async def _seen(self, task: Task, head: ObjectHead) -> _Look:
-        """Raises as `adjusted` and `read_tags`."""
+        """Raises as `seen_properties`, `adjusted` and `read_tags`."""
         route = task.route
-        there = source_properties(head)
+        # Where tags alone are put in their place, nothing is written again that a lock could be lost by.
+        alone = route.sets_tags_alone
+        there = source_properties(head) if alone else await seen_properties(self.source, route, task.source_ref, head)
         wanted = adjusted(route, task.source, there)
         found = differences(route, wanted, there)
         if route.set_tags is None and (not found or (self._trusts and not _by_parts(task))):
@@ -124,7 +134,8 @@ class InPlace(ServerSideCopy):
         head = await self._target_head(task)
         if head is None or head.etag != outcome.target_etag:
             raise Drifted(requests, etag_now=head.etag if head is not None else "")
-        lost = differences(task.route, before.wanted, source_properties(head))
+        there = await seen_properties(self.target, task.route, ref, head)
+        lost = differences(task.route, before.wanted, there)
         if acl is not None and str(acl) != str(now := await self.target.get_acl(GetAcl(ref))):
             lost.append(f"acl is {str(now)!r}, wanted {str(acl)!r}")
         wanted = before.wanted_tags

@@ -7,6 +7,7 @@ always sent, and an upload is given what HEAD and GetObjectTagging say of the so
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
@@ -15,7 +16,7 @@ from engine.errors import AccessDenied, NotFound, ObjectError, Rejected, Unsuppo
 from engine.model import Acl, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.route import PropertyRule, Route
 from engine.sites.tolerating import NO_TAGS, TAGS_UNREADABLE
-from engine.store import GetAcl, GetTags, HeadObject, ObjectStore
+from engine.store import GetAcl, GetLegalHold, GetRetention, GetTags, HeadObject, ObjectStore
 
 Value = TypeVar("Value")
 Tags = tuple[tuple[str, str], ...]
@@ -55,7 +56,7 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
     there = Properties()
     if route.looks_at_source or rules.tags is PropertyRule.FAIL:
         head = await store.head_object(HeadObject(ref))
-        there = source_properties(head)
+        there = await seen_properties(store, route, ref, head)
         if rules.tags is PropertyRule.FAIL and await _has_tags(store, ref, head):
             raise _refused(ref, "tags")
     acl = await chosen_acl(store, route, ref)
@@ -78,11 +79,12 @@ def directives_of(route: Route, ref: ObjectRef, wanted: Properties, tags: Tags |
 async def read_properties(store: ObjectStore, route: Route, source: ListedObject, head: ObjectHead) -> Properties:
     """Everything that an upload of this source has to be created with.
 
-    Raises as `read_tags`, and `Rejected` (code `MetadataHidden`) where HEAD does not show all metadata."""
+    Raises as `read_tags` and `seen_properties`, and `Rejected` (code `MetadataHidden`) where HEAD does not show all
+    metadata."""
     ref = source_ref(route, source)
     _refuse_storage_class(route, source)
     acl = await chosen_acl(store, route, ref)
-    properties = adjusted(route, source, source_properties(head))
+    properties = adjusted(route, source, await seen_properties(store, route, ref, head))
     _refuse_hidden_metadata(properties, ref)
     tags = await wanted_tags(store, route, ref, head)
     if tags and route.set_tags is None and route.properties.tags is PropertyRule.FAIL:
@@ -156,6 +158,39 @@ async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | 
 def source_ref(route: Route, source: ListedObject) -> ObjectRef:
     """Where a route's source is."""
     return ObjectRef(route.source.bucket, source.key)
+
+
+async def seen_properties(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Properties:
+    """As `source_properties`, with the lock that HEAD may hide, where the route does not leave it behind or set it.
+
+    Raises `AccessDenied` (code `LockDenied`) where it may not be read."""
+    if route.properties.lock not in (PropertyRule.PRESERVE, PropertyRule.FAIL):
+        return source_properties(head)
+    return source_properties(await with_lock(store, ref, head))
+
+
+async def with_lock(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> ObjectHead:
+    """The same with the lock that the object has. HEAD leaves retention and legal hold out for whoever may not read
+    them (API reference, HeadObject): where it shows none, only asking tells. Object Lock takes a bucket that keeps
+    versions, and there HEAD names the version: elsewhere there is nothing to ask for.
+
+    Raises `NotFound`, and `AccessDenied` (code `LockDenied`) where it may not be read."""
+    lock = head.properties.lock or ObjectLock()
+    if not head.version_id or (lock.mode and lock.legal_hold):
+        return head
+    try:
+        if not lock.mode and (kept := await store.get_retention(GetRetention(ref, unseen=True))):
+            lock = replace(lock, mode=kept.mode, retain_until=kept.retain_until)
+        if not lock.legal_hold and await store.get_legal_hold(GetLegalHold(ref, unseen=True)):
+            lock = replace(lock, legal_hold=True)
+    except AccessDenied as error:
+        lost = "whether this object is locked may not be read, so that its lock would be lost unseen."
+        advice = (
+            "Allow s3:GetObjectRetention and s3:GetObjectLegalHold, or leave locks out with properties = "
+            '{ lock = "drop" } on the route.'
+        )
+        raise _told(AccessDenied, lost, error, ref, "LockDenied", advice) from error
+    return head._replace(properties=_with(head.properties, lock=lock if lock != ObjectLock() else None))
 
 
 def source_properties(head: ObjectHead) -> Properties:

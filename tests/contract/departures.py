@@ -46,6 +46,14 @@ DEPARTURES: dict[str, dict[str, Departure]] = {
         "an ACL can be put": Departure("Rejected", "its buckets take no ACLs, as new ones on AWS"),
         "an ACL can be given to a copy": Departure("Rejected", "its buckets take no ACLs, as new ones on AWS"),
     },
+    "moto/wire": {
+        "retention without Object Lock": Departure("Ambiguous UnreadableAnswer attempt", "it answers something else"),
+        "a legal hold without Object Lock": Departure("done"),
+    },
+    "moto/boto": {
+        "retention without Object Lock": Departure("Ambiguous 500 attempt"),
+        "a legal hold without Object Lock": Departure("done"),
+    },
     "moto": {
         "a bucket's encryption": Departure("", "it has none unless one is set, and says so"),
         **UNSIGNED,

@@ -45,6 +45,20 @@ OF_OBJECT = {
     ("POST", "uploads"): "s3:PutObject",
     ("POST", "uploadId"): "s3:PutObject",
 }
+BY_HEADER = {
+    "x-amz-tagging": "s3:PutObjectTagging",
+    "x-amz-acl": "s3:PutObjectAcl",
+    "x-amz-object-lock-mode": "s3:PutObjectRetention",
+    "x-amz-object-lock-legal-hold": "s3:PutObjectLegalHold",
+}
+"""What whoever writes an object with such a header must be allowed besides."""
+HIDDEN = {
+    "x-amz-object-lock-mode": "s3:GetObjectRetention",
+    "x-amz-object-lock-retain-until-date": "s3:GetObjectRetention",
+    "x-amz-object-lock-legal-hold": "s3:GetObjectLegalHold",
+    "x-amz-tagging-count": "s3:GetObjectTagging",
+}
+"""Headers of HEAD and GET that are left out for whoever may not ask for what they say (API reference, HeadObject)."""
 
 
 class Need(NamedTuple):
@@ -74,13 +88,13 @@ def needs(method: str, target: str, headers: dict[str, str], body: bytes) -> lis
                 return [Need(action, arn)]
         return [Need("s3:ListBucket", arn, query.get("prefix"))]
     thing = f"{arn}/{key}"
+    said = [Need(action, thing) for header, action in BY_HEADER.items() if headers.get(header)]
     for (verb, word), action in OF_OBJECT.items():
         if verb == method and word in query:
-            tagged = [Need("s3:PutObjectTagging", thing)] if headers.get("x-amz-tagging") else []
-            return [Need(action, thing), *tagged]
+            return [Need(action, thing), *said]
     if method == "PUT":
         source = unquote(headers.get("x-amz-copy-source", "")).lstrip("/")
-        found = [Need("s3:PutObject", thing)]
+        found = [Need("s3:PutObject", thing), *said]
         return found + ([Need("s3:GetObject", f"arn:aws:s3:::{source}")] if source else [])
     if method == "DELETE":
         conditional = [Need("s3:GetObject", thing)] if "if-match" in headers else []
@@ -162,6 +176,9 @@ def policed(upstream: str) -> Iterator[Police]:
             response = local.connection.getresponse()
             content = response.read()
             kept = [pair for pair in response.getheaders() if pair[0].lower() not in HOP]
+            arn = f"arn:aws:s3:::{unquote(urlsplit(self.path).path).lstrip('/')}"
+            hidden = {name for name, action in HIDDEN.items() if not allows(police.policy, Need(action, arn))}
+            kept = [pair for pair in kept if pair[0].lower() not in hidden]
             self.answer(response.status, kept, content, length=response.getheader("Content-Length"))
             return None
 

@@ -22,7 +22,7 @@ from engine.plan.permissions import COMMANDS, actions, permissions, policy
 from engine.sandbox import SandboxSettings, start_sandbox
 from tests.cli.commands import Terminal
 from tests.docs.pages import DOCS, blocks
-from tests.docs.policing import Need, Police, allows, like, needs, policed
+from tests.docs.policing import BY_HEADER, OF_BUCKET, OF_OBJECT, Need, Police, allows, like, needs, policed
 from tests.servers import Endpoint
 
 PAGE = DOCS / "iam.md"
@@ -312,6 +312,64 @@ def test_a_policy_of_another_prefix_is_not_enough(terminal: Terminal, police: Po
     assert ended.code == 1
     assert "access denied" in ended.err
     assert police.used <= {"s3:GetBucketLocation"}  # of the bucket, which is the same
+
+
+# --- what S3 does not show to those who may not ask for it ----------------------------------------------------
+
+READING_LOCKS = {"s3:GetObjectRetention", "s3:GetObjectLegalHold"}
+EVERYTHING = {"s3:ListBucket", "s3:GetObject", *OF_OBJECT.values(), *OF_BUCKET.values(), *BY_HEADER.values()}
+LOCK: dict[str, Any] = {
+    "ObjectLockMode": "GOVERNANCE",
+    "ObjectLockRetainUntilDate": "2040-01-01T00:00:00Z",
+    "ObjectLockLegalHoldStatus": "ON",
+}
+
+
+class Locked:
+    """A bucket with Object Lock and ACLs, and a plan that copies a prefix of it; one object there is locked."""
+
+    def __init__(self, terminal: Terminal, police: Police, rule: str) -> None:
+        self.terminal, self.police = terminal, police
+        self.client = boto3.Session().client("s3", endpoint_url=police.url)  # of this sandbox's keys
+        self.may(EVERYTHING)
+        self.client.create_bucket(
+            Bucket="locked",
+            CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_REGION"]},
+            ObjectLockEnabledForBucket=True,
+            ObjectOwnership="ObjectWriter",
+        )
+        self.client.put_object(Bucket="locked", Key="from/held", Body=b"held", **LOCK)
+        self.client.put_object(Bucket="locked", Key="from/free", Body=b"free")
+        (terminal.folder / "moving.toml").write_text(
+            'name = "moving"\nbucket = "locked"\n[references]\nscan = ["/pipes/"]\n'
+            f'[[routes]]\nname = "r"\nfrom = "/from/"\nto = "/to/"\nproperties = {{ lock = "{rule}" }}\n'
+        )
+
+    def may(self, allowed: set[str]) -> None:
+        self.police.enforce({"Statement": [{"Effect": "Allow", "Resource": ["*"], "Action": sorted(allowed)}]})
+
+    def lock_of(self, key: str) -> dict[str, Any]:
+        self.may(EVERYTHING)
+        head = self.client.head_object(Bucket="locked", Key=key)
+        return {name: head[name] for name in LOCK if name in head and name != "ObjectLockRetainUntilDate"}
+
+
+IS_LOCKED = {"ObjectLockMode": "GOVERNANCE", "ObjectLockLegalHoldStatus": "ON"}
+
+
+@pytest.mark.parametrize("kind", ["wire", "boto"])
+def test_a_lock_that_may_not_be_read_is_not_taken_for_none(terminal: Terminal, police: Police, kind: str) -> None:
+    scene, how = Locked(terminal, police, "preserve"), ("--assume", "aws", "--store", kind)
+    for missing in READING_LOCKS:
+        scene.may(EVERYTHING - {missing})
+        assert terminal.call("run", "moving.toml", *how).code == 3
+        failed = terminal.call("status", "moving.toml", "--failed").out
+        assert "LockDenied" in failed and "held" in failed
+    call(terminal, police, "run", "run", "moving.toml", *how)
+    assert scene.lock_of("to/held") == IS_LOCKED
+    scene.may(EVERYTHING - READING_LOCKS)
+    assert terminal.call("verify", "moving.toml", "--properties").code == 4
+    call(terminal, police, "verify", "verify", "moving.toml", "--properties")
 
 
 # --- the enforcing itself -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import inspect
 import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any, TypeVar, overload
@@ -36,6 +36,7 @@ from engine.model import (
     ListedObject,
     ListedVersion,
     ObjectHead,
+    ObjectLock,
     ObjectRef,
     Page,
     ReplicationRule,
@@ -59,14 +60,17 @@ from engine.store import (
     DeleteObjects,
     Fetched,
     GetAcl,
+    GetLegalHold,
     GetLifecycle,
     GetRange,
+    GetRetention,
     GetTags,
     HeadObject,
     ListPage,
     ListParts,
     ListUploads,
     ListVersions,
+    OfLock,
     PutLifecycle,
     PutObject,
     PutTags,
@@ -96,7 +100,8 @@ class FakeStore:
 
     `before` sees each request before it has any effect, and may raise, change the world, or wait (a coroutine is
     awaited). False in `honours_…`: the server answers 200 whatever the condition says. `denied`: keys that may not be
-    deleted; `silent`: keys whose deletion a batch's answer leaves out."""
+    deleted; `silent`: keys whose deletion a batch's answer leaves out. `hides_locks`: HEAD shows no retention and no
+    legal hold, as S3 does to those who may not read them."""
 
     now_s: float = START_S
     region: str = "us-east-1"
@@ -115,6 +120,7 @@ class FakeStore:
     smallest_part: int = SMALLEST_PART
     denied: Callable[[str], bool] = lambda key: False
     silent: Callable[[str], bool] = lambda key: False
+    hides_locks: bool = False
     before: Callable[[str, Any], Awaitable[None] | object] | None = None
     objects: SortedDict[tuple[str, str], Held] = field(default_factory=SortedDict)
     uploads: dict[str, Open] = field(default_factory=dict)
@@ -269,6 +275,12 @@ class FakeStore:
     async def get_acl(self, request: GetAcl) -> Acl:
         return await self._do("GetObjectAcl", request, request.ref.key, lambda it: self._get_acl(it.ref))
 
+    async def get_retention(self, request: GetRetention) -> ObjectLock | None:
+        return await self._do("GetObjectRetention", request, request.ref.key, self._get_retention)
+
+    async def get_legal_hold(self, request: GetLegalHold) -> bool:
+        return await self._do("GetObjectLegalHold", request, request.ref.key, lambda it: self._lock(it).legal_hold)
+
     async def delete_object(self, request: DeleteObject) -> bool:
         return await self._do("DeleteObject", request, request.ref.key, self._delete)
 
@@ -354,11 +366,12 @@ class FakeStore:
             held.size,
             held.etag,
             held.modified,
-            held.properties._replace(tags=None, acl=None),
+            held.properties._replace(tags=None, acl=None, lock=None if self.hides_locks else held.properties.lock),
             held.checksums if request.checksums else (),
             tag_count=len(tags) if tags is not None else None,
             restore=held.restore,
             date=self._date(),
+            version_id="v1" if self._keeps_versions(request.ref.bucket) else "",
         )
         if request.part_number is None:
             return head
@@ -434,6 +447,18 @@ class FakeStore:
 
     def _get_acl(self, ref: ObjectRef) -> Acl:
         return self._there("GetObjectAcl", ref).properties.acl or Acl()
+
+    def _lock(self, request: OfLock) -> ObjectLock:
+        held = self._there(request.operation, request.ref)
+        if not self._keeps_versions(request.bucket):
+            raise Rejected("no Object Lock", operation=request.operation, ref=str(request.ref), code="InvalidRequest")
+        if self.hides_locks:
+            raise AccessDenied("not allowed", operation=request.operation, ref=str(request.ref), code="AccessDenied")
+        return held.properties.lock or ObjectLock()
+
+    def _get_retention(self, request: GetRetention) -> ObjectLock | None:
+        lock = self._lock(request)
+        return replace(lock, legal_hold=False) if lock.mode else None
 
     # --- uploads ----------------------------------------------------------------------------------------------
 

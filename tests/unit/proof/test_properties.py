@@ -90,6 +90,31 @@ async def test_tags_that_may_not_be_read_are_said_to_be_so(tmp_path: Path) -> No
     assert report.differences[0].kind is Kind.UNREAD and "TagsDenied" in report.differences[0].message
 
 
+LOCK = ObjectLock("GOVERNANCE", "2031-01-01T00:00:00Z", True)
+
+
+async def test_a_lock_that_may_not_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, properties={"lock": "preserve"})
+    scene.store.versioned = {"bucket"}
+    scene.copied("k", b"abc", properties=Properties(lock=LOCK))
+    scene.store.objects[ObjectRef("bucket", "dst/k")].properties = Properties()
+    scene.store.hides_locks = True
+    report = await scene.verify(properties=True)
+    assert report.differences[0].kind is Kind.UNREAD and "LockDenied" in report.differences[0].message
+    scene.store.hides_locks = False
+    assert [item.kind for item in (await scene.verify(properties=True)).differences] == [Kind.PROPERTIES]
+
+
+async def test_a_lock_is_not_asked_for_where_there_can_be_none_or_the_route_leaves_it_behind(tmp_path: Path) -> None:
+    for rules, versioned in (({"lock": "preserve"}, set[str]()), ({}, {"bucket"})):
+        scene = Scene(tmp_path / str(len(rules)), properties=rules)
+        (tmp_path / str(len(rules))).mkdir()
+        scene.store.versioned, scene.store.hides_locks = versioned, True
+        scene.copied("k", b"abc")
+        assert (await scene.verify(properties=True)).agrees
+        assert scene.store.counts == {"ListObjectsV2": 2, "HeadObject": 2}
+
+
 KEY = "arn:aws:kms:us-east-2:1:key/abc"
 
 

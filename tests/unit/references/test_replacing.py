@@ -17,7 +17,7 @@ from engine.api.options import Options
 from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
 from engine.ledger import Binding, Ledger
-from engine.model import ABSENT, ObjectRef, Properties
+from engine.model import ABSENT, ObjectHead, ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
@@ -45,6 +45,7 @@ from engine.store import (
     GetAcl,
     GetRange,
     GetTags,
+    HeadObject,
     ObjectStore,
     PutObject,
     PutTags,
@@ -72,6 +73,14 @@ class Meddling(StoreDecorator):
         if request.operation in self.after:
             raise self.after.pop(request.operation)
         return answer
+
+
+class Hiding(StoreDecorator):
+    """HEAD shows no lock, as S3's does not to those who may not read it."""
+
+    async def head_object(self, request: HeadObject) -> ObjectHead:
+        head = await super().head_object(request)
+        return head._replace(properties=head.properties._replace(lock=None))
 
 
 @pytest.fixture
@@ -233,8 +242,6 @@ async def test_everything_else_that_it_carries_is_written_again(
     carried = Properties("text/markdown", cache_control="no-cache", metadata=(("by", "us"),), tags=(("a", "b"),))
     etag = await put(store, ref, BEFORE, properties=carried)
     await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
-    from engine.store import HeadObject
-
     head = await store.head_object(HeadObject(ref))
     assert (head.properties.content_type, head.properties.cache_control) == ("text/markdown", "no-cache")
     assert head.properties.metadata == (("by", "us"),) and await store.get_tags(GetTags(ref)) == (("a", "b"),)
@@ -273,6 +280,45 @@ async def test_an_acl_that_would_be_lost_is_a_refusal(
     with pytest.raises(ReplaceRefused, match=why):
         await replace_object(store, ledger, "k", shared, etag=etag, before=BEFORE, after=AFTER)
     assert (await body_of(store, shared), str(await store.get_acl(GetAcl(shared)))) == (BEFORE, "public-read")
+
+
+@pytest.fixture
+def locked(sandbox: Endpoint) -> ObjectRef:
+    """A file that is retained and held."""
+    client, bucket = sandbox.client(), f"locking-{now_ms()}"
+    place = {"LocationConstraint": sandbox.region}
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration=place, ObjectLockEnabledForBucket=True)
+    client.put_object(
+        Bucket=bucket,
+        Key="a.md",
+        Body=BEFORE,
+        ObjectLockMode="GOVERNANCE",
+        ObjectLockRetainUntilDate="2040-01-01T00:00:00Z",
+        ObjectLockLegalHoldStatus="ON",
+    )
+    return ObjectRef(bucket, "a.md")
+
+
+async def test_its_lock_is_written_again(store: Meddling, ledger: Ledger, locked: ObjectRef) -> None:
+    etag = hashlib.md5(BEFORE).hexdigest()
+    await replace_object(store, ledger, "k", locked, etag=etag, before=BEFORE, after=AFTER)
+    lock = (await store.head_object(HeadObject(locked))).properties.lock
+    assert lock is not None
+    assert (lock.mode, lock.retain_until[:10], lock.legal_hold) == ("GOVERNANCE", "2040-01-01", True)
+
+
+@pytest.mark.parametrize("operation", ["GetObjectRetention", "GetObjectLegalHold"])
+async def test_a_lock_that_may_not_be_read_is_a_refusal(
+    store: Meddling, ledger: Ledger, locked: ObjectRef, operation: str
+) -> None:
+    async def deny() -> None:
+        raise AccessDenied("no", operation=operation)
+
+    store.before[operation] = deny
+    etag = hashlib.md5(BEFORE).hexdigest()
+    with pytest.raises(ReplaceRefused, match="would lose its lock"):
+        await replace_object(Hiding(store), ledger, "k", locked, etag=etag, before=BEFORE, after=AFTER)
+    assert await body_of(store, locked) == BEFORE
 
 
 @pytest.mark.parametrize("operation", ["GetObject", "PutObject"])

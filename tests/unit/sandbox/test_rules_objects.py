@@ -192,6 +192,29 @@ def test_settings_that_were_not_made_are_absent(sandbox: Sandbox) -> None:
     assert text_of(sandbox("GET", "bbb", query={"ownershipControls": ""}), "ObjectOwnership") == "BucketOwnerEnforced"
 
 
+def test_a_bucket_with_object_lock_keeps_versions_and_tells_what_is_locked(sandbox: Sandbox) -> None:
+    sandbox("PUT", "locked", x_amz_bucket_object_lock_enabled="true")
+    assert texts_of(sandbox("GET", "locked", query={"versioning": ""}), "Status") == ["Enabled"]
+    assert text_of(sandbox("GET", "locked", query={"object-lock": ""}), "ObjectLockEnabled") == "Enabled"
+    sandbox(
+        "PUT",
+        "locked",
+        "a",
+        b"x",
+        x_amz_object_lock_mode="GOVERNANCE",
+        x_amz_object_lock_retain_until_date="2040-01-01T00:00:00Z",
+        x_amz_object_lock_legal_hold="ON",
+    )
+    sandbox("PUT", "locked", "b", b"x")
+    sandbox("PUT", "bbb", "b", b"x")
+    assert text_of(sandbox("GET", "locked", "a", query={"retention": ""}), "Mode") == "GOVERNANCE"
+    assert text_of(sandbox("GET", "locked", "a", query={"legal-hold": ""}), "Status") == "ON"
+    for what in ("retention", "legal-hold"):
+        sandbox.refused("NoSuchObjectLockConfiguration", "GET", "locked", "b", query={what: ""})
+        sandbox.refused("NoSuchKey", "GET", "locked", "c", query={what: ""})
+        sandbox.refused("InvalidRequest", "GET", "bbb", "b", query={what: ""})
+
+
 # --- routing --------------------------------------------------------------------------------------------------------
 
 

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from engine.errors import Ambiguous, Rejected, StoreError, Unsupported
+from engine.errors import AccessDenied, Ambiguous, Rejected, StoreError, Unsupported
 from engine.events import Event, Notice
-from engine.model import Checksum, ObjectRef, Properties, UploadRef
+from engine.model import Checksum, ObjectLock, ObjectRef, Properties, UploadRef
 from engine.sites.tolerating import OPTIONAL, Optional, ToleratingStore
 from engine.store import (
     CompleteUpload,
     CopyObject,
     CreateUpload,
+    GetLegalHold,
     GetRange,
+    GetRetention,
     HeadObject,
     ListPage,
     PutObject,
@@ -189,6 +191,50 @@ async def test_a_length_that_head_lacks_is_the_listings_only_while_it_shows_the_
     )
     with pytest.raises(Ambiguous, match="no length"):
         await store.head_object(HeadObject(REF))
+
+
+async def test_that_head_shows_what_is_locked_is_asked_once_a_folder() -> None:
+    """A policy may allow one prefix and not the next: a folder that was not asked about is not taken to be alike."""
+    fake = FakeStore(versioned={"bucket"})
+    for key in ("a/1", "a/2", "b/1"):
+        fake.put(f"s3://bucket/{key}")
+    store = ToleratingStore(fake)
+    for key in ("a/1", "a/2", "a/1"):
+        assert await store.get_retention(GetRetention(ObjectRef("bucket", key), unseen=True)) is None
+        assert not await store.get_legal_hold(GetLegalHold(ObjectRef("bucket", key), unseen=True))
+    assert fake.counts == {"GetObjectRetention": 1, "GetObjectLegalHold": 1}
+    fake.hides_locks = True
+    for _ in range(2):
+        with pytest.raises(AccessDenied):
+            await store.get_retention(GetRetention(ObjectRef("bucket", "b/1"), unseen=True))
+    assert fake.counts["GetObjectRetention"] == 3  # a refusal is no answer, and not kept
+
+
+async def test_a_lock_that_head_does_not_show_is_found_each_time() -> None:
+    fake = FakeStore(versioned={"bucket"})
+    lock = ObjectLock("GOVERNANCE", "2031-01-01T00:00:00Z")
+    for key in ("a/1", "a/2"):
+        fake.put(f"s3://bucket/{key}", properties=Properties(lock=lock))
+    store = ToleratingStore(fake)
+    for key in ("a/1", "a/2"):
+        assert await store.get_retention(GetRetention(ObjectRef("bucket", key), unseen=True)) == lock
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        rejected("InvalidRequest", "Bucket is missing Object Lock Configuration"),
+        Unsupported("no", operation="", code="NotImplemented"),
+        Ambiguous("the object itself", operation="", code="UnreadableAnswer"),
+    ],
+    ids=lambda error: error.code,
+)
+async def test_a_bucket_without_object_lock_is_asked_once(refusal: StoreError) -> None:
+    store, inner, _ = tolerating(lambda it: refusal)
+    for key in ("a/1", "b/1"):
+        assert await store.get_retention(GetRetention(ObjectRef("bucket", key), unseen=True)) is None
+        assert not await store.get_legal_hold(GetLegalHold(ObjectRef("bucket", key), unseen=True))
+    assert len(inner.asked) == 1
 
 
 class Headless:
