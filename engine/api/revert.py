@@ -17,9 +17,10 @@ from engine.finish.acceptances import note_found
 from engine.finish.claim_taking import claim_for
 from engine.finish.cleanup import settle
 from engine.finish.deleting import deleters
-from engine.finish.gate import Reason, closed
+from engine.finish.gate import Reason, closed, versions_text
 from engine.finish.gathering import conditions_of
 from engine.finish.names import names_reasons, remove_left_probes
+from engine.finish.project_deletion import ACCEPT_MARKERS
 from engine.finish.replication import replication_reasons
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
@@ -33,13 +34,15 @@ from engine.sites.sites import buckets_of
 @dataclass(frozen=True, slots=True)
 class RevertResult(LedgerResult):
     """What a revert would do, by the ledger (`outlook`), and what it did (None: nothing). `way_back` is the plan that
-    leads back, where sources are gone already; `versioned` are the buckets that keep versions."""
+    leads back, where sources are gone already; `versioned` are the buckets that keep versions, or may, and `markers`
+    says of each what a delete does there."""
 
     ledger: Path
     outlook: Outlook
     reverted: Reverted | None = None
     way_back: Path | None = None
     versioned: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
 
 
 @watched
@@ -69,12 +72,13 @@ async def revert(
             return RevertResult(ledger.path, found, way_back=_write_way_back(plan, ledger.path))
         targets = buckets_of(route.target for route in plan.routes)
         facts = list((await opened.facts(targets, anew=True)).values())
-        versioned = tuple(item.name for item in facts if item.versioning)
-        result = RevertResult(ledger.path, found, versioned=versioned)
+        versioned = [item for item in facts if item.versioning != ""]
+        markers = tuple(f"{item.name} {versions_text(item.versioning)}; {ACCEPT_MARKERS}" for item in versioned)
+        result = RevertResult(ledger.path, found, versioned=tuple(item.name for item in versioned), markers=markers)
         if not delete:
             return result
-        if versioned and not consent.delete_markers:
-            raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
+        if markers and not consent.delete_markers:
+            raise GateClosed(list(markers))
         agreed = await ledger.accepted()
         removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
         await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
@@ -85,7 +89,7 @@ async def revert(
             conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
             if not reason.open:
                 raise GateClosed([reason.sentence])
-            accepted = {item.name for item in facts if consent.delete_markers and item.versioning != ""}
+            accepted = {item.name for item in versioned if consent.delete_markers}
             async with remembered(opened, ledger, "revert", options, stop) as heard:
                 work = Revert(
                     store_of,
@@ -97,12 +101,6 @@ async def revert(
                 )
                 stop.listen(work.stop)
                 return replace(result, reverted=await work.go(plan.routes))
-
-
-MARKERS = (
-    "{} keeps versions: a delete only adds a delete marker, and the data and its cost stay; "
-    "--accept-delete-markers deletes all the same"
-)
 
 
 async def _refuse(ledger: Ledger, plan: Plan, reasons: list[Reason]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.commands import command, typed
-from engine.api.revert import MARKERS, RevertResult
+from engine.api.revert import RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
 from engine.report.delete import NOT_ACCEPTED, STAYS, stays_text
@@ -32,7 +32,7 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float) -> Page:
     if found.uploads:
         lines.append(f"{plural(len(found.uploads), 'unfinished upload')} to be aborted")
     lines += _left(found)
-    lines += [MARKERS.format(bucket) for bucket in result.versioned]
+    lines += result.markers
     if found.removable or found.unsettled or found.uploads:
         lines.append(next_step(command(plan, result.ledger, "revert", "--delete")))
     else:

@@ -38,6 +38,15 @@ LIFECYCLE = {
 }
 """What `lifecycle` needs, which has no plan."""
 
+EVERYTHING = {
+    "s3:ListBucket",
+    "s3:GetObject",
+    "s3:DeleteObject",
+    *OF_OBJECT.values(),
+    *OF_BUCKET.values(),
+    *BY_HEADER.values(),
+}
+
 SOMETIMES = {
     "run": {
         "s3:PutObjectTagging": "for objects that have tags",
@@ -314,10 +323,35 @@ def test_a_policy_of_another_prefix_is_not_enough(terminal: Terminal, police: Po
     assert police.used <= {"s3:GetBucketLocation"}  # of the bucket, which is the same
 
 
+def test_a_revert_that_may_not_ask_for_versions_adds_no_markers_that_were_not_accepted(
+    terminal: Terminal, police: Police
+) -> None:
+    def copies() -> int:
+        police.enforce(everything)
+        return len(s3.list_objects_v2(Bucket=BUCKET, Prefix="project/")["Contents"])
+
+    everything = {"Statement": [{"Effect": "Allow", "Resource": ["*"], "Action": sorted(EVERYTHING)}]}
+    police.enforce(everything)
+    s3 = boto3.Session().client("s3", endpoint_url=police.url)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    assert terminal.call("run", "moving.toml", "--assume", "aws").code == 3  # one is archived
+    there, how = copies(), ("revert", "moving.toml", "--delete", "--confirm", "moving", "--assume", "aws")
+    blind = {
+        "Statement": [{"Effect": "Allow", "Resource": ["*"], "Action": sorted(EVERYTHING - {"s3:GetBucketVersioning"})}]
+    }
+    police.enforce(blind)
+    assert "may keep versions (it may not be asked)" in terminal.call("revert", "moving.toml").out
+    ended = terminal.call(*how)
+    assert (ended.code, copies()) == (5, there)
+    assert "may keep versions (it may not be asked)" in ended.err and "--accept-delete-markers" in ended.err
+    police.enforce(blind)
+    ended = terminal.call(*how, "--accept-delete-markers")
+    assert (ended.code, copies() < there) == (0, True), ended.err
+
+
 # --- what S3 does not show to those who may not ask for it ----------------------------------------------------
 
 READING_LOCKS = {"s3:GetObjectRetention", "s3:GetObjectLegalHold"}
-EVERYTHING = {"s3:ListBucket", "s3:GetObject", *OF_OBJECT.values(), *OF_BUCKET.values(), *BY_HEADER.values()}
 LOCK: dict[str, Any] = {
     "ObjectLockMode": "GOVERNANCE",
     "ObjectLockRetainUntilDate": "2040-01-01T00:00:00Z",
