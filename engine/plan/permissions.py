@@ -158,7 +158,7 @@ def _running(route: Route) -> list[Permission]:
         source.append("s3:GetObjectAcl")
     if rules.acl in (PropertyRule.PRESERVE, PropertyRule.SET):
         target.append("s3:PutObjectAcl")
-    if rules.lock is PropertyRule.PRESERVE:
+    if rules.lock in (PropertyRule.PRESERVE, PropertyRule.FAIL):
         source += ["s3:GetObjectRetention", "s3:GetObjectLegalHold"]
     if rules.lock in (PropertyRule.PRESERVE, PropertyRule.SET):
         target += ["s3:PutObjectRetention", "s3:PutObjectLegalHold"]

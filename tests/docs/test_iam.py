@@ -406,6 +406,15 @@ def test_a_lock_that_may_not_be_read_is_not_taken_for_none(terminal: Terminal, p
     call(terminal, police, "verify", "verify", "moving.toml", "--properties")
 
 
+def test_what_may_not_lose_a_lock_is_found_under_the_policy_of_run(terminal: Terminal, police: Police) -> None:
+    scene = Locked(terminal, police, "fail")
+    call(terminal, police, "run", "run", "moving.toml", "--assume", "aws", code=3)
+    assert police.used >= READING_LOCKS
+    assert "PropertyRefused" in terminal.call("status", "moving.toml", "--failed").out
+    assert scene.lock_of("to/free") == {}
+    assert scene.client.list_objects_v2(Bucket="locked", Prefix="to/")["KeyCount"] == 1
+
+
 # --- the enforcing itself -----------------------------------------------------------------------------------
 
 
