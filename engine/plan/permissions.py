@@ -22,6 +22,9 @@ from engine.plan.settings import ImageProbe, ManifestProbe, Probe
 COMMANDS = ("list", "plan", "restore", "run", "verify", "cleanup", "rewrite", "revert")
 """What a policy can be asked for. "rewrite" includes the manifest, "cleanup" the probes."""
 
+CARRIED = ("ObjectTagging", "ObjectAcl", "ObjectRetention", "ObjectLegalHold")
+"""What an object may carry that takes an action of its own to read, and one to write."""
+
 VERSION = "2012-10-17"
 """The policy language's, which is not the day's date."""
 
@@ -230,8 +233,8 @@ def _rewriting(plan: Plan) -> list[Permission]:
         places += plan.manifest.places
         for place in plan.manifest.places:
             found += _on(place, "s3:GetObject")
-    for location in places:  # with the tags and the ACL that it had
-        found += _on(location, "s3:PutObject", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:GetObjectAcl")
+    for location in places:  # with the tags, the ACL and the lock that it had
+        found += _on(location, "s3:PutObject", *(f"s3:{does}{what}" for what in CARRIED for does in ("Get", "Put")))
     return found
 
 

@@ -58,6 +58,11 @@ SOMETIMES = {
     },
     "rewrite": {
         "s3:PutObjectTagging": "for files that have tags",
+        "s3:PutObjectAcl": "for files that others may read",
+        "s3:GetObjectRetention": "where the bucket keeps versions, as Object Lock needs",
+        "s3:GetObjectLegalHold": "where the bucket keeps versions, as Object Lock needs",
+        "s3:PutObjectRetention": "for files that are retained",
+        "s3:PutObjectLegalHold": "for files that are held",
         "s3:GetBucketLocation": "to know a virtual-hosted URL of the bucket",
         "s3:ListBucket": "to look through a prefix",
     },
@@ -413,6 +418,20 @@ def test_what_may_not_lose_a_lock_is_found_under_the_policy_of_run(terminal: Ter
     assert "PropertyRefused" in terminal.call("status", "moving.toml", "--failed").out
     assert scene.lock_of("to/free") == {}
     assert scene.client.list_objects_v2(Bucket="locked", Prefix="to/")["KeyCount"] == 1
+
+
+def test_a_rewrite_keeps_access_and_lock_under_its_own_policy(terminal: Terminal, police: Police) -> None:
+    scene = Locked(terminal, police, "drop")
+    text = "see s3://locked/from/free here"
+    scene.client.put_object(Bucket="locked", Key="pipes/held", Body=text, **LOCK)
+    scene.client.put_object(Bucket="locked", Key="pipes/open", Body=text, ACL="public-read", Tagging="a=b")
+    assert terminal.call("run", "moving.toml", "--assume", "aws").code == 0
+    call(terminal, police, "rewrite", "rewrite", "moving.toml", "--apply", "--assume", "aws")
+    assert scene.lock_of("pipes/held") == IS_LOCKED
+    for key in ("pipes/held", "pipes/open"):
+        assert scene.client.get_object(Bucket="locked", Key=key)["Body"].read() == text.replace("from", "to").encode()
+    grants = scene.client.get_object_acl(Bucket="locked", Key="pipes/open")["Grants"]
+    assert sorted(grant["Permission"] for grant in grants) == ["FULL_CONTROL", "READ"]
 
 
 # --- the enforcing itself -----------------------------------------------------------------------------------
