@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import os
@@ -17,7 +18,7 @@ from engine.api.options import Options
 from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
 from engine.ledger import Binding, Ledger
-from engine.model import ABSENT, ObjectHead, ObjectRef, Properties
+from engine.model import ABSENT, CopyResult, ObjectHead, ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
@@ -299,9 +300,21 @@ def locked(sandbox: Endpoint) -> ObjectRef:
     return ObjectRef(bucket, "a.md")
 
 
+class Noting(StoreDecorator):
+    """Keeps what was put."""
+
+    put: PutObject
+
+    async def put_object(self, request: PutObject) -> CopyResult:
+        self.put = request
+        return await super().put_object(request)
+
+
 async def test_its_lock_is_written_again(store: Meddling, ledger: Ledger, locked: ObjectRef) -> None:
-    etag = hashlib.md5(BEFORE).hexdigest()
-    await replace_object(store, ledger, "k", locked, etag=etag, before=BEFORE, after=AFTER)
+    """With an MD5: S3 takes a lock only with a checksum of the body (API reference, PutObject)."""
+    etag, noting = hashlib.md5(BEFORE).hexdigest(), Noting(store)
+    await replace_object(noting, ledger, "k", locked, etag=etag, before=BEFORE, after=AFTER)
+    assert noting.put.content_md5 == base64.b64encode(hashlib.md5(AFTER).digest()).decode()
     lock = (await store.head_object(HeadObject(locked))).properties.lock
     assert lock is not None
     assert (lock.mode, lock.retain_until[:10], lock.legal_hold) == ("GOVERNANCE", "2040-01-01", True)
