@@ -86,8 +86,8 @@ class Kept(NamedTuple):
 
 
 _DONE = ", ".join(f"'{state.value}'" for state in sorted(DONE_STATES))
-_ENTRY = f"""SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING}
-    FROM objects"""
+_ENTRY = f"""SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING},
+    damaged FROM objects"""
 _OF_ROUTE = "route = (SELECT id FROM routes WHERE name = ?)"
 
 _RECORD = """SELECT r.name, o.key, o.size, o.source_etag, o.source_modified, o.storage_class, o.source_checksum,
@@ -205,7 +205,9 @@ class LedgerReader:
 
     async def _has_open_index(self) -> bool:
         """Not a ledger of an older format, that is only read. SQLite would not choose it by itself (3.46)."""
-        return bool(await self._rows("SELECT 1 FROM main.sqlite_master WHERE name = 'objects_open'"))
+        older = "SELECT 1 FROM temp.sqlite_master WHERE name = 'objects'"
+        there = f"SELECT 1 FROM main.sqlite_master WHERE name = 'objects_open' AND NOT EXISTS ({older})"
+        return bool(await self._rows(there))
 
     async def entry(self, route: str, key: str) -> Entry | None:
         """The row of exactly this relative key."""
@@ -348,9 +350,19 @@ _PROOFS = {int(proof): proof for proof in Proof}
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    key, size, source_etag, state, held, target_etag, proof, found, modified, differs = row
+    key, size, source_etag, state, held, target_etag, proof, found, modified, differs, damaged = row
     return Entry(
-        key, size, source_etag, _STATES[state], held, target_etag, _PROOFS[proof], found == 1, modified, differs == 1
+        key,
+        size,
+        source_etag,
+        _STATES[state],
+        held,
+        target_etag,
+        _PROOFS[proof],
+        found == 1,
+        modified,
+        differs == 1,
+        damaged,
     )
 
 

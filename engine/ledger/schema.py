@@ -16,6 +16,8 @@ UNDONE = "(state NOT IN ('planned', 'copied') AND state NOT IN ('verified', 'del
 """An object that is neither on its usual way nor at its end. As in the index, word for word. In pairs, which SQLite
 compares one by one; of four it makes a table, for each statement anew (a microsecond for each row that changes)."""
 
+_DAMAGED = "CASE WHEN code IN ('TargetMissing', 'TargetChanged') THEN '' ELSE target_etag END"
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
@@ -100,10 +102,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             took_ms INTEGER NOT NULL, PRIMARY KEY (route, key)) WITHOUT ROWID, STRICT""",
     ),
     ("DROP INDEX objects_undone", f"CREATE INDEX objects_open ON objects (route, key) WHERE {UNDONE}"),
+    # What was found damaged was known by the state alone, or by a copy that was decided over the source's own ETag.
+    (
+        "ALTER TABLE objects ADD COLUMN damaged TEXT NOT NULL DEFAULT ''",
+        f"""UPDATE objects SET damaged = CASE
+            WHEN state = 'damaged' THEN {_DAMAGED} WHEN state = 'lost' AND proof = 0 THEN target_etag
+            WHEN state NOT IN ('copied', 'verified', 'deleting', 'deleted', 'withdrawn', 'lost') AND found = 0
+                AND properties IN ('', 'agree') AND held = source_etag THEN held
+            ELSE '' END
+            WHERE held <> '' OR state IN ('damaged', 'lost')""",
+    ),
 )
 
+_ADDED_LATER = f"CASE state WHEN 'damaged' THEN {_DAMAGED} ELSE '' END AS damaged"
+
 OLDER_VIEWS: dict[int, str] = {
-    1: "CREATE TEMP VIEW objects AS SELECT *, '' AS properties FROM main.objects",
+    1: f"CREATE TEMP VIEW objects AS SELECT *, '' AS properties, {_ADDED_LATER} FROM main.objects",
     2: "CREATE TEMP VIEW uploads AS SELECT *, 0 AS server_ms FROM main.uploads",
     3: "SELECT 1",
     4: "SELECT 1",
@@ -115,6 +129,7 @@ OLDER_VIEWS: dict[int, str] = {
     CREATE TEMP VIEW slowest AS SELECT 0 AS route, '' AS key, 0 AS size, 0 AS took_ms LIMIT 0;
     """,
     7: "SELECT 1",
+    8: f"CREATE TEMP VIEW IF NOT EXISTS objects AS SELECT *, {_ADDED_LATER} FROM main.objects",
 }
 """How a reader, which may not migrate, sees the tables of an older format as those of the newest."""
 

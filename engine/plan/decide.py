@@ -4,6 +4,7 @@ The order of the questions is the safety of the tool, so it stands in one functi
 
 - nothing is overwritten that we did not write, unless the route's policy says so;
 - every write carries the condition that made it right: the target is absent, or bears the ETag seen here;
+- a target that was found damaged is never taken, whatever its ETag says;
 - an intent without an outcome is settled by looking at the target, never by guessing.
 """
 
@@ -16,9 +17,19 @@ from engine.errors import PlanError
 from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite, Proof, Value
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
-from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, UNDONE, State
+from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
 from engine.plan.locations import MAX_KEY_BYTES
-from engine.plan.record import COMPARE, Decision, Entry, Outcome, how_changed, is_unchanged, same_bytes, same_moment
+from engine.plan.record import (
+    COMPARE,
+    Decision,
+    Entry,
+    Outcome,
+    how_changed,
+    is_damaged,
+    is_unchanged,
+    same_bytes,
+    same_moment,
+)
 from engine.plan.retrieval import ARCHIVE_CLASSES, UNDER_WAY
 from engine.plan.route import Route
 
@@ -111,7 +122,7 @@ def decide(row: Joined, policy: Overwrite) -> Choice | None:
     if entry is not None:
         if entry.state is State.DELETING:
             return None  # cleanup's own business: it looks again before it believes anything
-        if entry.state in IN_PLACE and target is not None and same_bytes(source, entry) and _is_ours(target, entry):
+        if entry.state in IN_PLACE and target is not None and same_bytes(source, entry) and _stands(target, entry):
             return _in_place(row, source, target, entry, policy)
         if entry.state is State.COPYING and entry.held == "" and target is None and same_bytes(source, entry):
             # Its upload is taken up again, whatever the class says now; it carries what the source carried then.
@@ -145,6 +156,11 @@ def _is_ours(target: ListedObject | None, entry: Entry | None) -> bool:
     return target is not None and entry is not None and entry.target_etag != "" and target.etag == entry.target_etag
 
 
+def _stands(target: ListedObject, entry: Entry) -> bool:
+    """The target is ours as `_is_ours` has it, and was not found damaged."""
+    return entry.target_etag not in ("", entry.damaged) and target.etag == entry.target_etag
+
+
 def bears(source: ListedObject, target: ListedObject) -> bool:
     """Whether the target is, by listing alone, what a copy of the source would have written."""
     return source.size == target.size and compare_etags(source.etag, target.etag) is Agreement.EQUAL
@@ -153,21 +169,19 @@ def bears(source: ListedObject, target: ListedObject) -> bool:
 class _Target(Enum):
     """What a target that is there is to a source that is decided as if for the first time."""
 
-    DAMAGED = 1  # ours by its ETag, and found damaged: its ETag alone does not say that it is whole
-    SUSPECT = 2  # ours, and its bytes are the source's; what they carry may differ
-    EQUAL = 3  # its bytes are the source's, by the listings
-    UNKNOWN = 4  # as long as the source, with no ETag to compare
-    OTHER = 5  # other bytes
+    SUSPECT = 1  # ours, and its bytes are the source's; what they carry may differ
+    EQUAL = 2  # its bytes are the source's, by the listings
+    UNKNOWN = 3  # as long as the source, with no ETag to compare
+    OTHER = 4  # other bytes, or found damaged
 
 
 class _Step(Enum):
-    LEAVE = 1
-    TAKE = 2  # for the copy
-    AGAIN = 3  # copy over what is our own
-    REPLACE = 4  # copy over what is not
-    COMPARE = 5  # what both sides carry
-    INSPECT = 6  # HEAD both before anything else
-    CONFLICT = 7
+    TAKE = 1  # for the copy
+    AGAIN = 2  # copy over what is our own
+    REPLACE = 3  # copy over what is not
+    COMPARE = 4  # what both sides carry
+    INSPECT = 5  # HEAD both before anything else
+    CONFLICT = 6
 
 
 def _by_policy(*steps: _Step) -> dict[Overwrite, _Step]:
@@ -176,14 +190,12 @@ def _by_policy(*steps: _Step) -> dict[Overwrite, _Step]:
 
 _OVER_OURS = {  # we wrote it, and its source was there all the while
     #                            never           if-different    always
-    _Target.DAMAGED: _by_policy(_Step.AGAIN, _Step.AGAIN, _Step.AGAIN),
     _Target.SUSPECT: _by_policy(_Step.COMPARE, _Step.COMPARE, _Step.COMPARE),
     _Target.EQUAL: _by_policy(_Step.TAKE, _Step.TAKE, _Step.AGAIN),
     _Target.UNKNOWN: _by_policy(_Step.AGAIN, _Step.AGAIN, _Step.AGAIN),
     _Target.OTHER: _by_policy(_Step.AGAIN, _Step.AGAIN, _Step.AGAIN),
 }
 _OVER_OTHERS = {  # in place before us, not known, or all that may be left of a source that was deleted
-    _Target.DAMAGED: _by_policy(_Step.LEAVE, _Step.REPLACE, _Step.REPLACE),
     _Target.SUSPECT: _by_policy(_Step.COMPARE, _Step.COMPARE, _Step.COMPARE),
     _Target.EQUAL: _by_policy(_Step.TAKE, _Step.TAKE, _Step.REPLACE),
     _Target.UNKNOWN: _by_policy(_Step.INSPECT, _Step.INSPECT, _Step.REPLACE),
@@ -193,8 +205,8 @@ _OVER_OTHERS = {  # in place before us, not known, or all that may be left of a 
 
 def _fresh(
     row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry | None, policy: Overwrite
-) -> Choice | None:
-    """Decide as for the first time; `entry` only tells which target is ours."""
+) -> Choice:
+    """Decide as for the first time; `entry` only tells which target is ours, and which was found damaged."""
     if is_archived(source) and not (target is not None and bears(source, target)):
         code, message = archived_words(source.storage_class, under_way=source.restore == RESTORING)
         held = target.etag if target else ""
@@ -205,8 +217,6 @@ def _fresh(
     wrote = ours is not None and not ours.found
     steps = _OVER_OURS if ours is not None and wrote and ours.state not in BEREFT else _OVER_OTHERS
     match steps[_relation(source, target, ours, entry)][policy]:
-        case _Step.LEAVE:
-            return None
         case _Step.TAKE:
             return _found(row, source, target, found=not wrote)
         case _Step.AGAIN:
@@ -224,16 +234,10 @@ def _fresh(
 
 def _relation(source: ListedObject, target: ListedObject, ours: Entry | None, entry: Entry | None) -> _Target:
     """`ours` is the ledger's row, `entry`, where the target bears the ETag that it knows."""
-    if ours is not None and ours.state is State.DAMAGED:
-        return _Target.DAMAGED
-    if source.size != target.size:
+    if source.size != target.size or is_damaged(target, entry):
         return _Target.OTHER
     match compare_etags(source.etag, target.etag):
         case Agreement.EQUAL:
-            if entry is not None and _was_to_be_copied_over(target, entry):
-                return _Target.DAMAGED if ours is not None else _Target.OTHER
-            if ours is not None and ours.state is State.LOST and not ours.proof:
-                return _Target.OTHER  # found damaged, perhaps, before its source was gone
             suspect = ours is not None and ours.state not in BEREFT and _is_suspect(source, ours)
             return _Target.SUSPECT if suspect else _Target.EQUAL
         case Agreement.UNKNOWN:
@@ -242,27 +246,21 @@ def _relation(source: ListedObject, target: ListedObject, ours: Entry | None, en
             return _Target.OTHER
 
 
-def _was_to_be_copied_over(target: ListedObject, entry: Entry) -> bool:
-    """Whether a copy was decided over exactly this target although its ETag is the source's, as over one that was found
-    damaged, and did not come to its end. What was found in place, or is only to be compared, is no such thing."""
-    undone = entry.state in UNDONE and target.etag == entry.held and not (entry.found or entry.differs)
-    return undone and compare_etags(entry.source_etag, target.etag) is Agreement.EQUAL
-
-
 def _in_flight(
     row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry, policy: Overwrite
-) -> Choice | None:
+) -> Choice:
     """An intent was committed and its outcome was not: the target tells which of the two happened."""
     if target is None or target.etag == entry.held:
         return _fresh(row, source, target, entry, policy)  # nothing has landed since the decision
-    if bears(source, target):  # our own copy, whose answer was lost
+    if bears(source, target) and not is_damaged(target, entry):  # our own copy, whose answer was lost
         if _is_suspect(source, entry):
             return _compare(row, source, target, entry)
         return _found(row, source, target, found=False)
     if target.size == source.size or _is_empty_file(target):
         # It appeared since the decision, and a listing cannot tell it apart from ours: two plain ETags that differ tell
         # them apart if both are MD5s, all others if the bytes are asked for.
-        action = Action.COPY if _is_ours(target, entry) else Action.CLAIM
+        # Of one that was found damaged there is nothing to ask.
+        action = Action.COPY if _is_ours(target, entry) or is_damaged(target, entry) else Action.CLAIM
         return _copy(row, source, held=target.etag, ours=entry.target_etag, action=action)
     return _fresh(row, source, target, entry, policy)
 
@@ -284,7 +282,9 @@ def drift(row: Joined) -> Outcome | None:
 
 
 def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Choice | None:
-    if entry is None or entry.state not in ASIDE or entry.target_etag != "" or _landed(target, entry):
+    if entry is None or entry.state not in ASIDE or entry.target_etag != "":
+        return None
+    if _landed(target, entry) or is_damaged(target, entry):
         return None
     return forgotten(key, entry)
 
@@ -300,8 +300,10 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
     target, entry = row.target, row.entry
     if row.source is not None or entry is None or entry.state is State.DELETING or entry.state is State.WITHDRAWN:
         return None
+    if entry.state is State.DAMAGED or is_damaged(target, entry):
+        return None if entry.state is State.LOST else _lost(row.key, target, entry)
     if entry.state in IN_PLACE or entry.state in BEREFT:
-        stands = _is_ours(target, entry) and target is not None and target.size == entry.size
+        stands = target is not None and target.size == entry.size and _is_ours(target, entry)
         if not stands:
             return None if entry.state is State.LOST else _lost(row.key, target, entry)
         if entry.state is State.LOST and entry.proof > Proof.NONE:
@@ -309,8 +311,6 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
         if entry.state is State.COPIED or (entry.state is State.VERIFIED and entry.proof < minimum):
             return _withdrawn(row.key, entry.target_etag, entry.proof)
         return None
-    if entry.state is State.DAMAGED:
-        return _lost(row.key, target, entry)
     if target is not None and _landed(target, entry):
         return _withdrawn(row.key, target.etag, Proof.SIZE)
     if entry.target_etag:
@@ -334,7 +334,7 @@ def _lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
     """A proof is kept: it tells that the target was right once, and may be again."""
     by = "was deleted after its proof" if entry.state is State.DELETED else "is gone"
     what = "is not there any more" if target is None else f"is not what was proven (ETag {target.etag} now)"
-    if entry.state is State.DAMAGED:
+    if entry.state is State.DAMAGED or is_damaged(target, entry):
         what = "was found damaged"
     code = "TargetMissing" if target is None else "TargetChanged"
     said = f"the target {what}, and the source {by}: there is nothing left to mend it from"
@@ -373,14 +373,15 @@ def _found(row: Joined, source: ListedObject, target: ListedObject, *, found: bo
 
 
 def _conflict(row: Joined, source: ListedObject, target: ListedObject) -> Choice:
-    what = f"other content (ETag {target.etag}, the source has {source.etag})"
+    what, damaged = f"other content (ETag {target.etag}, the source has {source.etag})", False
     if target.size != source.size:
         what = f"{target.size} bytes where the source has {source.size}"
-    elif bears(source, target):
-        what = "what was to be copied over, or was found damaged, though its ETag is the source's"
+    elif damaged := is_damaged(target, row.entry):
+        what = f"what was found damaged (ETag {target.etag}, which does not show that)"
     whose = "which this ledger did not write"
     if row.entry is not None and row.entry.state in BEREFT and _is_ours(target, row.entry):
-        whose = "proven before its source was deleted, and perhaps all that is left of it"
+        when = "written" if damaged else "proven"
+        whose = f"{when} before its source was deleted, and perhaps all that is left of it"
     return _aside(
         row,
         source,

@@ -29,18 +29,18 @@ class State(StrEnum):
 
 _AFTER = {
     # A decision can be made again over one whose outcome was never committed.
-    "planned": "planned copying copied verified failed drifted conflict archived withdrawn",
-    "copying": "planned copying copied failed drifted conflict archived withdrawn",
+    "planned": "planned copying copied verified failed drifted conflict archived withdrawn lost",
+    "copying": "planned copying copied failed drifted conflict archived withdrawn lost",
     "copied": "planned copied verified drifted conflict archived damaged withdrawn lost",
     "verified": "planned copied verified deleting drifted conflict archived damaged withdrawn lost",
     # Back to verified: S3 says that the source is still there, unchanged.
     "deleting": "verified deleted drifted damaged",
     # A new object under the same source key is planned like any other.
     "deleted": "planned copied conflict archived lost",
-    "failed": "planned copied failed drifted conflict archived withdrawn",
-    "drifted": "planned copied drifted conflict archived withdrawn",
-    "conflict": "planned copied drifted conflict archived withdrawn",
-    "archived": "planned copied drifted conflict archived withdrawn",
+    "failed": "planned copied failed drifted conflict archived withdrawn lost",
+    "drifted": "planned copied drifted conflict archived withdrawn lost",
+    "conflict": "planned copied drifted conflict archived withdrawn lost",
+    "archived": "planned copied drifted conflict archived withdrawn lost",
     "damaged": "planned copied verified drifted conflict archived damaged lost",
     "withdrawn": "planned copied conflict archived",
     # Back to deleted: the target stands again as it was proven.

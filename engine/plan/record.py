@@ -23,7 +23,8 @@ COMPARE = "to be compared"
 class Entry(NamedTuple):
     """What the join needs to know of an object that the ledger has met before. `found`: the target was in place before
     us, so that its ETag is known and it is not ours. `source_modified` is the source's LastModified as it was listed;
-    `differs`: something is recorded of its properties that is not `AGREE`."""
+    `differs`: something is recorded of its properties that is not `AGREE`. `damaged` is the ETag that the target bore
+    when it was found damaged; the ledger keeps it until a copy of ours has come to its end."""
 
     key: str
     size: int
@@ -35,6 +36,7 @@ class Entry(NamedTuple):
     found: bool = False
     source_modified: str = ""
     differs: bool = False
+    damaged: str = ""
 
 
 class Decision(NamedTuple):
@@ -191,6 +193,12 @@ class UploadRecord(NamedTuple):
 def same_bytes(source: ListedObject, entry: Entry) -> bool:
     """Whether it holds what it held, by ETag and size."""
     return source.etag == entry.source_etag and source.size == entry.size
+
+
+def is_damaged(target: ListedObject | None, entry: Entry | None) -> bool:
+    """Whether it is the very target that was found damaged. Neither its ETag nor what S3 keeps with it needs to show
+    that, so that nothing but a new copy ends it."""
+    return target is not None and entry is not None and entry.damaged != "" and target.etag == entry.damaged
 
 
 def same_moment(one: str, other: str) -> bool:

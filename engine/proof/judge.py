@@ -11,7 +11,7 @@ from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, ENDED, IN_FLIGHT, IN_PLACE, State
-from engine.plan.record import Entry, Outcome, how_changed, is_unchanged
+from engine.plan.record import Entry, Outcome, how_changed, is_damaged, is_unchanged
 from engine.plan.route import Route
 
 
@@ -82,10 +82,16 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
     if target.etag != entry.target_etag:
         message = f"the target bears ETag {target.etag}, and was written with {entry.target_etag}"
         return off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
-    if entry.state is State.DAMAGED:
-        # Perhaps its bytes were read and differ, which no listing shows: only a new copy ends that, whatever became of
+    if is_damaged(target, entry):
+        # Its bytes were read and differ, say, which no listing shows: only a new copy ends that, whatever became of
         # the source meanwhile.
-        return Finding(Kind.DAMAGED, row.key, "it was found damaged before; the next run copies it again")
+        then = " where overwrite allows it, since it was in place before us" if entry.found else ""
+        message = f"it was found damaged before; the next run copies it again{then}"
+        if entry.state is State.DAMAGED:
+            return Finding(Kind.DAMAGED, row.key, message)
+        return off(row, Kind.DAMAGED, State.DAMAGED, "FoundDamaged", message)
+    if entry.state is State.DAMAGED:
+        return Finding(Kind.DAMAGED, row.key, "it was missing, or another, before; the next run looks at it again")
     return _agreed(row.key, source.etag, target.etag, entry, Question.CHECKSUMS)
 
 

@@ -49,6 +49,7 @@ outcomes = st.builds(
     target_etag=etags,
     proof=st.sampled_from(list(Proof)),
     method=st.sampled_from(["", "copy", "parts", "found"]),
+    code=st.sampled_from(["", "BytesDiffer", "TargetMissing", "TargetChanged"]),
     properties=properties,
 )
 
@@ -67,16 +68,18 @@ class Row:
         found: bool,
         modified: str,
         properties: str,
+        damaged: str,
     ):
         self.entry = (size, source_etag, state, held, target, proof)
         self.found = found
         self.modified = modified
         self.properties = properties
+        self.damaged = damaged
 
     @property
     def shown(self) -> tuple[Any, ...]:
         """As the join is told of it, without the key."""
-        return (*self.entry, self.found, self.modified, self.properties not in ("", AGREE))
+        return (*self.entry, self.found, self.modified, self.properties not in ("", AGREE), self.damaged)
 
     @property
     def state(self) -> State:
@@ -125,6 +128,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         self.do(self.ledger.decide(route, batch))
         for item in batch:
+            before = self.model.get((route, item.key))
             self.model[route, item.key] = Row(
                 item.size,
                 item.source_etag,
@@ -135,6 +139,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 item.found,
                 item.source_modified,
                 item.properties,
+                before.damaged if before is not None else "",
             )
 
     @rule(route=routes, batch=st.lists(outcomes, min_size=1, max_size=4).map(batch_of), durable=st.booleans())
@@ -160,8 +165,13 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             target = before if keeps else item.target_etag
             carried = item.properties or (row.properties if target == before else "")
+            damaged = row.damaged
+            if item.state is State.DAMAGED and item.code not in ("TargetMissing", "TargetChanged"):
+                damaged = item.target_etag
+            elif item.state is State.COPIED and item.method not in ("", "found"):
+                damaged = ""
             self.model[route, item.key] = Row(
-                size, source_etag, item.state, held, target, item.proof, found, row.modified, carried
+                size, source_etag, item.state, held, target, item.proof, found, row.modified, carried, damaged
             )
 
     @rule(route=routes, chosen=st.sets(keys, min_size=1, max_size=2))
@@ -183,7 +193,16 @@ class LedgerMachine(RuleBasedStateMachine):
         if row is not None and row.state is State.PLANNED:
             size, source_etag, _, held, target, proof = row.entry
             self.model["raw", key] = Row(
-                size, source_etag, State.COPYING, held, target, proof, row.found, row.modified, row.properties
+                size,
+                source_etag,
+                State.COPYING,
+                held,
+                target,
+                proof,
+                row.found,
+                row.modified,
+                row.properties,
+                row.damaged,
             )
 
     @precondition(lambda self: self.uploads)

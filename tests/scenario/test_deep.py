@@ -77,6 +77,36 @@ def test_damage_is_not_forgotten_when_the_copy_that_mends_it_fails(served: Sandb
     assert mended.read() == whole.read()
 
 
+def test_damage_behind_an_etag_that_does_not_compare_is_not_forgotten_when_its_source_comes_back(
+    served: Sandbox, tmp_path: Path
+) -> None:
+    """Our own copy of an object of parts is written in one piece: the checksum that S3 keeps of it, which alone
+    compares, is what it was."""
+    scene = Scene(served, tmp_path, "deep-of-parts", count=1)
+    client = Endpoint.of(served).client()
+
+    def put_source() -> None:
+        at = {"Bucket": scene.bucket, "Key": "a/of-parts"}
+        upload = client.create_multipart_upload(**at, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")["UploadId"]
+        part = client.upload_part(**at, UploadId=upload, PartNumber=1, Body=b"whole", ChecksumAlgorithm="CRC32")
+        parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}]
+        client.complete_multipart_upload(**at, UploadId=upload, MultipartUpload={"Parts": parts})
+
+    put_source()
+    assert scene.call("run", "--yes")["copied"] == 1
+    served.control("damage", {"bucket": scene.bucket, "key": "copy/of-parts"})
+    scene.call("verify", "--deep", code=4)
+    client.delete_object(Bucket=scene.bucket, Key="a/of-parts")
+    scene.call("run", "--yes", code=3)
+    put_source()
+    for _ in range(2):
+        assert scene.call("run", "--yes", code=3)["copied"] == 0
+        assert scene.call("verify", code=4)["routes"]["a"]["kinds"] == {"pending": 1}
+    client.delete_object(Bucket=scene.bucket, Key="copy/of-parts")
+    assert scene.call("run", "--yes")["copied"] == 1
+    assert scene.call("verify", "--deep")["agrees"]
+
+
 def test_damage_is_not_forgotten_when_the_source_is_written_again(served: Sandbox, tmp_path: Path) -> None:
     scene = Scene(served, tmp_path, "deep-touched")
     client = Endpoint.of(served).client()

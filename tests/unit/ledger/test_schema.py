@@ -75,6 +75,46 @@ async def test_a_ledger_of_every_older_format_is_read_and_brought_up_to_date(
     assert version(path)[1] == len(MIGRATIONS)
 
 
+async def test_what_an_older_ledger_knows_of_damage_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    """By its state alone, or by a copy that was decided over the source's own ETag and did not end."""
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        await ledger.decide("raw", [decision(key) for key in ROWS])
+    with closing(connect(path)) as connection:
+        connection.execute("ALTER TABLE objects DROP COLUMN damaged")
+        for key, (values, _) in ROWS.items():
+            connection.execute(f"UPDATE objects SET {values} WHERE key = ?", (key,))
+        connection.execute("DELETE FROM tallies")
+        connection.execute(
+            "INSERT INTO tallies SELECT route, state, proof, found, count(*), sum(size) FROM objects "
+            "GROUP BY route, state, proof, found"
+        )
+        connection.execute("PRAGMA user_version = 8")
+    async with await LedgerReader.open_to_read(path) as reader:
+        assert (await entries_of(reader))["damaged"] == "e"
+        aside = [item.key async for batch in reader.records(states={State.DAMAGED}) for item in batch]
+        assert aside == ["damaged", "missing"]
+    async with opened(path) as ledger:
+        assert await entries_of(ledger) == {key: damaged for key, (_, damaged) in ROWS.items()}
+
+
+ROWS = {
+    "copied": ("state = 'copied', target_etag = 'e'", ""),
+    "damaged": ("state = 'damaged', target_etag = 'e', code = 'BytesDiffer'", "e"),
+    "lost": ("state = 'lost', target_etag = 'e'", "e"),
+    "missing": ("state = 'damaged', target_etag = 'e', code = 'TargetMissing'", ""),
+    "proven": ("state = 'lost', target_etag = 'e', proof = 2", ""),
+    "undone": ("state = 'failed', held = source_etag", "etag-undone"),
+}
+"""What an older row holds, and what is damaged by it."""
+
+
+async def entries_of(reader: LedgerReader) -> dict[str, str]:
+    return {entry.key: entry.damaged for entry in await reader.entries("raw", None, None, 10)}
+
+
 def test_every_older_format_has_its_view() -> None:
     assert sorted(OLDER_VIEWS) == list(range(1, len(MIGRATIONS)))
 

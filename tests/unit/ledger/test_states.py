@@ -117,3 +117,43 @@ async def test_what_is_gone_on_both_sides_is_let_go_whatever_was_written_of_it(t
         left = [entry.key for entry in await ledger.entries("raw", None, None, 100)]
     assert left == [State.COPIED.value]
     assert_tallies_agree(path)
+
+
+# --- what a row keeps of its target beside its state ----------------------------------------------------------
+
+
+async def damaged(ledger: Ledger) -> str:
+    """What was found damaged of the one object that there is."""
+    (entry,) = await ledger.entries("raw", None, None, 10)
+    return entry.damaged
+
+
+@pytest.mark.parametrize("after", sorted(TRANSITIONS[State.DAMAGED] - {State.DAMAGED, State.VERIFIED, State.LOST}))
+async def test_damage_is_kept_through_every_decision_and_outcome_until_a_copy_ends(
+    tmp_path: Path, after: State
+) -> None:
+    async with opened(tmp_path / "moving.ledger") as ledger:
+        await bring(ledger, "a", State.COPIED)
+        await ledger.conclude("raw", [outcome("a", State.DAMAGED, method="", code="BytesDiffer")])
+        await ledger.decide("raw", [decision("a", after, held="etag-a")])
+        assert await damaged(ledger) == "etag-a"
+        for state in (State.FAILED, State.DRIFTED, State.CONFLICT, State.ARCHIVED):
+            await ledger.decide("raw", [decision("a")])
+            await ledger.conclude("raw", [outcome("a", state, target_etag="", method="")])
+            assert await damaged(ledger) == "etag-a"
+        await ledger.decide("raw", [decision("a")])
+        await ledger.conclude("raw", [outcome("a", method="found", target_etag="another")])
+        assert await damaged(ledger) == "etag-a"
+        await ledger.conclude("raw", [outcome("a", State.LOST)])
+        await ledger.decide("raw", [decision("a")])
+        assert await damaged(ledger) == "etag-a"
+        await ledger.conclude("raw", [outcome("a")])
+        assert await damaged(ledger) == ""
+
+
+@pytest.mark.parametrize("code", ["TargetMissing", "TargetChanged"])
+async def test_what_was_gone_or_another_is_not_what_was_written_and_damaged(tmp_path: Path, code: str) -> None:
+    async with opened(tmp_path / "moving.ledger") as ledger:
+        await bring(ledger, "a", State.COPIED)
+        await ledger.conclude("raw", [outcome("a", State.DAMAGED, method="", code=code)])
+        assert await damaged(ledger) == ""

@@ -12,6 +12,7 @@ from engine.plan.lifecycle import FIRST, TRANSITIONS, State
 from engine.plan.record import COMPARE, Entry
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
+OF_PARTS = f"{C}-2"
 UNTIL = "2026-02-01T00:00:00.000Z"
 NEVER, IF_DIFFERENT, ALWAYS = Overwrite.NEVER, Overwrite.IF_DIFFERENT, Overwrite.ALWAYS
 
@@ -25,7 +26,8 @@ def target(etag: str = A, size: int = 10) -> ListedObject:
 
 
 def entry(state: State, *, etag: str = A, held: str = "", target_etag: str = "", size: int = 10) -> Entry:
-    return Entry("k", size, etag, state, held, target_etag, Proof.NONE)
+    damaged = target_etag if state is State.DAMAGED else ""
+    return Entry("k", size, etag, state, held, target_etag, Proof.NONE, damaged=damaged)
 
 
 def test_a_new_object_is_copied_to_a_target_that_must_stay_absent() -> None:
@@ -155,17 +157,61 @@ def test_a_target_that_was_found_damaged_is_copied_anew_although_its_etag_says_n
 
 @pytest.mark.parametrize("state", [State.PLANNED, State.COPYING, State.FAILED, State.ARCHIVED, State.DRIFTED])
 def test_a_target_that_was_found_damaged_is_not_taken_while_no_copy_of_it_came_to_its_end(state: State) -> None:
-    """Its ETag is the source's. That it was to be copied over all the same is what is left of the finding."""
-    found = decide(Joined("k", source(), target(), entry(State.DAMAGED, target_etag=A)), NEVER)
-    assert found is not None
-    undone = as_entry(found)._replace(state=state)
-    again = decide(Joined("k", source(), target(), undone), NEVER)
-    assert again is not None and (again.action, again.target_condition) == (Action.COPY, A)
-    theirs = entry(State.DAMAGED, target_etag=A)._replace(found=True)
-    found = decide(Joined("k", source(), target(), theirs), IF_DIFFERENT)
-    assert found is not None
-    again = decide(Joined("k", source(), target(), as_entry(found)._replace(state=state)), IF_DIFFERENT)
-    assert again is not None and (again.action, again.target_condition) == (Action.COPY, A)
+    """Its ETag is the source's, or tells nothing of it; nor does the checksum that S3 keeps show the damage."""
+    for etag in (A, OF_PARTS):
+        ours = entry(State.DAMAGED, target_etag=etag)
+        found = decide(Joined("k", source(), target(etag), ours), NEVER)
+        assert found is not None
+        undone = as_entry(found, ours)._replace(state=state)
+        again = decide(Joined("k", source(), target(etag), undone), NEVER)
+        assert again is not None and (again.action, again.target_condition) == (Action.COPY, etag)
+        theirs = entry(State.DAMAGED, target_etag=etag)._replace(found=True)
+        found = decide(Joined("k", source(), target(etag), theirs), IF_DIFFERENT)
+        assert found is not None
+        undone = as_entry(found, theirs)._replace(state=state)
+        again = decide(Joined("k", source(), target(etag), undone), IF_DIFFERENT)
+        assert again is not None and (again.action, again.target_condition) == (Action.COPY, etag)
+        shut = decide(Joined("k", source(), target(etag), undone), NEVER)
+        assert shut is not None and shut.decision.state is State.CONFLICT
+
+
+@pytest.mark.parametrize("etag", [A, OF_PARTS])
+def test_a_lost_answer_is_no_success_where_the_target_is_the_one_that_was_found_damaged(etag: str) -> None:
+    """It was away for a while: what is there now is our copy, or the old one come back."""
+    begun = entry(State.PLANNED)._replace(damaged=etag)
+    choice = decide(Joined("k", source(), target(etag), begun), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, etag)
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.VERIFIED])
+def test_what_was_found_damaged_is_never_in_place(state: State) -> None:
+    known = entry(state, target_etag=A)._replace(damaged=A, proof=Proof.DIGEST)
+    choice = decide(Joined("k", source(), target(), known), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, A)
+    end = ended(Joined("k", None, target(), known), Proof.NONE)
+    assert end is not None and (end.state, "found damaged" in end.message) == (State.LOST, True)
+
+
+@pytest.mark.parametrize("state", [State.PLANNED, State.FAILED, State.CONFLICT, State.ARCHIVED, State.DRIFTED])
+@pytest.mark.parametrize("etag", [A, OF_PARTS])
+def test_what_was_found_damaged_is_not_forgotten_with_its_source(state: State, etag: str) -> None:
+    """Else the source that comes back would take it for its copy."""
+    row = Joined("k", None, target(etag), entry(state)._replace(damaged=etag))
+    end = ended(row)
+    assert end is not None and end.state is State.LOST and end.state in TRANSITIONS[state]
+    assert decide(row, NEVER) is None
+    lost = entry(State.LOST)._replace(damaged=etag)
+    assert (ended(row._replace(entry=lost)), decide(row._replace(entry=lost), NEVER)) == (None, None)
+    back = decide(row._replace(source=source(), entry=lost), NEVER)
+    assert back is not None and back.decision.state is State.CONFLICT
+    gone = decide(row._replace(target=None, entry=lost), NEVER)
+    assert gone is not None and gone.action is Action.FORGET
+
+
+def test_what_was_missing_and_is_there_again_is_not_damaged() -> None:
+    known = entry(State.DAMAGED, target_etag=A)._replace(damaged="")
+    choice = decide(Joined("k", source(), target(), known), NEVER)
+    assert choice is not None and choice.decision.state is State.COPIED
 
 
 @pytest.mark.parametrize("policy", [NEVER, IF_DIFFERENT])
@@ -179,20 +225,22 @@ def test_what_was_found_in_place_is_compared_when_its_source_is_written_again(po
     assert choice is not None and (choice.action, choice.decision.found) == (Action.MEND, True)
 
 
-def test_a_copy_over_an_equal_target_that_may_not_be_made_any_more_is_a_conflict() -> None:
-    """It was decided under another policy; why, is not known."""
+def test_an_equal_target_that_may_not_be_copied_over_any_more_is_taken() -> None:
+    """It was to be copied over under another policy, and not for any damage."""
     begun = decide(Joined("k", source(), target(), None), ALWAYS)
     assert begun is not None and begun.decision.held == A
     choice = decide(Joined("k", source(), target(), as_entry(begun)), NEVER)
-    assert choice is not None and choice.decision.state is State.CONFLICT
+    assert choice is not None and (choice.decision.state, choice.decision.found) == (State.COPIED, True)
 
 
-def test_a_target_that_was_found_damaged_is_not_taken_for_a_source_that_came_back() -> None:
-    end = ended(Joined("k", None, target(), entry(State.DAMAGED, target_etag=A)))
+@pytest.mark.parametrize("etag", [A, OF_PARTS])
+def test_a_target_that_was_found_damaged_is_not_taken_for_a_source_that_came_back(etag: str) -> None:
+    end = ended(Joined("k", None, target(etag), entry(State.DAMAGED, target_etag=etag)))
     assert end is not None and end.state is State.LOST
-    lost = entry(State.LOST, target_etag=A)._replace(proof=end.proof)
-    choice = decide(Joined("k", source(), target(), lost), NEVER)
+    lost = entry(State.LOST, target_etag=etag)._replace(proof=end.proof, damaged=etag)
+    choice = decide(Joined("k", source(), target(etag), lost), NEVER)
     assert choice is not None and choice.decision.state is State.CONFLICT
+    assert "written before its source was deleted" in choice.decision.message
 
 
 def test_a_source_that_cleanup_is_deleting_is_left_to_cleanup() -> None:
@@ -212,10 +260,11 @@ def test_a_new_object_under_a_deleted_key_never_replaces_the_last_copy_of_the_ol
     assert back is not None and (back.decision.state, back.decision.found) == (State.COPIED, False)
 
 
-def as_entry(choice: Choice) -> Entry:
+def as_entry(choice: Choice, before: Entry | None = None) -> Entry:
     """What the ledger holds after a decision."""
     done = choice.decision
-    return Entry(done.key, done.size, done.source_etag, done.state, done.held, done.target_etag, done.proof, done.found)
+    held = Entry(done.key, done.size, done.source_etag, done.state, done.held, done.target_etag, done.proof, done.found)
+    return held._replace(damaged=before.damaged if before is not None else "")
 
 
 def test_a_target_that_was_in_place_is_not_replaced_once_its_source_changes() -> None:
@@ -229,9 +278,12 @@ def test_a_target_that_was_in_place_is_not_replaced_once_its_source_changes() ->
     assert back is not None and (back.decision.state, back.decision.found) == (State.COPIED, True)
 
 
-def test_a_target_that_was_in_place_and_is_damaged_stays_as_it_is_and_damaged() -> None:
+def test_a_target_that_was_in_place_and_is_damaged_is_a_conflict() -> None:
+    """No run may copy it anew: it is said what may be done."""
     damaged = entry(State.DAMAGED, target_etag=A)._replace(found=True)
-    assert decide(Joined("k", source(A), target(A), damaged), NEVER) is None
+    choice = decide(Joined("k", source(A), target(A), damaged), NEVER)
+    assert choice is not None and (choice.decision.state, choice.decision.found) == (State.CONFLICT, True)
+    assert "found damaged" in choice.decision.message and "did not write" in choice.decision.message
     asked = decide(Joined("k", source(A), target(A), damaged), IF_DIFFERENT)
     assert asked is not None and (asked.action, asked.target_condition) == (Action.COPY, A)
 

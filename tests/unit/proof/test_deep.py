@@ -8,10 +8,12 @@ import pytest
 import xxhash
 
 from engine.errors import AccessDenied, UsageError
-from engine.model import Checksum, ObjectHead, Proof
+from engine.model import Checksum, ListedObject, ObjectHead, Proof
+from engine.plan.join import Joined
 from engine.plan.lifecycle import State
+from engine.plan.record import Entry
 from engine.proof.depth import PLACES, Depth, Sampling, parse_depth, place_of
-from engine.proof.judge import Kind
+from engine.proof.judge import Kind, judge
 from engine.store import HeadObject
 from tests.unit.proof.scene import Scene
 
@@ -43,6 +45,30 @@ async def test_bytes_that_differ_behind_equal_etags_are_damage_until_a_run_copie
     assert (record.state, record.code, record.proof, record.xxh3) == (State.DAMAGED, "BytesDiffer", Proof.NONE, "")
     listed = await scene.verify()  # a listing sees nothing of it, and must not heal it
     assert [(item.key, item.kind) for item in listed.differences] == [("bad", Kind.DAMAGED)]
+
+
+async def test_what_was_found_damaged_is_never_verified_whatever_state_its_row_is_in(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.copied("bad", b"abc", target=b"abX")
+    await scene.verify(Depth())
+    record = (await scene.records())["bad"]
+    same = ListedObject("bad", record.size, record.source_etag, record.source_modified)
+    for state in (State.COPIED, State.VERIFIED):
+        known = Entry(
+            "bad",
+            record.size,
+            record.source_etag,
+            state,
+            "",
+            record.target_etag,
+            Proof.DIGEST,
+            damaged=record.target_etag,
+        )
+        finding = judge(Joined("bad", same, same._replace(etag=record.target_etag), known))
+        assert finding is not None and finding.kind is Kind.DAMAGED
+        assert finding.outcome is not None and finding.outcome.state is State.DAMAGED
+        theirs = judge(Joined("bad", same, same._replace(etag=record.target_etag), known._replace(found=True)))
+        assert theirs is not None and "where overwrite allows it" in theirs.message
 
 
 async def test_only_what_is_below_digest_is_read_where_that_is_asked(tmp_path: Path) -> None:
