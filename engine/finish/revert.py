@@ -51,8 +51,10 @@ def part_of(record: ObjectRecord) -> Part:
     if record.state in IN_PLACE:
         if record.found:
             return Part.FOUND
-        return Part.OVERWRITTEN if record.held else Part.REMOVE
+        return Part.OVERWRITTEN if record.overwritten else Part.REMOVE
     if record.state in IN_FLIGHT:
+        if record.held and record.held == record.target_etag:
+            return Part.FOUND if record.found else Part.CHANGED  # being compared; a copy over our own under way
         if record.held:
             return Part.OVERWRITTEN
         return Part.REMOVE if record.target_etag else Part.LOOK

@@ -92,7 +92,8 @@ _OF_ROUTE = "route = (SELECT id FROM routes WHERE name = ?)"
 
 _RECORD = """SELECT r.name, o.key, o.size, o.source_etag, o.source_modified, o.storage_class, o.source_checksum,
 o.state, o.held, o.target_etag, o.checksum, o.proof, o.compared, o.found, o.method, o.attempts, o.code, o.message,
-o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3, o.properties
+o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3, o.properties,
+o.overwritten
 FROM objects o JOIN routes r ON r.id = o.route"""
 _UPLOAD = """SELECT r.name, u.key, u.bucket, u.target_key, u.upload_id, u.source_etag, u.source_size, u.layout,
 u.checksum_algorithm, u.intent_ms, u.server_ms FROM uploads u JOIN routes r ON r.id = u.route WHERE u.ended = ''"""

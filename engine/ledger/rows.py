@@ -33,11 +33,15 @@ _NEW_ROW = {
     "digest_ms": "0",
     "bytes_ms": "0",
     "xxh3": "''",
+    "overwritten": ":held",
 }
 _DECIDED_AGAIN = {
     **{column: f"excluded.{column}" for column in _NEW_ROW if column not in ("route", "key")},
     "method": "CASE WHEN excluded.properties = '' THEN '' ELSE method END",
     "attempts": "attempts + excluded.attempts",
+    # What is copied anew over our own copy, or only compared with it, is still not what stood there before us.
+    "overwritten": "CASE WHEN target_etag <> '' AND found = 0 AND excluded.target_etag = target_etag "
+    "AND excluded.held IN (target_etag, held) THEN overwritten ELSE excluded.held END",
 }
 _INTO = f"INTO objects ({', '.join(_NEW_ROW)}) SELECT {', '.join(_NEW_ROW.values())} FROM {{rows}}"
 _INSERT = BatchStatement(f"INSERT OR IGNORE {_INTO}")

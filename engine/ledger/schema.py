@@ -105,7 +105,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # What was found damaged was known by the state alone, or by a copy that was decided over the source's own ETag.
     (
         "ALTER TABLE objects ADD COLUMN damaged TEXT NOT NULL DEFAULT ''",
-        f"""UPDATE objects SET damaged = CASE
+        "ALTER TABLE objects ADD COLUMN overwritten TEXT NOT NULL DEFAULT ''",
+        f"""UPDATE objects SET overwritten = held, damaged = CASE
             WHEN state = 'damaged' THEN {_DAMAGED} WHEN state = 'lost' AND proof = 0 THEN target_etag
             WHEN state NOT IN ('copied', 'verified', 'deleting', 'deleted', 'withdrawn', 'lost') AND found = 0
                 AND properties IN ('', 'agree') AND held = source_etag THEN held
@@ -114,7 +115,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
-_ADDED_LATER = f"CASE state WHEN 'damaged' THEN {_DAMAGED} ELSE '' END AS damaged"
+_ADDED_LATER = f"CASE state WHEN 'damaged' THEN {_DAMAGED} ELSE '' END AS damaged, held AS overwritten"
 
 OLDER_VIEWS: dict[int, str] = {
     1: f"CREATE TEMP VIEW objects AS SELECT *, '' AS properties, {_ADDED_LATER} FROM main.objects",

@@ -97,7 +97,7 @@ class ObjectRecord(NamedTuple):
     """A whole row, for status, export, receipt and cleanup. Times are epoch milliseconds, 0 where not reached:
     `size_ms`, `digest_ms` and `bytes_ms` when a verification first reached that proof for the target as it is. `xxh3`
     is the xxh3-128 of the bytes, in hex, once both sides were read; `properties` as in `Outcome`, empty where they were
-    never compared."""
+    never compared; `overwritten` is the ETag of what stood at the target before our first write, empty for nothing."""
 
     route: str
     key: str
@@ -124,6 +124,7 @@ class ObjectRecord(NamedTuple):
     bytes_ms: int
     xxh3: str = ""
     properties: str = ""
+    overwritten: str = ""
 
     def proven_ms(self, proof: Proof) -> int:
         """When a verification first found the object at `proof` or better; 0 where none has."""

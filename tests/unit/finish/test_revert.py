@@ -102,6 +102,22 @@ async def test_found_and_overwritten_targets_are_left_and_listed(tmp_path: Path)
         assert s.store.keys(TARGET) == ["00000.png", "00001.png"]
 
 
+async def test_a_copy_over_our_own_copy_is_removed_like_any_other(tmp_path: Path) -> None:
+    """What it was written over was ours: nothing of anybody's is gone."""
+    async with scene(tmp_path, objects=1) as s:
+        await s.migrate()
+        first = (await s.records())["00000.png"]
+        for where in (SOURCE, TARGET):
+            s.store.put(where + "00000.png", b"new")
+        new = listed(s, "00000.png")
+        await s.ledger.decide("raw", [new._replace(held=first.target_etag, target_etag=first.target_etag)])
+        assert part_of((await s.records())["00000.png"]) is Part.CHANGED  # under way
+        await s.ledger.conclude("raw", [Outcome("00000.png", State.COPIED, new.source_etag, method="copy")])
+        assert part_of((await s.records())["00000.png"]) is Part.REMOVE
+        assert (await revert(s)).removed == 1
+        assert s.store.keys(TARGET) == []
+
+
 @pytest.mark.parametrize(("landed", "there"), [(b"image 0", []), (b"another", ["00000.png"]), (None, [])])
 async def test_a_copy_whose_outcome_was_lost_is_told_by_the_target(
     tmp_path: Path, landed: bytes | None, there: list[str]

@@ -75,15 +75,16 @@ async def test_a_ledger_of_every_older_format_is_read_and_brought_up_to_date(
     assert version(path)[1] == len(MIGRATIONS)
 
 
-async def test_what_an_older_ledger_knows_of_damage_is_taken_over(
+async def test_what_an_older_ledger_knows_of_damage_and_of_what_was_there_before_is_taken_over(
     tmp_path: Path,
 ) -> None:
     """By its state alone, or by a copy that was decided over the source's own ETag and did not end."""
     path = tmp_path / "moving.ledger"
     async with opened(path) as ledger:
-        await ledger.decide("raw", [decision(key) for key in ROWS])
+        await ledger.decide("raw", [decision(key, held="was" if key == "over" else "") for key in ROWS])
     with closing(connect(path)) as connection:
-        connection.execute("ALTER TABLE objects DROP COLUMN damaged")
+        for column in ("damaged", "overwritten"):
+            connection.execute(f"ALTER TABLE objects DROP COLUMN {column}")
         for key, (values, _) in ROWS.items():
             connection.execute(f"UPDATE objects SET {values} WHERE key = ?", (key,))
         connection.execute("DELETE FROM tallies")
@@ -98,6 +99,11 @@ async def test_what_an_older_ledger_knows_of_damage_is_taken_over(
         assert aside == ["damaged", "missing"]
     async with opened(path) as ledger:
         assert await entries_of(ledger) == {key: damaged for key, (_, damaged) in ROWS.items()}
+        records = [item async for batch in ledger.records() for item in batch]
+        assert {item.key: item.overwritten for item in records if item.overwritten} == {
+            "over": "was",
+            "undone": "etag-undone",
+        }
 
 
 ROWS = {
@@ -105,6 +111,7 @@ ROWS = {
     "damaged": ("state = 'damaged', target_etag = 'e', code = 'BytesDiffer'", "e"),
     "lost": ("state = 'lost', target_etag = 'e'", "e"),
     "missing": ("state = 'damaged', target_etag = 'e', code = 'TargetMissing'", ""),
+    "over": ("state = 'copied', target_etag = 'e'", ""),
     "proven": ("state = 'lost', target_etag = 'e', proof = 2", ""),
     "undone": ("state = 'failed', held = source_etag", "etag-undone"),
 }

@@ -122,10 +122,11 @@ async def test_what_is_gone_on_both_sides_is_let_go_whatever_was_written_of_it(t
 # --- what a row keeps of its target beside its state ----------------------------------------------------------
 
 
-async def damaged(ledger: Ledger) -> str:
-    """What was found damaged of the one object that there is."""
+async def kept(ledger: Ledger) -> tuple[str, str]:
+    """What was found damaged, and what was overwritten, of the one object that there is."""
     (entry,) = await ledger.entries("raw", None, None, 10)
-    return entry.damaged
+    ((record,),) = [batch async for batch in ledger.records()]
+    return entry.damaged, record.overwritten
 
 
 @pytest.mark.parametrize("after", sorted(TRANSITIONS[State.DAMAGED] - {State.DAMAGED, State.VERIFIED, State.LOST}))
@@ -136,19 +137,19 @@ async def test_damage_is_kept_through_every_decision_and_outcome_until_a_copy_en
         await bring(ledger, "a", State.COPIED)
         await ledger.conclude("raw", [outcome("a", State.DAMAGED, method="", code="BytesDiffer")])
         await ledger.decide("raw", [decision("a", after, held="etag-a")])
-        assert await damaged(ledger) == "etag-a"
+        assert await kept(ledger) == ("etag-a", "etag-a" if after is not State.COPIED else "")
         for state in (State.FAILED, State.DRIFTED, State.CONFLICT, State.ARCHIVED):
             await ledger.decide("raw", [decision("a")])
             await ledger.conclude("raw", [outcome("a", state, target_etag="", method="")])
-            assert await damaged(ledger) == "etag-a"
+            assert (await kept(ledger))[0] == "etag-a"
         await ledger.decide("raw", [decision("a")])
         await ledger.conclude("raw", [outcome("a", method="found", target_etag="another")])
-        assert await damaged(ledger) == "etag-a"
+        assert (await kept(ledger))[0] == "etag-a"
         await ledger.conclude("raw", [outcome("a", State.LOST)])
         await ledger.decide("raw", [decision("a")])
-        assert await damaged(ledger) == "etag-a"
+        assert (await kept(ledger))[0] == "etag-a"
         await ledger.conclude("raw", [outcome("a")])
-        assert await damaged(ledger) == ""
+        assert (await kept(ledger))[0] == ""
 
 
 @pytest.mark.parametrize("code", ["TargetMissing", "TargetChanged"])
@@ -156,4 +157,20 @@ async def test_what_was_gone_or_another_is_not_what_was_written_and_damaged(tmp_
     async with opened(tmp_path / "moving.ledger") as ledger:
         await bring(ledger, "a", State.COPIED)
         await ledger.conclude("raw", [outcome("a", State.DAMAGED, method="", code=code)])
-        assert await damaged(ledger) == ""
+        assert (await kept(ledger))[0] == ""
+
+
+@pytest.mark.parametrize("before", ["", "theirs"])
+async def test_a_copy_over_our_own_overwrites_what_the_first_one_did(tmp_path: Path, before: str) -> None:
+    async with opened(tmp_path / "moving.ledger") as ledger:
+        await ledger.decide("raw", [decision("a", held=before)])
+        await ledger.conclude("raw", [outcome("a", target_etag="first")])
+        for _ in range(2):  # the second after one that failed
+            await ledger.decide("raw", [decision("a", held="first", target_etag="first")])
+            await ledger.conclude("raw", [outcome("a", State.FAILED, target_etag="", method="")])
+        await ledger.decide("raw", [decision("a", held="first", target_etag="first")])
+        await ledger.conclude("raw", [outcome("a", target_etag="second")])
+        assert await kept(ledger) == ("", before)
+        await ledger.decide("raw", [decision("a", held="strange")])
+        await ledger.conclude("raw", [outcome("a", target_etag="third")])
+        assert await kept(ledger) == ("", "strange")
