@@ -35,12 +35,13 @@ class _Unread(NamedTuple):
 
 
 def keeps_properties(route: Route) -> bool:
-    """Whether the route gives its targets anything besides bytes."""
+    """Whether the route says anything of what its targets carry besides bytes: what an object must not carry (`FAIL`)
+    is looked for as well as what it is to carry."""
     rules = route.properties
     kept = (rules.content_headers, rules.metadata, rules.tags, rules.encryption, rules.website_redirect)
     more = (rules.storage_class, rules.lock, rules.acl)
     given = route.set_tags is not None or bool(route.set_metadata or route.set_headers or route.storage_class)
-    return given or any(keep in (PropertyRule.PRESERVE, PropertyRule.SET) for keep in (*kept, *more))
+    return given or any(rule is not PropertyRule.DROP for rule in (*kept, *more))
 
 
 async def compare_carried(

@@ -70,7 +70,7 @@ class Facts:
     """Everything that the gate judges. `open_snapshots` are the routes whose listing never reached its end;
     `references` None: the plan names nowhere to look; `sources` and `targets` are the buckets on either side, `under`
     the routes' targets. `properties` is what differs of what both sides carry, as recorded or (`compared`) as it was
-    looked at just now."""
+    looked at just now; `keeps` is whether any route has it compared."""
 
     routes: tuple[str, ...]
     open_snapshots: tuple[str, ...]
@@ -88,6 +88,7 @@ class Facts:
     lost: Noted = NOTHING
     properties: Noted = NOTHING
     compared: bool = False
+    keeps: bool = True
     accepted: frozenset[tuple[str, str]] = frozenset()
 
     def with_delete_markers(self) -> Facts:
@@ -228,6 +229,8 @@ def _properties(facts: Facts) -> Reason:
         reason = _of_objects("properties", said, PROPERTIES, found, facts.accepted)
         mended = "" if reason.open else "; a run mends those that Cartage wrote, or may overwrite"
         return reason._replace(sentence=f"{reason.sentence}{mended}")
+    if not facts.keeps:
+        return Reason("properties", True, "the routes keep nothing but bytes: nothing else is compared")
     if facts.compared:
         return Reason("properties", True, "headers, metadata, tags and the like compared just now: as the routes say")
     said = "no difference is recorded; headers, metadata, tags and the like are compared once all else is open"

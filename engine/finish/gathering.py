@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.events import Doing, Listener
+from engine.finish.carried import keeps_properties
 from engine.finish.gate import Facts, Reason, ReferencesLeft, conditional
 from engine.finish.judged import facts_of
 from engine.finish.probes import Commands, probed, run_probe
@@ -45,6 +46,7 @@ async def gather(
         sources=sources,
         targets=targets,
         under=tuple(route.target for route in plan.routes),
+        keeps=any(map(keeps_properties, plan.routes)),
     )
 
 

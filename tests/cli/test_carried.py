@@ -166,6 +166,24 @@ def test_what_the_route_drops_is_not_asked_for(scene: Scene) -> None:
     assert scene.delete()["deleted"] == 4
 
 
+NOTHING_KEPT = 'content_headers = "drop", metadata = "drop", storage_class = "drop"'
+
+
+def test_what_no_object_may_carry_is_looked_for_before_the_delete_although_nothing_is_kept(scene: Scene) -> None:
+    scene.write_plan(f'properties = {{ {NOTHING_KEPT}, tags = "fail" }}')
+    scene.moved().tag("old/b", "hold")
+    assert [item["name"] for item in scene.closed_by()] == ["properties"]
+    scene.delete(code=5)
+    assert scene.keys("old/") == "abcd"
+
+
+def test_where_routes_keep_nothing_the_gate_says_that_nothing_is_compared(scene: Scene) -> None:
+    scene.write_plan(f'properties = {{ {NOTHING_KEPT}, tags = "drop" }}')
+    scene.moved().tag("old/b", "hold")
+    (said,) = [item for item in scene.delete()["reasons"] if item["name"] == "properties"]
+    assert said["sentence"] == "the routes keep nothing but bytes: nothing else is compared"
+
+
 def test_a_source_removed_before_its_proof_has_an_end_that_can_be_accepted(scene: Scene) -> None:
     scene.call("run")
     scene.s3.delete_object(Bucket=scene.bucket, Key="old/a")
