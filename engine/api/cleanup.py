@@ -92,7 +92,8 @@ async def cleanup(
         await opened.tell_leftovers(plan.routes, options.listener, remove=False)
         if consent.delete_markers:
             facts = facts.with_delete_markers()
-        if not closed(judge(facts)):  # what costs requests an object is asked once all else is open
+        # What costs requests an object is asked once all else is open.
+        if all(reason.name == PROPERTIES for reason in closed(judge(facts))):
             unread = await compare_carried(opened.store, ledger, plan.routes, plan.cleanup.proof, options.listener)
             recorded = (await ledger.noted())[PROPERTIES]
             facts = replace(facts, properties=recorded.plus(unread), compared=True)

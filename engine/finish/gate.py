@@ -70,7 +70,8 @@ class Facts:
     """Everything that the gate judges. `open_snapshots` are the routes whose listing never reached its end;
     `references` None: the plan names nowhere to look; `sources` and `targets` are the buckets on either side, `under`
     the routes' targets. `properties` is what differs of what both sides carry, as recorded or (`compared`) as it was
-    looked at just now; `keeps` is whether any route has it compared."""
+    looked at just now; `keeps` is whether any route has it compared, `into_folders` whether one makes files of
+    objects."""
 
     routes: tuple[str, ...]
     open_snapshots: tuple[str, ...]
@@ -89,6 +90,7 @@ class Facts:
     properties: Noted = NOTHING
     compared: bool = False
     keeps: bool = True
+    into_folders: bool = False
     accepted: frozenset[tuple[str, str]] = frozenset()
 
     def with_delete_markers(self) -> Facts:
@@ -227,13 +229,22 @@ def _properties(facts: Facts) -> Reason:
     if found.objects:
         said = f"{_count(found.objects, 'target')} known not to carry what the route gives it, or not to be asked"
         reason = _of_objects("properties", said, PROPERTIES, found, facts.accepted)
-        mended = "" if reason.open else "; a run mends those that Cartage wrote, or may overwrite"
-        return reason._replace(sentence=f"{reason.sentence}{mended}")
+        if reason.open:
+            return reason
+        if not facts.under or not all(place.is_local for place in facts.under):
+            said = "a run mends those that Cartage wrote, or may overwrite"
+            reason = reason._replace(sentence=f"{reason.sentence}; {said}")
+        if facts.into_folders:
+            said = "no run mends what a file cannot carry: accept that it goes with its source"
+            reason = reason._replace(sentence=f"{reason.sentence}; {said}")
+        return reason
     if not facts.keeps:
         return Reason("properties", True, "the routes keep nothing but bytes: nothing else is compared")
-    if facts.compared:
-        return Reason("properties", True, "headers, metadata, tags and the like compared just now: as the routes say")
     said = "no difference is recorded; headers, metadata, tags and the like are compared once all else is open"
+    if facts.compared:
+        said = "headers, metadata, tags and the like compared just now: as the routes say"
+    if facts.into_folders:
+        said += "; a file has no storage class, and no type but by its name"
     return Reason("properties", True, said)
 
 

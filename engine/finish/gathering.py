@@ -47,6 +47,7 @@ async def gather(
         targets=targets,
         under=tuple(route.target for route in plan.routes),
         keeps=any(map(keeps_properties, plan.routes)),
+        into_folders=any(route.target.is_local and not route.source.is_local for route in plan.routes),
     )
 
 

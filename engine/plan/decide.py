@@ -138,8 +138,8 @@ def _in_place(
 ) -> Choice | None:
     """The bytes are in place on both sides: nothing is to be done, unless what they carry differs, or may."""
     if same_moment(source.modified, entry.source_modified):
-        if not entry.differs:
-            return None
+        if not entry.differs or _is_file(target):
+            return None  # what a file cannot carry no run can give it
         if entry.found and policy is Overwrite.NEVER:
             return None  # what we did not write keeps what it carries; the gate tells
     return _compare(row, source, target, entry)
@@ -266,9 +266,13 @@ def _in_flight(
 
 
 def _is_empty_file(target: ListedObject) -> bool:
-    """A file without a byte, as its version tells (size, two times and an inode): a power cut may have left that of
-    ours. No server's ETag has this form."""
-    return target.size == 0 and type(target.etag) is OpaqueEtag and target.etag.count("-") == 3
+    """A file without a byte: a power cut may have left that of ours."""
+    return target.size == 0 and _is_file(target)
+
+
+def _is_file(target: ListedObject) -> bool:
+    """As its version tells: size, two times and an inode. No server's ETag has this form."""
+    return type(target.etag) is OpaqueEtag and target.etag.count("-") == 3
 
 
 def drift(row: Joined) -> Outcome | None:

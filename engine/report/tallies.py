@@ -58,10 +58,13 @@ def route_values(tallies: list[Tally]) -> dict[str, Any]:
 
 def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: Plan | None, ledger: Path) -> list[str]:
     """What no run mends, or has not mended yet, a line each: it is never passed over."""
+    mends = "a run mends what Cartage wrote or may overwrite"
+    if plan is not None and all(route.target.is_local for route in plan.routes):
+        mends = "no run mends what a file cannot carry"
     said = {
         LOST: "missing or changed at the target, and no source is left to mend it from",
         WITHDRAWN: "removed at the source by its owner before it was proven; what was copied stands",
-        PROPERTIES: "known not to carry what the route gives it; a run mends what Cartage wrote or may overwrite",
+        PROPERTIES: f"known not to carry what the route gives it; {mends}",
     }
     lines = []
     for name, sentence in said.items():

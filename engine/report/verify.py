@@ -54,7 +54,8 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         lines.append(f"accepted: {', '.join(accepted)}")
     if report.properties_differ.objects:
         what = plural(report.properties_differ.objects, "target")
-        lines.append(f"{what} known not to carry what the route gives it: run the plan again, or see its gate")
+        run = "" if all(route.target.is_local for route in plan.routes) else "run the plan again, or "
+        lines.append(f"{what} known not to carry what the route gives it: {run}see its gate")
     if report.objects_read:
         lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")
     if report.objects_bereft:
@@ -78,7 +79,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         return [*lines, "nothing is left to do: every object is proven at its target"]
     if 0 < report.unread == report.differing and all(route.snapshot_closed for route in report.routes):
         return [*lines, Toned(f"next: {UNREAD}", Tone.NEXT)]
-    verb, *flags = _next(report)
+    verb, *flags = _next(plan, report)
     if verb == "run" and not plan.source:
         return [*lines, "next: the same copy again, then this"]
     return [*lines, next_step(command(plan, ledger, verb, *flags))] if verb else lines
@@ -93,7 +94,7 @@ def _differences(report: Verification) -> str:
     return " and ".join(said)
 
 
-def _next(report: Verification) -> list[str]:
+def _next(plan: Plan, report: Verification) -> list[str]:
     """The command to go on with; an empty one where none mends what was found."""
     if report.agrees:
         return ["cleanup" if any(route.objects for route in report.routes) else "receipt"]
@@ -103,6 +104,8 @@ def _next(report: Verification) -> list[str]:
         return ["" if all(route.snapshot_closed for route in report.routes) else "run"]
     if kinds <= {Kind.WITHDRAWN, Kind.LOST}:
         return ["accept", "--list"]
+    if kinds == {Kind.PROPERTIES} and all(route.target.is_local for route in plan.routes):
+        return ["cleanup" if plan.source else ""]  # its gate says how what a file cannot carry is left behind
     return ["status" if kinds == {Kind.PENDING} else "run"]
 
 

@@ -70,10 +70,8 @@ async def compare_properties(
     if route.properties.lock in (PropertyRule.PRESERVE, PropertyRule.SET):
         target_head = await with_lock(target_store, target_ref, target_head)
     there_now = source_properties(target_head)  # a retention that has ended is none on this side either
-    if route.target.is_local:  # a file's time and permissions are its own, and changes of them show in its version
-        wanted, there_now = _without_times(wanted), _without_times(there_now)
-        if route.source.is_local:  # both types are guessed by the files' names
-            wanted = wanted._replace(content_type="")
+    if route.target.is_local:
+        wanted, there_now = _of_a_file(wanted), _of_a_file(there_now)
     found = differences(route, wanted, there_now)
     found += await _acl_differences(target_store, route, acl, target_ref)
     tags = await wanted_tags(source_store, route, ref, source_head)
@@ -85,8 +83,11 @@ async def compare_properties(
     return Compared("; ".join(found + other) or AGREE, source_head, target_head, alone)
 
 
-def _without_times(properties: Properties) -> Properties:
-    return properties._replace(metadata=tuple(pair for pair in properties.metadata if pair[0] not in (MTIME, MODE)))
+def _of_a_file(properties: Properties) -> Properties:
+    """Without what a file has of its own: its time and permissions, whose changes show in its version, its type, which
+    is guessed by its name, and a storage class, of which there is one."""
+    metadata = tuple(pair for pair in properties.metadata if pair[0] not in (MTIME, MODE))
+    return properties._replace(metadata=metadata, content_type="", storage_class="")
 
 
 def differences(route: Route, wanted: Properties, there: Properties) -> list[str]:

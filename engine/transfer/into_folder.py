@@ -166,7 +166,7 @@ class IntoFolder(ABC):
         wanted, requests = await self._wanted(task, compared.source)
         if not wanted.algorithm or not await self._holds(task, wanted):
             return await self.carry(again)
-        method = "found" if task.found else self.method
+        method = "found" if task.found else ""  # nothing was written
         outcome = copied(task, compared.target.etag, "", self._by_digest(wanted), method, self.requests + requests)
         return outcome._replace(properties=compared.found)
 

@@ -166,6 +166,15 @@ def test_what_the_route_drops_is_not_asked_for(scene: Scene) -> None:
     assert scene.delete()["deleted"] == 4
 
 
+def test_what_was_written_again_and_has_its_file_is_not_counted_as_copied(scene: Scene) -> None:
+    (scene.terminal.folder / "moving.toml").write_text(
+        f'name = "moving"\n[[routes]]\nname = "all"\nfrom = "s3://{scene.bucket}/old/"\nto = "./out/"\n'
+    )
+    scene.moved().touch("a")
+    ran = scene.call("run").summary
+    assert (ran["copied"], ran["found"]) == (0, 1)
+
+
 NOTHING_KEPT = 'content_headers = "drop", metadata = "drop", storage_class = "drop"'
 
 

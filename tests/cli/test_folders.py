@@ -319,3 +319,37 @@ def test_folders_that_lie_in_one_another_are_refused(terminal: Terminal, verb: s
     assert ended.code == 2
     assert_said_well(ended, verb)
     assert set(terminal.folder.rglob("*")) == before
+
+
+INTO = 'name = "into"\n[[routes]]\nname = "all"\nfrom = "s3://typed/p/"\nto = "./out/"\n%s\n[cleanup]\nhold = "0s"\n'
+
+
+def test_a_storage_class_and_a_type_are_nothing_that_a_file_lacks(terminal: Terminal, client: Any) -> None:
+    client.put_object(Bucket=BUCKET, Key="p/cold.png", Body=b"c", StorageClass="STANDARD_IA", ContentType="text/x")
+    plan = terminal.folder / "into.toml"
+    plan.write_text(INTO % "")
+    for words in (("run",), ("verify", "--properties")):
+        assert terminal.call(words[0], plan, *words[1:]).code == 0
+    shown = terminal.call("cleanup", plan)
+    assert shown.code == 0, shown.out
+    assert "a file has no storage class, and no type but by its name" in shown.out
+    assert terminal.call("run", plan, "--json").summary["copied"] == 0
+
+
+def test_what_a_file_cannot_carry_no_run_is_said_to_mend(terminal: Terminal, client: Any) -> None:
+    client.put_object(Bucket=BUCKET, Key="p/a", Body=b"p/a", Tagging="t=1")
+    plan = terminal.folder / "into.toml"
+    plan.write_text(INTO % "")
+    for verb in ("run", "verify"):
+        assert terminal.call(verb, plan).code == 0
+    shut = terminal.call("cleanup", plan)
+    assert shut.code == 5 and "cartage accept" in shut.out
+    assert "no run mends what a file cannot carry" in shut.out and "a run mends" not in shut.out
+    again = terminal.call("run", plan, "--json").summary
+    assert (again["copied"], again["found"]) == (0, 0)
+    assert terminal.call("status", plan, "--json").summary["routes"]["all"]["states"] == {"verified": 2}
+    assert "known not to carry what the route gives it: see its gate" in terminal.call("verify", plan).out
+    looked = terminal.call("verify", plan, "--properties")
+    assert looked.code == 4 and "next: cartage cleanup" in looked.out
+    client.delete_object_tagging(Bucket=BUCKET, Key="p/a")
+    assert terminal.call("cleanup", plan).code == 0, "it is compared again while nothing else closes the gate"
