@@ -75,8 +75,11 @@ async def find_needed(
                 choice = decide(row, route.overwrite)
                 if choice is None or choice.source is None:
                     continue
-                if choice.decision.state is State.ARCHIVED or choice.action in _COPIES:
-                    known = row.entry is not None and row.entry.state is not State.ARCHIVED
+                # What is only to be compared is needed where a run could not do without its bytes.
+                aside = row.entry is not None and row.entry.state is State.ARCHIVED
+                mended = choice.action is Action.MEND and aside
+                if choice.decision.state is State.ARCHIVED or choice.action in _COPIES or mended:
+                    known = row.entry is not None and not aside
                     wanted.append((choice.source, None if known else choice.decision))
             await take(await _batch(store_of(route.source), route.name, route.source.bucket, wanted))
         await take(Batch([], 0, 0, [_unlisted(route, item) for _, item in join.unlisted[0].named()]))

@@ -281,6 +281,30 @@ def test_what_nobody_asked_for_is_not_waited_for(scene: Scene) -> None:
     assert (result.copied, result.aside, result.restoring) == (PLAIN + 1, {engine.State.ARCHIVED: others}, 0)
 
 
+def test_what_was_archived_after_its_copy_is_asked_for_once_a_run_needs_its_bytes(scene: Scene) -> None:
+    plan = engine.load_plan(scene.plan)
+    assert engine.sync.migrate(plan).copied == PLAIN
+    assert engine.sync.verify(plan).agrees
+    scene.pass_(2)
+    scene.s3.copy_object(
+        Bucket=scene.bucket,
+        Key="old/plain-0",
+        CopySource=f"{scene.bucket}/old/plain-0",
+        StorageClass="DEEP_ARCHIVE",
+        MetadataDirective="COPY",
+    )
+    assert not engine.sync.restore(plan).outlook.archived, "whether its bytes are needed is not known yet"
+    assert engine.sync.migrate(plan).aside == {engine.State.ARCHIVED: 1}
+    outlook = engine.sync.restore(plan).outlook
+    assert (outlook.objects, outlook.archived["DEEP_ARCHIVE"].objects) == (1, 1)
+    asked = engine.sync.restore(plan, agreed=outlook).asked
+    assert asked is not None and asked.begun.objects == 1
+    assert engine.sync.status(engine.ledger_path(plan)).restoring == 1
+    scene.pass_(49 * HOUR_S)
+    assert engine.sync.migrate(plan).copied == 1
+    assert engine.sync.verify(plan, properties=True).agrees
+
+
 def test_several_processes_carry_the_shards_again_that_hold_what_came_back(scene: Scene) -> None:
     scene.freeze()
     plan = engine.load_plan(scene.plan)
