@@ -28,16 +28,19 @@ from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.filetext import read_text
 from engine.references.local_files import Skipped, walk
+from engine.references.packed import Unreadable, packing_of, packing_said, unpacked
 from engine.references.references import Finding, Lookup, Moves, Presence, examine
 from engine.references.replacing import mark_of
 from engine.sites.sites import Sites
-from engine.store import GetRange
+from engine.store import GetRange, HeadObject
 
 Item = TypeVar("Item")
 
 LONGEST_BYTES = 16 * MIB
 """A longer file is not read: it is reported, and never touched."""
 TOO_LONG = f"longer than {LONGEST_BYTES // MIB} MiB"
+NEEDLE_CODECS = ("utf-8", "utf-16-le", "utf-16-be")
+"""How a path may stand in a file that is not text; text in UTF-16 is none without its byte order mark."""
 READS_AT_ONCE = 8
 FIGURE_DIGITS = 12
 OWN_ENDINGS = (
@@ -205,7 +208,7 @@ class Scanner:
         except StoreError as error:
             self._skip(str(ref), f"{error.message} [{error.code}]")
             return
-        await self._examine(str(ref), body.data, body.etag, inside, held_back)
+        await self._examine(str(ref), body.data, ref, body.etag, inside, held_back)
 
     def _skip(self, name: str, why: str) -> None:
         self.scan.unread.append(Skipped(name, why))
@@ -255,17 +258,18 @@ class Scanner:
             await self._examine(file.name, body)
 
     async def _examine(
-        self, name: str, body: bytes, etag: str = "", inside: Inside | None = None, held_back: str = ""
+        self,
+        name: str,
+        body: bytes,
+        ref: ObjectRef | None = None,
+        etag: str = "",
+        inside: Inside | None = None,
+        held_back: str = "",
     ) -> None:
-        """Keep what a file names."""
-        text = read_text(body)
+        """Keep what a file names; `ref` where it is an object."""
+        text = None if packing_of(body) else read_text(body)
         if text is None:
-            needles = [f"{route.source.bucket}/{route.source.key}" for route in self._moves.routes]
-            named = [needle for needle in needles if needle.encode() in body]
-            self.scan.binary += not named
-            why = "the file is not text, and is not touched"
-            if named:
-                self.scan.files.append(FileFound(name, tuple(Finding(0, item, "", why) for item in named)))
+            await self._examine_binary(name, body, ref)
             return
         result = await self._moved_keys.answering(functools.partial(examine, name, text, self._moves))
         if not result.findings:
@@ -274,6 +278,42 @@ class Scanner:
         if result.after != text.text:
             found = replace(found, before=body, after=text.encode(result.after), etag=etag)
         self.scan.files.append(found)
+
+    async def _examine_binary(self, name: str, body: bytes, ref: ObjectRef | None) -> None:
+        """Keep what a file names that is not text as it stands: it is never changed."""
+        why = "the file is not text, and is not touched"
+        try:
+            if packing := packing_of(body) or await self._packing_said(ref):
+                body = await anyio.to_thread.run_sync(unpacked, body, packing, LONGEST_BYTES)
+                why = "the file is compressed, and is not touched"
+        except RunError:
+            raise
+        except NotFound:
+            return  # gone since it was read
+        except StoreError as error:
+            self._skip(name, f"{error.message} [{error.code}]")
+            return
+        except Unreadable as error:
+            self._skip(name, str(error))
+            return
+        text = read_text(body)
+        if text is not None:
+            plain = name.removesuffix(".gz")
+            result = await self._moved_keys.answering(functools.partial(examine, plain, text, self._moves))
+            found = tuple(item._replace(becomes="", why=item.why or why) for item in result.findings)
+        else:
+            needles = [f"{route.source.bucket}/{route.source.key}" for route in self._moves.routes]
+            named = [needle for needle in needles if any(needle.encode(codec) in body for codec in NEEDLE_CODECS)]
+            found = tuple(Finding(0, item, "", why) for item in named)
+        self.scan.binary += not found
+        if found:
+            self.scan.files.append(FileFound(name, found))
+
+    async def _packing_said(self, ref: ObjectRef | None) -> str:
+        """How an object says that it is compressed; a local file says nothing. Raises what the store raises."""
+        if ref is None:
+            return ""
+        return packing_said((await self._store.head_object(HeadObject(ref))).properties.content_encoding)
 
 
 def _outermost(locations: Sequence[Location]) -> list[Location]:

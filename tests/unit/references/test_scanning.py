@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 
 from engine.ledger import Binding, Ledger
+from engine.model import Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
-from engine.references import rewriting
+from engine.references import rewriting, scanning
 from engine.references.local_files import Skipped, walk
 from engine.references.replacing import Restored
 from engine.references.scanning import Scan, Scanner
@@ -150,6 +152,44 @@ async def test_nor_when_it_is_written_and_put_back(tmp_path: Path) -> None:
         assert await rewriting.undo(sites, ledger, plan) == [RestoredFile("s3://cards/old/a.txt", Restored.BACK)]
         row = await ledger.entry("raw", "a.txt")
     assert row is not None and row.state is State.COPIED
+
+
+TABLE = b'{"at": "s3://cards/gone/a.txt"}\n'
+COMPRESSED = "the file is compressed, and is not touched"
+BOMB = gzip.compress(bytes(scanning.LONGEST_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "found", "unread"),
+    [
+        (gzip.compress(TABLE), "gzip", [(1, "s3://cards/gone/a.txt", "", COMPRESSED)], []),
+        (gzip.compress(TABLE), "", [(1, "s3://cards/gone/a.txt", "", COMPRESSED)], []),
+        (gzip.compress(b"nothing is named"), "gzip", [], []),
+        (gzip.compress(b"\0" + TABLE), "", [(0, "cards/gone/", "", COMPRESSED)], []),
+        (gzip.compress(TABLE)[:-9], "", [], ["compressed (gzip), and damaged"]),
+        (BOMB, "", [], ["longer than 16 MiB once it is unpacked"]),
+        (gzip.compress(gzip.compress(TABLE)), "", [], ["compressed more than once, and not to be looked into"]),
+        (b"\x28\xb5\x2f\xfdframe", "", [], ["compressed (zstd), and not to be looked into"]),
+        (b"\x0b\x02\x80", "aws-chunked, br", [], ["compressed (br), and not to be looked into"]),
+        (b"\x0b\x02\x80", "aws-chunked", [], []),
+        (
+            TABLE.decode().encode("utf-16-le"),
+            "",
+            [(0, "cards/gone/", "", "the file is not text, and is not touched")],
+            [],
+        ),
+    ],
+)
+async def test_what_is_compressed_is_looked_through_or_said_not_to_be(
+    tmp_path: Path, body: bytes, encoding: str, found: list[tuple[Any, ...]], unread: list[str]
+) -> None:
+    store = FakeStore()
+    store.put("s3://cards/conf/a.json", body, properties=Properties(content_encoding=encoding))
+    async with moved(tmp_path, store, "s3://cards/old/", "", "s3://cards/conf/") as (sites, ledger, plan):
+        scan = await Scanner(sites, ledger, plan).run()
+    assert [tuple(item) for file in scan.files for item in file.findings] == found
+    assert [item.why for item in scan.unread] == unread
+    assert not any(file.changes for file in scan.files)
 
 
 async def test_a_copy_whose_source_is_gone_is_said(tmp_path: Path) -> None:
