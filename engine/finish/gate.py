@@ -166,7 +166,8 @@ def _proven(facts: Facts) -> Reason:
     wrong = [f"{count:,} {state.value}" for state, count in sorted(states.items())]
     if low:
         wrong.append(f"{low:,} verified by less than {level}")
-    advice = "run and verify the plan again" if states else "verify again, with --deep where S3 has nothing to compare"
+    deep = "" if facts.minimum is Proof.BYTES else " where S3 has nothing to compare"
+    advice = "run and verify the plan again" if states else f"verify again, with --deep{deep}"
     return Reason("proof", False, f"{', '.join(wrong)}; {proven:,} verified by {level} or better{already}: {advice}")
 
 

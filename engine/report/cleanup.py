@@ -9,13 +9,14 @@ from engine.api.commands import accept_command, command
 from engine.finish.cleanup import Cleaned
 from engine.finish.gate import REFERENCES, Reason, closed
 from engine.finish.sending import Fate
+from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
 from engine.plan.overlap import sharing
 from engine.report.delete import MARKERS_ADDED, STAYS, stays_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
-from engine.report.tallies import MENDED_BY_RUN
+from engine.report.tallies import MENDED_BY_RUN, deep_for
 from engine.report.text import aside_text, count_text, counted, duration_text, pace_text, plural, safe, size_text
 
 
@@ -61,18 +62,20 @@ def _opening(plan: Plan, result: CleanupResult) -> str:
     accept: Reason | None = next((reason for reason in shut if reason.accept), None)
     if not name and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)
-    words = _proven_by(result) if name == "proof" else [OPENED_BY.get(name, "cleanup")]
+    words = _proven_by(plan, result) if name == "proof" else [OPENED_BY.get(name, "cleanup")]
     return command(plan, result.ledger, *words)
 
 
-def _proven_by(result: CleanupResult) -> list[str]:
+def _proven_by(plan: Plan, result: CleanupResult) -> list[str]:
     """What leads to the proof that is lacking: what is not copied has to be copied first, where a run does that."""
     states = {tally.state for tally in result.tallies}
     if states & (IN_FLIGHT | MENDED_BY_RUN):
         return ["run"]
     if states & (ASIDE - ENDED) and State.COPIED not in states:
         return ["status", "--failed"]
-    return ["verify"]
+    minimum = plan.cleanup.proof
+    low = any(tally.state is State.VERIFIED and tally.proof < minimum for tally in result.tallies)
+    return ["verify", deep_for(minimum)] if low or minimum is Proof.BYTES else ["verify"]
 
 
 def _settled_text(settled: dict[Fate, int]) -> str:

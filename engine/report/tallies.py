@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.api.commands import accept_command, command, typed
+from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
@@ -86,6 +87,11 @@ def noted_values(noted: Mapping[str, Noted]) -> dict[str, Any]:
 
 
 MENDED_BY_RUN = {State.FAILED, State.DRIFTED, State.DAMAGED}
+
+
+def deep_for(minimum: Proof) -> str:
+    """How a verification brings to this proof what no comparison brought there."""
+    return "--deep" if minimum is Proof.BYTES else "--deep=below-digest"
 
 
 def _archived_text(archived: int, restoring: int) -> str:

@@ -11,7 +11,7 @@ from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.tallies import nothing_taken
+from engine.report.tallies import deep_for, nothing_taken
 from engine.report.text import count_text, counted, key_text, pace_text, plural, safe, size_text
 
 SHOWN = 10
@@ -97,6 +97,8 @@ def _differences(report: Verification) -> str:
 def _next(plan: Plan, report: Verification) -> list[str]:
     """The command to go on with; an empty one where none mends what was found."""
     if report.agrees:
+        if any(proof < plan.cleanup.proof for route in report.routes for proof in route.by_proof):
+            return ["verify", deep_for(plan.cleanup.proof)]
         return ["cleanup" if any(route.objects for route in report.routes) else "receipt"]
     kinds = {kind for route in report.routes for kind in route.by_kind if route.differs(kind)}
     kinds = kinds.difference(*(route.accepted for route in report.routes), {Kind.EXTRA})

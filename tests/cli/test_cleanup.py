@@ -106,6 +106,18 @@ def test_a_trial_comes_first_unless_the_command_itself_is_told_to_assume(project
     assert "deletes an object only while it bears the ETag" in project.call("cleanup", "--assume", "aws").out
 
 
+def test_a_proof_by_bytes_is_led_to_by_what_is_said_to_be_next(project: Project) -> None:
+    project.write_plan(hold='0s"\nproof = "bytes')
+    said = project.migrate().call("verify").out
+    assert said.rstrip().endswith("--deep")
+    ended = project.call("cleanup")
+    assert (ended.code, closed(ended)) == (5, ["proof"])
+    assert "verify again, with --deep\n" in ended.out
+    assert ended.out.rstrip().endswith("--deep")
+    assert "next: cartage cleanup" in project.call("verify", "--deep").out
+    assert project.call("cleanup").code == 0
+
+
 def test_the_gate_from_closed_to_open_to_empty(project: Project) -> None:
     assert project.call("run", "--yes", "-q").code == 0
     ended = project.call("cleanup")
