@@ -16,8 +16,9 @@ from engine.archive.restoring import Asked, Asking, Remember
 from engine.errors import UsageError, one_error
 from engine.events import Doing, Progress, RunStarted
 from engine.listing.nearest import refuse_nothing
-from engine.model import Location
+from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
+from engine.plan.overlap import sharing
 from engine.plan.prices import Tier
 from engine.plan.retrieval import ArchiveOutlook
 from engine.shown import Result
@@ -102,7 +103,9 @@ async def _of_plan(
         outlook = ArchiveOutlook(tier, days, began_ms, copies=True)
         # A ledger without an object has no form yet: by its first rows it would be one file for good.
         remember = None if ledger.fresh else ledger.decide
-        result = await _found(find, outlook, options, agreed, stop, remember)
+        # At two sites a bucket of one name may be two.
+        shared = bool(sharing(routes)) and len({route.source.site for route in routes}) == 1
+        result = await _found(find, outlook, options, agreed, stop, remember, shared=shared)
         return RestoreResult(result.outlook, result.asked, ledger.path)
 
 
@@ -113,9 +116,13 @@ async def _found(
     agreed: ArchiveOutlook | None,
     stop: StopSignal,
     remember: Remember | None = None,
+    *,
+    shared: bool = False,
 ) -> RestoreResult:
-    """Look at everything, and ask for it where that was agreed to."""
-    asking = Asking(agreed, options.listener, remember) if agreed is not None else None
+    """Look at everything, and ask for it where that was agreed to. `shared`: several routes take one object, which is
+    counted and asked for once."""
+    asking = Asking(agreed, options.listener, remember, shared=shared) if agreed is not None else None
+    counted: set[ObjectRef] = set()
     if asking is not None:
         stop.listen(asking.stop)
     options.listener(Doing("listing" if asking is None else "asking"))
@@ -129,7 +136,10 @@ async def _found(
             for _, error in batch.unseen:
                 outlook.unseen[error.code] = outlook.unseen.get(error.code, 0) + 1
             for found in batch.found:
-                outlook.add(found.kind, found.size, found.restore)
+                if found.ref not in counted:
+                    outlook.add(found.kind, found.size, found.restore)
+            if shared:
+                counted.update(found.ref for found in batch.found)
             if asking is not None:
                 await asking.take(store, batch)
             else:

@@ -15,6 +15,7 @@ from engine.archive.finding import Batch, Found
 from engine.at_once import each
 from engine.errors import AttemptError, ObjectError, StoreError, one_error
 from engine.events import Listener, ObjectAside, Progress
+from engine.model import ObjectRef
 from engine.plan.decide import archived_words
 from engine.plan.lifecycle import State
 from engine.plan.prices import RETRIEVALS, Tier
@@ -58,13 +59,17 @@ class Asked:
 
 class Asking:
     """Asks for what is handed to it, batch by batch, as far as `agreed` goes: no more of each kind, in objects and
-    bytes, and no other. `stop()` ends it gently."""
+    bytes, and no other. `shared`: one object may come several times, once a route. `stop()` ends it gently."""
 
-    def __init__(self, agreed: ArchiveOutlook, listener: Listener, remember: Remember | None = None) -> None:
+    def __init__(
+        self, agreed: ArchiveOutlook, listener: Listener, remember: Remember | None = None, *, shared: bool = False
+    ) -> None:
         self.asked = Asked()
         self._agreed = agreed
         self._listener = listener
         self._remember = remember
+        self._shared = shared
+        self._on_its_way: dict[ObjectRef, bool] = {}
         self._left = {(kind, False): replace(amount) for kind, amount in agreed.to_ask.items()}
         self._left |= {(kind, True): replace(amount) for kind, amount in agreed.expiring.items()}
         self._total = sum(amount.objects for amount in self._left.values())
@@ -84,6 +89,9 @@ class Asking:
 
         wanted = []
         for found in batch.found:
+            if (on_its_way := self._on_its_way.get(found.ref)) is not None:  # by another route
+                known += [found] if on_its_way else []
+                continue
             standing = standing_of(found.kind, found.restore)
             if standing is Standing.UNDER_WAY:
                 self.asked.under_way.add(found.size)
@@ -99,6 +107,9 @@ class Asking:
             self._refused(found, error)
         async with one_error():
             await each(wanted, ask, limit)
+        if self._shared:
+            ways = {found.ref for found in known}
+            self._on_its_way.update((found.ref, found.ref in ways) for found in batch.found)
         await self._note(known)
         done = self.asked.begun.objects + self.asked.prolonged.objects
         self._listener(Progress(self._total, listing_done=True, done=done + self.asked.left, aside=self.asked.left))

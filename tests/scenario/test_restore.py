@@ -305,6 +305,21 @@ def test_what_was_archived_after_its_copy_is_asked_for_once_a_run_needs_its_byte
     assert engine.sync.verify(plan, properties=True).agrees
 
 
+def test_an_object_of_two_routes_is_counted_and_asked_for_once(scene: Scene) -> None:
+    scene.put("glacier", "GLACIER")
+    with scene.plan.open("a") as file:
+        file.write(f'[[routes]]\nname = "two"\nfrom = "s3://{scene.bucket}/old/"\nto = "s3://{scene.bucket}/two/"\n')
+    plan = engine.load_plan(scene.plan)
+    assert engine.sync.migrate(plan).aside == {engine.State.ARCHIVED: 2}
+    outlook = engine.sync.restore(plan).outlook
+    assert (outlook.archived["GLACIER"].objects, outlook.archived["GLACIER"].bytes) == (1, 700)
+    asked = engine.sync.restore(plan, agreed=outlook).asked
+    assert asked is not None
+    assert (asked.begun.objects, asked.under_way.objects, asked.beyond.objects) == (1, 0, 0)
+    assert scene.asked() == 1
+    assert engine.sync.status(engine.ledger_path(plan)).restoring == 2, "both routes know that it is on its way"
+
+
 def test_several_processes_carry_the_shards_again_that_hold_what_came_back(scene: Scene) -> None:
     scene.freeze()
     plan = engine.load_plan(scene.plan)
