@@ -106,7 +106,10 @@ def _next(plan: Plan, report: Verification) -> list[str]:
         return ["" if all(route.snapshot_closed for route in report.routes) else "run"]
     if kinds <= {Kind.WITHDRAWN, Kind.LOST}:
         return ["accept", "--list"]
-    if kinds == {Kind.PROPERTIES} and all(route.target.is_local for route in plan.routes):
+    folders = {route.name for route in plan.routes if route.target.is_local}
+    if kinds == {Kind.PROPERTIES} and folders.issuperset(
+        route.route for route in report.routes if route.by_kind[Kind.PROPERTIES]
+    ):
         return ["cleanup" if plan.source else ""]  # its gate says how what a file cannot carry is left behind
     return ["status" if kinds == {Kind.PENDING} else "run"]
 
