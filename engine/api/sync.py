@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -79,7 +80,7 @@ async def synchronize(
         site, target = opened.target(route), route.target
         facts = await site.facts(target.bucket)
         path = ledger.path.with_name(f"{ledger.path.stem}.deletion")
-        async with await DeletionList.open(path, str(target), site.endpoint) as extra_keys:
+        async with await DeletionList.open(path, str(target), site.endpoint, _made_of(route)) as extra_keys:
             extras = await snapshot_of(
                 partial(extras_under, opened, route, options.listener),
                 target,
@@ -107,6 +108,12 @@ async def synchronize(
             )
             await _forget(ledger, route, extra_keys)
             return SyncResult(run, replace(extras, deletion=done))
+
+
+def _made_of(route: Route) -> str:
+    """What chooses a snapshot of extras, beside the target."""
+    chosen = route.selection
+    return json.dumps(["sync", str(route.source), sorted(chosen.include), sorted(chosen.exclude)])
 
 
 def _refuse_parts(plan: Plan) -> None:

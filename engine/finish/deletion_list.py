@@ -37,6 +37,9 @@ _SCHEMA = (
 )
 
 
+_META = "SELECT key, value FROM meta"
+
+
 class Row(StrEnum):
     """What is known of one object of the list."""
 
@@ -56,21 +59,25 @@ class Count(NamedTuple):
 
 
 class DeletionList:
-    """Open for one process at a time. `begin` and `close_snapshot` frame a listing; what lies between is not used."""
+    """Open for one process at a time. `begin` and `close_snapshot` frame a listing; what lies between is not used.
 
-    def __init__(self, path: Path, writer: Writer, lock: FileLock) -> None:
+    `made_of` is what chose the snapshot's keys, beside the location: one that was chosen otherwise is none of this
+    deletion's, and the next takes its place. What that one left without an answer, a new listing tells."""
+
+    def __init__(self, path: Path, writer: Writer, lock: FileLock, made_of: str = "") -> None:
         self.path = path
+        self._made_of = made_of
         self._writer = writer
         self._lock = lock
 
     @classmethod
-    async def open(cls, path: Path, location: str, endpoint: str) -> DeletionList:
+    async def open(cls, path: Path, location: str, endpoint: str, made_of: str = "") -> DeletionList:
         """Open or make it. Raises `LedgerLocked`, `LedgerMismatch` where it is another location's or endpoint's,
         `LedgerCorrupt`, `LedgerError`."""
-        return await anyio.to_thread.run_sync(cls._open, path, location, endpoint)
+        return await anyio.to_thread.run_sync(cls._open, path, location, endpoint, made_of)
 
     @classmethod
-    def _open(cls, path: Path, location: str, endpoint: str) -> DeletionList:
+    def _open(cls, path: Path, location: str, endpoint: str, made_of: str) -> DeletionList:
         path = real_place(path)
         refuse_network(path)
         lock = FileLock(path)
@@ -89,7 +96,7 @@ class DeletionList:
             except BaseException:
                 connection.close()
                 raise
-            return cls(path, Writer(path, connection, lock.check), lock)
+            return cls(path, Writer(path, connection, lock.check), lock, made_of)
         except BaseException as error:
             lock.release()
             if isinstance(error, sqlite3.Error):
@@ -107,11 +114,19 @@ class DeletionList:
     # --- the snapshot ---------------------------------------------------------------------------------------
 
     async def taken_ms(self) -> int | None:
-        """When the snapshot was taken, by the server's clock; None while there is none that is whole."""
+        """When the snapshot was taken, by the server's clock; None while there is none that is whole and of this
+        deletion."""
+        taken_ms, made_of = await self._snapshot()
+        return taken_ms if made_of == self._made_of else None
 
-        sql = "SELECT value FROM meta WHERE key = 'taken_ms'"
-        row = await self._writer.do(lambda connection: connection.execute(sql).fetchone())
-        return int(row[0]) if row else None
+    async def is_of_another(self) -> bool:
+        """Whether there is a snapshot, and something else chose its keys."""
+        taken_ms, made_of = await self._snapshot()
+        return taken_ms is not None and made_of != self._made_of
+
+    async def _snapshot(self) -> tuple[int | None, str]:
+        meta = dict(await self._writer.do(lambda connection: connection.execute(_META).fetchall()))
+        return int(meta["taken_ms"]) if "taken_ms" in meta else None, meta.get("made_of", "")
 
     async def begin(self) -> None:
         """Forget what was listed before."""
@@ -119,6 +134,7 @@ class DeletionList:
         def command(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM meta WHERE key = 'taken_ms'")
             connection.execute("DELETE FROM objects")
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('made_of', ?)", (self._made_of,))
 
         await self._writer.do(command, durable=True)
 
@@ -196,7 +212,7 @@ def _compare(path: Path, connection: sqlite3.Connection, wanted: dict[str, str])
     """Raise `LedgerMismatch` for a list of another deletion, `LedgerCorrupt` for one of another format."""
     if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         raise LedgerCorrupt(f"{path} was written by another Cartage.", advice="Name another with --ledger.")
-    bound = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    bound = dict(connection.execute(_META).fetchall())
     different = [f"{name} {bound.get(name)}, not {value}" for name, value in wanted.items() if bound.get(name) != value]
     if different:
         raise LedgerMismatch(

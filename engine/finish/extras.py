@@ -11,7 +11,7 @@ from engine.errors import one_error
 from engine.events import Listener, ignore
 from engine.finish.batches import resting_on
 from engine.finish.deleting import Check, Checked
-from engine.finish.looking import Looker
+from engine.finish.looking import Looker, There
 from engine.finish.sending import Item
 from engine.listing.ranges import RouteJoin
 from engine.listing.unlisted import aside_of
@@ -48,8 +48,9 @@ async def _extras(join: RouteJoin, route: Route, looker: Looker) -> AsyncIterato
 
 
 def not_at_source(opened: Sites, route: Route) -> Check:
-    """Lets those go that have no object at the source at that moment: whatever the snapshot's age, nothing goes that
-    would have to come back. Nor does a directory with the last file in it, unless the source has none of its name."""
+    """Lets those go that the route's patterns take and that have no object at the source at that moment: whatever the
+    snapshot's age, nothing goes that would have to come back. Nor does a directory with the last file in it, unless the
+    source has none of its name."""
     looker = Looker(opened.store(route.source))
     cut = len(route.target.key)
     folders = opened.folders if route.target.is_local else None
@@ -58,7 +59,11 @@ def not_at_source(opened: Sites, route: Route) -> Check:
         keys = {item.key for item in items}
         directories = {above for key in keys for above in _above(key, cut)} - keys if folders is not None else set()
         sources = {key: route.source_key(key[cut:]) for key in sorted(keys | directories)}
-        checked = await resting_on(looker, route.source.bucket, sources, lambda _, there: there is None)
+
+        def may_go(key: str, there: There | None) -> bool:
+            return there is None and (key in directories or route.selection.takes_key(key[cut:]))
+
+        checked = await resting_on(looker, route.source.bucket, sources, may_go)
         if folders is not None:
             folders.keep_directories(route.target.bucket, directories - checked.may_go.keys())
         return checked

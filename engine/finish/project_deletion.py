@@ -157,15 +157,16 @@ ACCEPT_MARKERS = "--accept-delete-markers deletes all the same"
 @dataclass(frozen=True, slots=True)
 class DeleteResult(Result):
     """A snapshot, which `path` holds, and what a deletion of it came to (None: nothing was deleted). `summary` is of
-    what the snapshot still holds, `taken_ms` when it was taken, by the server's clock; `fresh`: just now.
-    `deleted_before` counts what earlier calls deleted of it, `first` are the first keys that it still holds. `closed`
-    says why nothing may be deleted now, a sentence each."""
+    what the snapshot still holds, `taken_ms` when it was taken, by the server's clock; `fresh`: just now, `replaces`:
+    in place of one of another source, or of other patterns. `deleted_before` counts what earlier calls deleted of it,
+    `first` are the first keys that it still holds. `closed` says why nothing may be deleted now, a sentence each."""
 
     path: Path
     summary: Summary
     taken_ms: int
     fresh: bool
     deleted_before: int
+    replaces: bool = False
     first: tuple[str, ...] = ()
     closed: list[str] = field(default_factory=list)
     deletion: Deletion | None = None
@@ -191,12 +192,13 @@ async def snapshot_of(
     if taken_ms is not None and not again and (unfinished or (confirmed and counts and not repeats)):
         before = sum(count.objects for count in counts if count.state is Row.DELETED)
         summary = await summary_of(listed, location)
-        return DeleteResult(listed.path, summary, taken_ms, False, before, await _first(listed))
+        return DeleteResult(listed.path, summary, taken_ms, False, before, first=await _first(listed))
     listener(Doing("listing"))
     clock = dating_clock(facts.date, facts.came_s) or now_ms
     taken_ms = clock()
+    replaces = await listed.is_of_another()
     summary = await take_snapshot(listing, location, listed, taken_ms, listener)
-    return DeleteResult(listed.path, summary, taken_ms, True, 0, await _first(listed))
+    return DeleteResult(listed.path, summary, taken_ms, True, 0, replaces, await _first(listed))
 
 
 async def _first(listed: DeletionList) -> tuple[str, ...]:

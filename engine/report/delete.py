@@ -25,6 +25,8 @@ def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: s
     if not result.fresh:
         before = f", {plural(result.deleted_before, 'object')} of it deleted before" if result.deleted_before else ""
         head += f"; an earlier snapshot{before}; --again takes a new one"
+    elif result.replaces:
+        head += "; the earlier snapshot was of another source or of other patterns, and is not used"
     if not total.objects and result.deleted_before:
         return [head]
     if not total.objects:
@@ -74,7 +76,7 @@ def delete_values(result: DeleteResult) -> dict[str, Any]:
     values = {
         "list": result.path,
         "snapshot": summary_values(result.summary),
-        **picked(result, "taken_ms fresh closed deleted_before"),
+        **picked(result, "taken_ms fresh replaces closed deleted_before"),
     }
     if result.deletion is not None:
         values |= picked(result.deletion, f"deleted deleted_bytes arrived unfinished_uploads=uploads {STAYS}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +213,43 @@ def test_patterns_hold_for_what_is_deleted_too(scene: Scene) -> None:
     rules = ("--include", "*.png", "--exclude", "notes*")
     assert scene.sync(P, Q, "--delete", "--yes", *rules).code == 0
     assert scene.keys("q/") == {"a.png", "alone.txt", "notes.png"}
+
+
+def extras_of(scene: Scene, *patterns: str, code: int = 0) -> Ended:
+    """A ledger of the user's own, which holds no object, and so may be given to other patterns any time."""
+    (scene.terminal.folder / "none").mkdir(exist_ok=True)
+    ended = scene.sync("./none/", Q, "--delete", "--allow-empty", "--ledger", "my.ledger", *patterns)
+    assert ended.code == code, ended.out + ended.err
+    return ended
+
+
+def test_what_was_shown_without_patterns_is_not_deleted_with_them(scene: Scene) -> None:
+    scene.put("q/keep/precious", "q/old")
+    extras_of(scene, code=5)
+    ended = extras_of(scene, "--exclude", "keep/*", "--yes")
+    assert scene.keys("q/") == {"keep/precious"}
+    assert "earlier snapshot was of another source or of other patterns" in ended.out
+
+
+def test_with_other_patterns_the_hold_begins_anew(scene: Scene) -> None:
+    scene.put("q/keep/precious", "q/old")
+    held = extras_of(scene, "--yes", "--hold", "1h", "--json", code=5).summary["extras"]
+    again = extras_of(scene, "--yes", "--hold", "1h", "--json", code=5).summary["extras"]
+    assert again["taken_ms"] == held["taken_ms"] and not again["fresh"]
+    other = extras_of(scene, "--yes", "--hold", "1h", "--exclude", "keep/*", "--json", code=5).summary["extras"]
+    assert other["fresh"] and other["snapshot"]["objects"] == 1
+
+
+def test_what_the_patterns_leave_out_stays_whatever_the_snapshot_holds(scene: Scene) -> None:
+    scene.put("q/keep/precious", "q/old")
+    extras_of(scene, "--exclude", "keep/*", code=5)
+    with closing(sqlite3.connect(scene.terminal.folder / "my.deletion")) as listed, listed:
+        row = "SELECT 'q/keep/precious', size, etag, modified, storage_class, state FROM objects"
+        listed.execute(f"INSERT INTO objects {row}")
+        etag = scene.client.head_object(Bucket=BUCKET, Key="q/keep/precious")["ETag"]
+        listed.execute("UPDATE objects SET etag = ? WHERE key = 'q/keep/precious'", (etag,))
+    ended = extras_of(scene, "--exclude", "keep/*", "--yes", code=3)
+    assert scene.keys("q/") == {"keep/precious"} and "barred" in ended.out
 
 
 def test_a_source_that_became_empty_takes_nothing_with_it(scene: Scene) -> None:
