@@ -65,10 +65,15 @@ async def accept_ended(plan: Plan, options: Options, because: str) -> None:
     """Accept for exactly what it is what the ledger holds of objects that have no source any more. Raises as
     `accept`."""
     async with _opened(plan, options) as ledger:
-        noted, accepted = await ledger.noted(), await ledger.accepted()
-        for name in sorted(state.value for state in ENDED):
-            if noted[name].objects and (name, noted[name].figure) not in accepted:
-                await keep_acceptance(ledger, name, noted[name].figure, because)
+        await accept_ended_in(ledger, because)
+
+
+async def accept_ended_in(ledger: Ledger, because: str) -> None:
+    """The same in a ledger that is open."""
+    noted, accepted = await ledger.noted(), await ledger.accepted()
+    for name in sorted(state.value for state in ENDED):
+        if noted[name].objects and (name, noted[name].figure) not in accepted:
+            await keep_acceptance(ledger, name, noted[name].figure, because)
 
 
 async def take_back(plan: Plan, options: Options | None = None, *, name: str) -> list[Accepted]:

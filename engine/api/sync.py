@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from engine.api.accept import accept_ended
+from engine.api.accept import accept_ended, accept_ended_in
 from engine.api.consent import Consent
 from engine.api.opening import at_work, refuse_inside
 from engine.api.options import Options, ledger_path
@@ -17,7 +17,7 @@ from engine.api.watching import watched
 from engine.errors import UsageError
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.extras import extras_under, not_at_source
-from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, snapshot_of
+from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, note_arrived, snapshot_of
 from engine.ledger import Ledger
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
@@ -60,7 +60,8 @@ async def synchronize(
     (`again` takes a new one); what the route's patterns leave out is no part of it. With `confirmed`, and once `hold_s`
     seconds have passed since the snapshot, delete exactly its keys, each only while it is what was listed and the
     source has none of its name. Nothing is deleted where the run left anything undone, or the source holds nothing
-    (unless `Options.allow_empty`). The snapshot is kept beside the ledger. `listed` is as for
+    (unless `Options.allow_empty`), and then no new snapshot is kept. It is kept beside the ledger else. What stands in
+    the target alone since an earlier snapshot is left, and `Deletion.arrived` counts it. `listed` is as for
     `migrate`; `stop` ends it gently. Safe to repeat, and to kill at any moment.
 
     Raises as `migrate` and `delete`; `UsageError` for a deletion by a plan of several routes, or by one that does not
@@ -79,6 +80,7 @@ async def synchronize(
     async with at_work("sync", plan, options, lists=True) as (opened, ledger):
         site, target = opened.target(route), route.target
         facts = await site.facts(target.bucket)
+        undone = _undone(run, options)
         path = ledger.path.with_name(f"{ledger.path.stem}.deletion")
         async with await DeletionList.open(path, str(target), site.endpoint, _made_of(route)) as extra_keys:
             extras = await snapshot_of(
@@ -90,8 +92,9 @@ async def synchronize(
                 again=again or not (confirmed or hold_s),
                 confirmed=confirmed,
                 repeats=True,
+                kept=not undone,  # what such a run saw is not what the next one is to delete
             )
-            extras.closed.extend(_undone(run, options))
+            extras.closed.extend(undone)
             extras.closed.extend(closed_for(extras.taken_ms, facts, hold_s, delete_markers=consent.delete_markers))
             if not confirmed or not extras.summary.total.objects or extras.closed:
                 return SyncResult(run, extras)
@@ -107,6 +110,10 @@ async def synchronize(
                 check=not_at_source(opened, route),
             )
             await _forget(ledger, route, extra_keys)
+            await accept_ended_in(ledger, TAKEN)  # the figure is another one without them
+            if not extras.fresh and not done.stopped:
+                async with extras_under(opened, route) as batches:
+                    await note_arrived(batches, extra_keys, done)
             return SyncResult(run, replace(extras, deletion=done))
 
 

@@ -78,6 +78,6 @@ def _end(invocation: Invocation, plan: Plan, result: SyncResult) -> None:
     invocation.say_empty(result.run.empty)
     code = exit_code(result.run) or (ASIDE if invocation.left.count else DONE)
     if extras is not None and not code:
-        stays = extras.summary.total.objects and done is None
+        stays = extras.summary.total.objects if done is None else done.arrived
         code = ASIDE if done is not None and not done.is_whole else GATE if extras.closed or stays else code
     invocation.end(code, result)

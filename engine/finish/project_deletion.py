@@ -41,9 +41,10 @@ Listing = Callable[[], AbstractAsyncContextManager[AsyncIterator[list[ListedObje
 
 
 async def take_snapshot(
-    listing: Listing, location: Location, into: DeletionList, taken_ms: int, listener: Listener
+    listing: Listing, location: Location, into: DeletionList, taken_ms: int, listener: Listener, *, kept: bool = True
 ) -> Summary:
-    """Keep what `listing` gives of what is under the location. Raises what it raises: then there is no snapshot."""
+    """Keep what `listing` gives of what is under the location; unless it is `kept`, no later call takes it up. Raises
+    what `listing` raises: then there is no snapshot."""
     await into.begin()
     summary = Summary(len(location.key))
     async with listing() as batches:
@@ -51,7 +52,8 @@ async def take_snapshot(
             summary.add(objects)
             await into.add(objects)
             listener(Progress.of_listing(summary.total.objects, summary.total.bytes))
-    await into.close_snapshot(taken_ms)
+    if kept:
+        await into.close_snapshot(taken_ms)
     return summary
 
 
@@ -72,7 +74,8 @@ async def _open_rows(listed: DeletionList) -> AsyncIterator[list[ListedObject]]:
 
 @dataclass(slots=True)
 class Deletion(DeletionReport):
-    """What a deletion came to. `arrived` is what lies under the location and is not in the snapshot."""
+    """What a deletion came to. `arrived` is what lies under the location (of `synchronize`: in the target alone) and is
+    not in the snapshot."""
 
     deleted: int = 0
     deleted_bytes: int = 0
@@ -136,10 +139,7 @@ async def look_at_the_rest(
     """What arrived after the snapshot, and unfinished uploads: left, and said in `done`. `tells`: the listener also
     hears of what cannot be an object there."""
     async with listed_under(store, location, listener if tells else ignore) as batches:
-        async for objects in batches:
-            arrived = await listed.unknown([item.key for item in objects])
-            done.arrived += len(arrived)
-            done.first_arrived += arrived[: ARRIVED_SHOWN - len(done.first_arrived)]
+        await note_arrived(batches, listed, done)
     if location.is_local:
         return  # what a folder has of unfinished files is no part of it
     try:
@@ -148,6 +148,14 @@ async def look_at_the_rest(
         listener(Notice("UploadsNotListed", f"whether unfinished uploads are left is not known: {error}"))
         return
     done.uploads = sum(location.is_prefix or item.key == location.key for item in uploads)
+
+
+async def note_arrived(batches: AsyncIterator[list[ListedObject]], listed: DeletionList, done: Deletion) -> None:
+    """What is listed and is not in the snapshot."""
+    async for objects in batches:
+        arrived = await listed.unknown([item.key for item in objects])
+        done.arrived += len(arrived)
+        done.first_arrived += arrived[: ARRIVED_SHOWN - len(done.first_arrived)]
 
 
 FIRST_SHOWN = 10
@@ -182,10 +190,12 @@ async def snapshot_of(
     again: bool,
     confirmed: bool,
     repeats: bool = False,
+    kept: bool = True,
 ) -> DeleteResult:
     """The snapshot that there is, or a new one. One that was deleted to its end is not followed by another unseen:
     what was confirmed is that one, and what arrived since is not in it. Unless it `repeats`, deletion after deletion:
-    then what one of them had to leave is for the next snapshot to tell."""
+    then what one of them had to leave is for the next snapshot to tell. A new one that is not `kept` is shown, and
+    that is all."""
     taken_ms = await listed.taken_ms()
     counts = await listed.counts()
     unfinished = any(count.state in ((Row.LISTED, Row.DELETING) if repeats else OPEN) for count in counts)
@@ -197,7 +207,7 @@ async def snapshot_of(
     clock = dating_clock(facts.date, facts.came_s) or now_ms
     taken_ms = clock()
     replaces = await listed.is_of_another()
-    summary = await take_snapshot(listing, location, listed, taken_ms, listener)
+    summary = await take_snapshot(listing, location, listed, taken_ms, listener, kept=kept)
     return DeleteResult(listed.path, summary, taken_ms, True, 0, replaces, await _first(listed))
 
 

@@ -61,7 +61,7 @@ def _deletion(done: Deletion, took_s: float) -> list[str]:
         lines.append(Toned(said, Tone.WARNING))
     if done.arrived:
         first = ", ".join(safe(key) for key in done.first_arrived[:3])
-        lines.append(f"{plural(done.arrived, 'object')} arrived after the snapshot, and left: {first}")
+        lines.append(f"{plural(done.arrived, 'object')} left that the snapshot does not hold: {first}")
     if done.uploads:
         lines.append(f"{plural(done.uploads, 'unfinished upload')} are left there, and cost storage")
     if done.markers:

@@ -6,10 +6,11 @@ from typing import Any
 
 from engine.api.sync import SyncResult
 from engine.report.delete import delete_page, delete_values
-from engine.report.page import Page
+from engine.report.page import Page, Tone, Toned, next_step
 from engine.report.run import result_values
 
 TO_DELETE = "the same command again, with --yes"
+STAND_SINCE = "what stands in the target alone since that snapshot is for the next one, and is still there"
 
 
 def extras_page(target: str, result: SyncResult, took_s: float) -> Page:
@@ -19,7 +20,10 @@ def extras_page(target: str, result: SyncResult, took_s: float) -> Page:
         return []
     if not extras.summary.total.objects and not extras.closed:
         return [f"nothing stands in {target} alone"] if extras.deletion is None else []
-    return ["in the target alone:", *delete_page(target, extras, took_s, TO_DELETE)]
+    page = ["in the target alone:", *delete_page(target, extras, took_s, TO_DELETE)]
+    if extras.deletion is not None and extras.deletion.arrived:
+        page += ["", Toned(STAND_SINCE, Tone.WARNING), next_step("the same command again")]
+    return page
 
 
 def sync_values(result: SyncResult) -> dict[str, Any]:

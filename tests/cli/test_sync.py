@@ -273,6 +273,35 @@ def test_a_run_that_left_something_undone_deletes_nothing(scene: Scene) -> None:
     assert scene.keys("q/") == {"a", "link", "alone"}
 
 
+def test_what_a_run_saw_that_left_something_undone_is_not_all_that_the_next_one_deletes(scene: Scene) -> None:
+    scene.write(a="1", b="2", c="3")
+    assert scene.sync("./x/", Q).code == 0
+    (scene.folder / "a").unlink()
+    (scene.folder / "link").symlink_to("b")
+    assert scene.sync("./x/", Q, "--delete", "--yes").code == 3
+    for name in ("b", "link"):
+        (scene.folder / name).unlink()
+    assert scene.sync("./x/", Q, "--delete", "--yes").code == 0
+    assert scene.keys("q/") == {"c"}
+    (ledger,) = scene.terminal.folder.glob("*.ledger")
+    assert scene.terminal.call("verify", "--ledger", ledger).code == 0
+
+
+def test_what_stands_alone_since_it_was_shown_is_left_and_said(scene: Scene) -> None:
+    scene.write(a="1", b="2", c="3")
+    assert scene.sync("./x/", Q).code == 0
+    (scene.folder / "a").unlink()
+    assert scene.sync("./x/", Q, "--delete").code == 5
+    (scene.folder / "b").unlink()
+    shown = scene.sync("./x/", Q, "--delete", "--yes")
+    assert shown.code == 5 and "1 object left that the snapshot does not hold: q/b" in shown.out, shown.out
+    assert scene.keys("q/") == {"b", "c"}
+    (ledger,) = scene.terminal.folder.glob("*.ledger")
+    assert scene.terminal.call("verify", "--ledger", ledger).code == 0, "what is withdrawn is accepted as it is now"
+    assert scene.sync("./x/", Q, "--delete", "--yes").code == 0
+    assert scene.keys("q/") == {"c"}
+
+
 def test_a_hold_is_waited_for_by_the_servers_clock(scene: Scene) -> None:
     scene.put("p/a", "q/alone")
     ended = scene.sync(P, Q, "--delete", "--yes", "--hold", "1h")
