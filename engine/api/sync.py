@@ -94,9 +94,11 @@ async def synchronize(
                 repeats=True,
                 kept=not undone,  # what such a run saw is not what the next one is to delete
             )
+            if not extras.summary.total.objects:
+                return SyncResult(run, extras)  # there is nothing that could be closed
             extras.closed.extend(undone)
             extras.closed.extend(closed_for(extras.taken_ms, facts, hold_s, delete_markers=consent.delete_markers))
-            if not confirmed or not extras.summary.total.objects or extras.closed:
+            if not confirmed or extras.closed:
                 return SyncResult(run, extras)
             done = await delete_listed(
                 opened,

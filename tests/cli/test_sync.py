@@ -145,6 +145,13 @@ def test_a_folders_own_marker_is_no_object_of_a_local_folder(scene: Scene) -> No
     assert scene.sync(P, "./x/").code == 3, "bytes have nowhere to go"
 
 
+def test_where_nothing_stands_alone_nothing_is_closed(scene: Scene) -> None:
+    scene.write(a="1")
+    scene.put("q/b")
+    ended = scene.sync("./x/", Q, "--delete", "--yes", "--include", "*.txt")
+    assert ended.code == 0 and f"nothing stands in {Q} alone" in ended.out, ended.out
+
+
 def test_an_empty_directory_is_an_extra_like_any_other(scene: Scene) -> None:
     scene.write(a="1")
     (scene.folder / "stays").mkdir()
