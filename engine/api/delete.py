@@ -16,7 +16,15 @@ from engine.api.watching import watched
 from engine.errors import GateClosed, one_error
 from engine.events import RunStarted
 from engine.finish.deletion_list import DeletionList
-from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, look_at_the_rest, snapshot_of
+from engine.finish.project_deletion import (
+    DeleteResult,
+    Deletion,
+    closed_for,
+    delete_listed,
+    look_at_the_rest,
+    note_changed,
+    snapshot_of,
+)
 from engine.listing.nearest import refuse_nothing
 from engine.listing.ranges import listed_under
 from engine.model import Location
@@ -73,9 +81,14 @@ async def delete(
             )
             if result.fresh and not result.summary.total.objects and not location.is_prefix:
                 await refuse_nothing(site.store, location)
+            if not result.summary.total.objects:  # nothing is left that could be closed, or be deleted
+                done = Deletion()
+                if confirmed:
+                    await note_changed(listed, done, options.listener)
+                return replace(result, deletion=done) if done.kept else result
             markers = consent.delete_markers
             result.closed.extend(closed_for(result.taken_ms, facts, hold_s, delete_markers=markers))
-            if not confirmed or not result.summary.total.objects:
+            if not confirmed:
                 return result
             if result.closed:
                 raise GateClosed(result.closed)

@@ -3,7 +3,7 @@ question whether it may be to its end. What `delete` and `sync` share."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.bucket_facts import BucketFacts
 from engine.errors import GateClosed, ObjectError
-from engine.events import Doing, Listener, Notice, Progress, ignore
+from engine.events import Doing, Listener, Notice, ObjectAside, Progress, ignore
 from engine.finish.batches import Batch, Batches, DeletionReport, Removal
 from engine.finish.claim_taking import claim_for
 from engine.finish.deleting import KEYS_A_BATCH, Check, Deleter
@@ -34,6 +34,9 @@ _ROWS = {Fate.GONE: Row.DELETED, Fate.CHANGED: Row.CHANGED, Fate.OPEN: Row.DELET
 """What is left for any other reason is kept."""
 OPEN = (Row.LISTED, Row.DELETING, Row.KEPT)
 """What a deletion takes up: also what an earlier one was denied, or left without an answer."""
+TOLD = (*OPEN, Row.CHANGED)
+"""What a deletion has an answer for."""
+CHANGED_BEFORE = "it was found to be another one than was listed"
 
 
 Listing = Callable[[], AbstractAsyncContextManager[AsyncIterator[list[ListedObject]]]]
@@ -60,14 +63,14 @@ async def take_snapshot(
 async def summary_of(listed: DeletionList, location: Location) -> Summary:
     """The snapshot's figures, without what is deleted already."""
     summary = Summary(len(location.key))
-    async for rows in _open_rows(listed):
+    async for rows in _rows(listed, OPEN):
         summary.add(rows)
     return summary
 
 
-async def _open_rows(listed: DeletionList) -> AsyncIterator[list[ListedObject]]:
+async def _rows(listed: DeletionList, states: Sequence[Row]) -> AsyncIterator[list[ListedObject]]:
     after: str | None = None
-    while rows := await listed.rows(after, OPEN):
+    while rows := await listed.rows(after, states):
         yield rows
         after = rows[-1].key
 
@@ -82,6 +85,15 @@ class Deletion(DeletionReport):
     arrived: int = 0
     first_arrived: list[str] = field(default_factory=list)
     uploads: int = 0
+
+
+async def note_changed(listed: DeletionList, done: Deletion, listener: Listener) -> None:
+    """What was found to be another object than the listed one is not taken up again, and stays as well."""
+    async for rows in _rows(listed, (Row.CHANGED,)):
+        for row in rows:
+            event = ObjectAside("", row.key, Fate.CHANGED.value, "SourceChanged", CHANGED_BEFORE)
+            done.keep(event)
+            listener(event)
 
 
 class ProjectDeletion(Removal[Deletion, ListedObject]):
@@ -103,11 +115,12 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
 
     async def go(self, location: Location) -> Deletion:
         """Delete. Raises errors of scope `run`; what was confirmed before is committed."""
+        await note_changed(self._listed, self.report, self._listener)
         for count in await self._listed.counts():
-            if count.state in OPEN:
+            if count.state in TOLD:
                 self._total += count.objects
                 self._total_bytes += count.bytes
-        batches = Batches(_open_rows(self._listed), lambda row: row.key, KEYS_A_BATCH)
+        batches = Batches(_rows(self._listed, OPEN), lambda row: row.key, KEYS_A_BATCH)
         await self._work_off(batches, partial(self._delete, location))
         return self.report
 

@@ -27,6 +27,8 @@ def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: s
         head += f"; an earlier snapshot{before}; --again takes a new one"
     elif result.replaces:
         head += "; the earlier snapshot was of another source or of other patterns, and is not used"
+    if not total.objects and result.deletion is not None:
+        return [head, "", *_deletion(result.deletion, took_s)]
     if not total.objects and result.deleted_before:
         return [head]
     if not total.objects:

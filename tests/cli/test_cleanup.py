@@ -541,6 +541,19 @@ def test_delete_shows_a_snapshot_and_deletes_exactly_that(project: Project) -> N
     assert project.count("old/") == 0
 
 
+def test_what_a_deletion_left_is_told_until_a_new_snapshot_is_taken(project: Project) -> None:
+    here = f"s3://{project.bucket}/old/"
+    assert project.terminal.call("delete", here).code == 0
+    project.put(next(f"old/{name}" for name in project.dump("old/")), "another one now")
+    first = project.terminal.call("delete", here, "--confirm", here)
+    again = project.terminal.call("delete", here, "--confirm", here)
+    for ended in (first, again):
+        assert ended.code == 3 and "1 object of the snapshot left in place: 1 changed" in ended.out, ended.out
+    assert "--again takes a new one" in again.out and project.count("old/") == 1
+    assert project.terminal.call("delete", here, "--again", "--confirm", here).code == 0
+    assert project.count("old/") == 0
+
+
 def test_delete_has_a_hold_of_its_own_by_the_servers_clock(project: Project) -> None:
     here = f"s3://{project.bucket}/old/"
     assert project.terminal.call("delete", here, "--hold", "2h").code == 5
