@@ -326,6 +326,10 @@ class VersionsPage(NamedTuple):
     next: tuple[str, str] | None = None
 
 
+BELOW_LINK = "BelowLink"
+"""A folder's code for what lies below a link to a directory: read, and never deleted."""
+
+
 class DeleteFailure(NamedTuple):
     """One error inside a DeleteObjects answer; `key` is empty where S3 did not name one."""
 

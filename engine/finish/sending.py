@@ -20,7 +20,7 @@ from engine.errors import (
     Rejected,
     Unsupported,
 )
-from engine.model import ObjectRef
+from engine.model import BELOW_LINK, ObjectRef
 from engine.s3.request_xml import comes_back
 from engine.sites.traits import Traits
 from engine.store import DeleteObject, DeleteObjects, ObjectStore
@@ -35,6 +35,9 @@ THROTTLED = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "Req
 
 DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
 """The same of refusals that sending again does not change."""
+
+FINAL = frozenset({BELOW_LINK})
+"""The same of what is not denied, and will never be done."""
 
 
 class Condition(StrEnum):
@@ -151,6 +154,8 @@ class Sender:
         for failure in report.failed:
             if failure.key in asked and failure.code in DENIED:
                 told[failure.key] = End(Fate.DENIED, failure.code, failure.message)
+            elif failure.key in asked and failure.code in FINAL:
+                told[failure.key] = End(Fate.LEFT, failure.code, failure.message)
             else:
                 told.pop(failure.key, None)  # said twice, or in other words: the key itself tells
         return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Collection
 
@@ -10,7 +11,7 @@ from engine.errors import NotFound, StoreError
 from engine.folder import system
 from engine.folder.names import parts_of
 from engine.folder.reading import standing
-from engine.folder.refusals import changed, told
+from engine.folder.refusals import below_link, changed, told
 from engine.folder.roots import Root
 from engine.folder.versions import same, version_of
 from engine.folder.walking import Manner
@@ -43,6 +44,8 @@ def delete(
     except FileNotFoundError:
         return
     except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):  # it was found just now, and by following
+            raise below_link(operation, path) from error
         raise told(error, operation, path, writing=True) from error
     _prune(root, above, kept)
 

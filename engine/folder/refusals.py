@@ -18,6 +18,7 @@ from engine.errors import (
     Unwritable,
 )
 from engine.folder.names import Fault
+from engine.model import BELOW_LINK
 
 _FULL = {
     errno.ENOSPC: ("DiskFull", "the disk is full"),
@@ -127,6 +128,13 @@ def changed(operation: str, path: str, message: str, *, condition: str = "If-Mat
     """The error for a file that is not, or no longer, what was asked for."""
     code = "SourceChanged" if operation == "GetObject" else "PreconditionFailed"
     return PreconditionFailed(message, operation=operation, ref=path, code=code, condition=condition)
+
+
+def below_link(operation: str, path: str) -> Rejected:
+    """The error for a file that is not deleted, as a link leads to it: what lies there is another folder's."""
+    said = "a directory above it is a symbolic link, which is followed to read and never to delete"
+    what = "delete it where the link leads to, or remove the link"
+    return Rejected(f"{said}: {what}", operation=operation, ref=path, code=BELOW_LINK)
 
 
 def vanished(path: str, why: str, advice: str = RESTORE) -> BucketMissing:

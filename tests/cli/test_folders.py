@@ -143,6 +143,23 @@ def test_a_folder_is_deleted_by_its_snapshot_and_no_link_is_followed(terminal: T
     }
 
 
+def test_what_was_read_below_a_linked_directory_is_left_and_why_is_said(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = clone(terminal.folder)
+    outside = terminal.folder / "outside"
+    outside.mkdir()
+    (outside / "kept").write_bytes(b"kept")
+    (made / "link").symlink_to(outside)
+    monkeypatch.setattr("engine.finish.deleting.PASSES", 1)  # nothing is asked twice
+    assert terminal.call("delete", "./x/", "--links", "follow").code == 0
+    for deleted in (2, 0):
+        ended = terminal.call("delete", "./x/", "--links", "follow", "--confirm", f"{made}/", "--json")
+        assert (ended.code, ended.summary["deleted"], ended.summary["kept"]) == (3, deleted, {"left": 1})
+        assert "link/kept" in ended.out and "followed to read and never to delete" in ended.out
+    assert files(outside) == {"kept": b"kept"} and (made / "link").is_symlink()
+
+
 def test_a_folder_is_confirmed_as_it_was_typed(terminal: Terminal) -> None:
     """What is shown is its whole path; each way to write it means the same folder, and no other is taken for it."""
     made = clone(terminal.folder)
