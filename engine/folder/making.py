@@ -18,7 +18,7 @@ from typing import Literal
 from engine.folder import system
 from engine.folder.folding import real_name
 from engine.folder.names import Fault
-from engine.folder.refusals import Clash
+from engine.folder.refusals import NAME_CLASH, Clash
 from engine.folder.roots import BELOW, Root
 
 Durability = Literal["object", "none"]
@@ -94,8 +94,8 @@ class Directories:
             return error
         if stat.S_ISDIR(status.st_mode):
             return error
-        what = "a symbolic link, which is not followed" if stat.S_ISLNK(status.st_mode) else "a file"
-        return Clash(Fault("NameClash", f"a directory of its path is {what} there: {part.decode()!r}"))
+        what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "a file"
+        return Clash(Fault(NAME_CLASH, f"where a directory is to be, {what} stands in its way: {part.decode()!r}"))
 
     def forget(self) -> None:
         """Directories were removed: what comes next under their names, and their numbers, is another one."""

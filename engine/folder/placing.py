@@ -15,7 +15,7 @@ from engine.folder import system
 from engine.folder.folding import real_name
 from engine.folder.making import folded
 from engine.folder.names import Fault
-from engine.folder.refusals import WRITING, Clash, changed
+from engine.folder.refusals import NAME_CLASH, WRITING, Clash, changed
 from engine.folder.versions import same, version_of
 from engine.model import ABSENT
 
@@ -86,9 +86,9 @@ def _replaceable(directory: int, name: bytes, condition: str | None) -> os.stat_
     if stat.S_ISREG(status.st_mode) or (is_link and condition is not None and same(condition, version_of(status))):
         return status
     if stat.S_ISDIR(status.st_mode):
-        raise Clash(Fault("NameClash", "a directory of that name is there: in a folder there cannot be both"))
+        raise Clash(Fault(NAME_CLASH, f"a directory is there, and stands in its way: {name.decode()!r}"))
     what = "a symbolic link" if is_link else "a pipe, a socket or a device"
-    raise Clash(Fault("NameClash", f"{what} is there, which is neither followed nor replaced"))
+    raise Clash(Fault(NAME_CLASH, f"{what} is there, which is neither followed nor replaced"))
 
 
 def _check_spelling(directory: int, name: bytes) -> None:

@@ -36,7 +36,13 @@ WRITING = "PutObject"
 """S3's action that writing a file stands for."""
 
 MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
+OTHER_KEY = "Copy it under another key; among others, exclude leaves it out."
 
+NAME_CLASH = "NameClash"
+MAKE_WAY = (
+    "Where the source has nothing under that name any more, remove what stands there, or move it away, and run the "
+    "command again; else copy this key under another one, or leave it out with exclude."
+)
 
 _THEN = "then run the command again; nothing was concluded from its absence."
 RESTORE = f"Mount or restore it, {_THEN}"
@@ -98,7 +104,7 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
         return Unavailable(f"{words}: {path}", code=name, **about)
     if code in (errno.ENOTDIR, errno.ELOOP) and writing:
         said = "a part of its path is a file or a symbolic link there, not a directory"  # which is not followed
-        return misnamed(operation, path, Fault("NameClash", said))
+        return misnamed(operation, path, Fault(NAME_CLASH, said))
     if code in (errno.ENOTDIR, errno.ELOOP):
         return NotFound("there is no such file: a part of its path is no directory", code="NoSuchKey", **about)
     if code in (errno.ENOTEMPTY, errno.EEXIST):
@@ -120,7 +126,7 @@ def misnamed(operation: str, path: str, fault: Fault) -> Rejected:
         operation=operation,
         ref=path,
         code=fault.code,
-        advice="Copy it under another key; among others, exclude leaves it out.",
+        advice=MAKE_WAY if fault.code == NAME_CLASH else OTHER_KEY,
     )
 
 

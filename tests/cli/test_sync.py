@@ -152,6 +152,22 @@ def test_where_nothing_stands_alone_nothing_is_closed(scene: Scene) -> None:
     assert ended.code == 0 and f"nothing stands in {Q} alone" in ended.out, ended.out
 
 
+@pytest.mark.parametrize(("source", "target"), [("n/y", "n"), ("n", "n/y")], ids=["now a folder", "now a file"])
+def test_what_stands_in_the_way_of_a_name_is_named_and_what_is_to_be_done(
+    scene: Scene, source: str, target: str
+) -> None:
+    copy = scene.terminal.folder / "copy"
+    for at in (scene.folder / source, copy / target):
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_text(str(at))
+    ended = scene.sync("./x/", "./copy/", "--delete", "--yes")
+    told = ended.out + ended.err
+    assert ended.code == 3 and "stands in its way: 'n'" in told and "remove what stands there" in told, told
+    (copy / "n").rename(scene.terminal.folder / "away")
+    assert scene.sync("./x/", "./copy/", "--delete", "--yes").code == 0
+    assert (copy / source).read_text() == str(scene.folder / source)
+
+
 def test_an_empty_directory_is_an_extra_like_any_other(scene: Scene) -> None:
     scene.write(a="1")
     (scene.folder / "stays").mkdir()
