@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import anyio
 
 from engine.journal.place import META, given_of
-from engine.ledger import Acceptance, Binding, LedgerReader, RunRecord, Snapshot, Worker, open_to_read
+from engine.ledger import Acceptance, Binding, LedgerReader, Left, RunRecord, Snapshot, Worker, open_to_read
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
@@ -22,7 +22,7 @@ class Status(LedgerResult):
     """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects, `worker`
     who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is
     known; `state` is what every command that changes it has to be given (`Options.state`), None where it is kept in no
-    other place."""
+    other place; `left` what the routes' sources hold that cannot be an object, or be looked at."""
 
     ledger: Path
     binding: Binding
@@ -34,6 +34,12 @@ class Status(LedgerResult):
     worker: Worker | None = None
     restoring: int = 0
     state: str | None = None
+    left: Sequence[Left] = ()
+
+    @property
+    def unlisted(self) -> int:
+        """How many things the listings left."""
+        return sum(item.things for item in self.left)
 
     @property
     def accepted(self) -> frozenset[State]:
@@ -65,6 +71,7 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
         worker=await reader.worker(),
         restoring=await reader.restoring(),
         state=None if kept is None else given_of(kept, binding.plan_name),
+        left=await reader.left(),
     )
 
 

@@ -14,9 +14,11 @@ from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, ledger_of, plan_if_known
 from engine.errors import UsageError
-from engine.events import Doing
+from engine.events import Doing, ObjectAside
+from engine.plan.record import ObjectRecord
 from engine.report.meter import Meter, written
 from engine.report.status import aside_line, aside_values, how_far, lately, status_page, work_lines
+from engine.report.text import safe
 
 NO_LONGER = "no longer watched; whoever is at work goes on"
 MEASURED_S = 1.0
@@ -34,7 +36,7 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool, watc
         invocation.run(lambda options, _: _watch(path, options), leaving=NO_LONGER)
         found = anyio.run(status, path)
     if failed:
-        invocation.end(DONE, found, objects=anyio.run(_list_aside, invocation, path))
+        invocation.end(DONE, found, objects=anyio.run(_list_aside, invocation, found))
     _say(invocation, file, found)
     invocation.end(DONE, found)
 
@@ -77,11 +79,20 @@ async def _watch(path: Path, options: Options) -> None:
             options.listener(far[1])
 
 
-async def _list_aside(invocation: Invocation, path: Path) -> list[dict[str, str]]:
+async def _list_aside(invocation: Invocation, status: Status) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
-    async for records in objects_aside(path):
+
+    def give(record: ObjectRecord | ObjectAside) -> None:
+        invocation.give(aside_line(record))
+        if invocation.json:
+            found.append(aside_values(record))
+
+    async for records in objects_aside(status.ledger):
         for record in records:
-            invocation.give(aside_line(record))
-            if invocation.json:
-                found.append(aside_values(record))
+            give(record)
+    for left in status.left:
+        for item in left.first:
+            give(item)
+        if more := left.things - len(left.first):
+            invocation.give(f"{ObjectAside.UNLISTED}  {safe(left.route)}  {more:,} more, which a run names with --json")
     return found

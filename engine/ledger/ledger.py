@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
+from engine.events import ObjectAside
 from engine.ledger import history
 from engine.ledger.binding import Binding
 from engine.ledger.commands import Command
@@ -19,10 +20,13 @@ from engine.ledger.locking import FileLock
 from engine.ledger.network import refuse_network
 from engine.ledger.opening import connect, prepare
 from engine.ledger.opening import create as create_ledger
-from engine.ledger.reader import LedgerReader
+from engine.ledger.reader import LEFT, LedgerReader
 from engine.ledger.writer import DISK_ERRORS, Writer, translated
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord
+
+LEFT_NAMED = 100
+"""Of what a listing left so many are kept by name."""
 
 
 class Keyed(Protocol):
@@ -135,8 +139,14 @@ class Ledger(LedgerReader):
         """The route's source is being listed: until that ends, nothing is known to be complete."""
         await self._do_durably("open_snapshot", self._route_ids[route], self._now_ms())
 
-    async def close_snapshot(self, route: str, objects: int, size_bytes: int) -> None:
-        """The listing reached its end, with so many objects."""
+    async def close_snapshot(
+        self, route: str, objects: int, size_bytes: int, left: int = 0, named: Sequence[ObjectAside] = ()
+    ) -> None:
+        """The listing reached its end, with so many objects. It `left` what cannot be one, of which these are known by
+        name."""
+        if left or await self.note(LEFT + route) is not None:
+            first = [(item.key, item.code, item.message) for item in named[:LEFT_NAMED]]
+            await self.set_note(LEFT + route, [left, first])
         await self._do_durably("close_snapshot", self._route_ids[route], objects, size_bytes, self._now_ms())
 
     # --- uploads ------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import anyio.to_thread
 
 from engine.errors import LedgerCorrupt
+from engine.events import ObjectAside
 from engine.ledger import composition, history
 from engine.ledger.binding import Binding
 from engine.ledger.connecting import connect_to_read, hold_existing
@@ -50,6 +51,19 @@ def taken_by_route(snapshots: Iterable[Snapshot], tallies: Sequence[Tally]) -> d
     """What each route ever took whose listing reached its end."""
     known = by_route(tallies)
     return {item.route: known.get(item.route, (0, 0)) for item in snapshots if item.closed_ms}
+
+
+class Left(NamedTuple):
+    """What a route's source held, when its listing ended, that cannot be an object or be looked at: how many, and the
+    first of them. There is no row of any."""
+
+    route: str
+    things: int
+    first: tuple[ObjectAside, ...]
+
+
+LEFT = "unlisted "
+"""Before a route's name: the note of how many its listing left, and the first of them."""
 
 
 class Acceptance(NamedTuple):
@@ -281,6 +295,17 @@ class LedgerReader:
     async def snapshots(self) -> list[Snapshot]:
         rows = await self._rows("SELECT name, opened_ms, closed_ms, objects, bytes FROM routes ORDER BY id")
         return [Snapshot(*row) for row in rows]
+
+    async def left(self) -> list[Left]:
+        """What the routes' listings left that reached their end, of those that left anything."""
+        sql = "SELECT r.name, n.value FROM routes r JOIN notes n ON n.key = ? || r.name WHERE r.closed_ms ORDER BY r.id"
+        rows = await self._rows(sql, (LEFT,))
+        found = [(route, *json.loads(value)) for route, value in rows]
+        return [
+            Left(route, things, tuple(ObjectAside(route, key, ObjectAside.UNLISTED, *why) for key, *why in first))
+            for route, things, first in found
+            if things
+        ]
 
     async def open_uploads(self) -> list[UploadRecord]:
         """Uploads whose end is not committed."""

@@ -6,8 +6,9 @@ concluded from the absence of a key in that span, nor of one below a key in it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.events import Listener, ObjectAside
 from engine.model import Unlisted
@@ -97,24 +98,34 @@ class UnlistedThings:
 
 @dataclass(frozen=True, slots=True)
 class ToldUnlisted:
-    """What several listings met: those that are named, and how many there are in all."""
+    """What several listings met: those that are named, and how many there are of each route."""
 
-    named: list[ObjectAside]
-    count: int
+    named: list[ObjectAside] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def count(self) -> int:
+        return self.counts.total()
+
+    def of_route(self, route: str) -> tuple[int, list[ObjectAside]]:
+        """How many there are of one, and those that are named."""
+        return self.counts[route], [item for item in self.named if item.route == route]
 
     @classmethod
     def of_all(cls, several: Iterable[ToldUnlisted]) -> ToldUnlisted:
         """Of shards: each met others."""
         found = list(several)
-        return cls([one for item in found for one in item.named], sum(item.count for item in found))
+        return cls([one for item in found for one in item.named], sum((item.counts for item in found), Counter()))
 
 
 def told(listings: Iterable[tuple[str, UnlistedThings]]) -> ToldUnlisted:
     """What the sources of routes hold that cannot be an object; each listing with its route's name."""
     # Of a list of keys the same things are met piece by piece.
     found = [*{id(things): (route, things) for route, things in listings}.values()]
-    named = [aside_of(route, key, item) for route, things in found for key, item in things.named()]
-    return ToldUnlisted(named, sum(things.count for _, things in found))
+    counts: Counter[str] = Counter()
+    for route, things in found:
+        counts[route] += things.count
+    return ToldUnlisted([aside_of(route, key, item) for route, things in found for key, item in things.named()], counts)
 
 
 def aside_of(route: str, key: str, item: Unlisted) -> ObjectAside:

@@ -21,7 +21,7 @@ import anyio
 
 from engine.errors import EngineError, one_error
 from engine.events import Doing, Listener, Progress, ignore
-from engine.ledger import LedgerReader, Snapshot
+from engine.ledger import LedgerReader, Left, Snapshot
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import Proof
@@ -138,9 +138,10 @@ def refuse_unfinished(
     snapshots: Sequence[Snapshot],
     noted: Mapping[str, Noted] | None = None,
     accepted: Collection[tuple[str, str]] = (),
+    left: Sequence[Left] = (),
 ) -> None:
     """Raise `ReceiptRefused` with every reason why there is nothing to certify yet. `noted` is what may be accepted of
-    the objects, `accepted` (name, figure) what was."""
+    the objects, `accepted` (name, figure) what was; `left` is what lies in the sources and there is no row of."""
     noted = noted or {}
     done = {State.VERIFIED, State.DELETED} | accepted_states(noted, accepted)
     reasons = [
@@ -153,6 +154,12 @@ def refuse_unfinished(
         if wrong:
             what = "run cleanup again" if route.states[State.DELETING] else "run and verify the plan"
             reasons.append(f"{route.name}: {', '.join(wrong)}; {what}")
+    for item in left:
+        first = "".join(f", first {one.key!r}: {one.message}" for one in item.first[:1])
+        reasons.append(
+            f"{item.route}: {item.things:,} left, which cannot be objects or be looked at{first}; "
+            "mend or move these, then run and verify the plan"
+        )
     differing = noted.get(PROPERTIES, NOTHING)
     if differing.objects and (PROPERTIES, differing.figure) not in accepted:
         reasons.append(

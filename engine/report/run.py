@@ -12,6 +12,7 @@ from engine.report.page import Page, Table, Tone, Toned
 from engine.report.status import next_lines
 from engine.report.tallies import (
     aside_lines,
+    left_lines,
     noted_lines,
     noted_values,
     nothing_taken,
@@ -19,7 +20,7 @@ from engine.report.tallies import (
     tallies_table,
     ways_of,
 )
-from engine.report.text import count_text, pace_text, plural, size_text, unlisted_sentence
+from engine.report.text import count_text, pace_text, plural, size_text
 
 
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
@@ -37,18 +38,19 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         lines += ["", tallies_table(result.tallies)]
     if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
         lines += ["", *told]
-    if result.unlisted_count:
-        lines += ["", Toned(unlisted_sentence(result.unlisted_count, result.unlisted), Tone.WARNING)]
+    listing = command(plan, result.ledger, "status", "--failed")
+    left = left_lines(result.unlisted_count, result.unlisted, listing) if result.unlisted_count else []
     if result.complete and not result.tallies:
         return [*lines, "", nothing_taken(plan)]
     if result.complete:
         lines += ["", Toned("every object is in place", Tone.GOOD)]
     if result.aside:
-        listing = command(plan, result.ledger, "status", "--failed")
         ways = ways_of(plan, result.ledger)
         if result.resumed and not counters.copied:  # what this run could not mend, the same again does not
             ways = ways._replace(again="")
-        lines += ["", *aside_lines(result.aside, listing, ways, result.restoring)]
+        lines += ["", *left[:1], *aside_lines(result.aside, listing, ways, result.restoring)]
+    elif left:
+        lines += ["", *(left[:1] if result.stopped or result.empty else left)]
     elif not (result.stopped or result.empty or not result.tallies):
         lines += next_lines(result, plan, "")
     return lines

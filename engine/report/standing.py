@@ -43,8 +43,10 @@ def standing_of(report: Report) -> Standing:
         return Standing(
             "Interrupted", Tone.WARNING, f"It was stopped or killed: {what}. A run goes on from here.", again
         )
-    if aside:
-        said = f"Not done: {counted({state.value: number for state, number in aside.items()})}."
+    if aside or status.unlisted:
+        found = {state.value: number for state, number in aside.items()}
+        found |= {"left, which cannot be objects or be looked at": status.unlisted} if status.unlisted else {}
+        said = f"Not done: {counted(found)}."
         return Standing("Needs you", Tone.BAD, said, of_ledger(report.ledger, "status", "--failed"))
     after = next_command(status, plan, "")
     if count.get(State.COPIED):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.commands import command, kept_at, of_ledger
 from engine.api.status import Pulse, Status
-from engine.events import COPYING, Doing, Progress
+from engine.events import COPYING, Doing, ObjectAside, Progress
 from engine.ledger import Moment, Worker
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
@@ -19,6 +19,7 @@ from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import (
     Ways,
     aside_lines,
+    left_lines,
     noted_lines,
     noted_values,
     nothing_taken,
@@ -37,12 +38,13 @@ SHORTEST_MS = 2_000
 """Of less a run's own moments tell no rate."""
 
 
-def aside_line(record: ObjectRecord) -> str:
-    """One object that is not done."""
-    return f"{record.state.value}  {record.route}  {key_text(record.key)}  {record.code}: {safe(record.message)}"
+def aside_line(record: ObjectRecord | ObjectAside) -> str:
+    """One object that is not done, or what a listing left."""
+    state = record.state.value if isinstance(record.state, State) else record.state
+    return f"{state}  {record.route}  {key_text(record.key)}  {record.code}: {safe(record.message)}"
 
 
-def aside_values(record: ObjectRecord) -> dict[str, str]:
+def aside_values(record: ObjectRecord | ObjectAside) -> dict[str, str]:
     return picked(record, "route key state code message")
 
 
@@ -132,14 +134,19 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     gone = by_state(status.tallies, LEAVING)
     if State.DELETING in gone:
         page.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
-    if not open_routes and not aside and not in_flight:
+    named = [item for left in status.left for item in left.first]
+    left = left_lines(status.unlisted, named, listing) if status.left else []
+    if not (open_routes or aside or in_flight or left):
         if not status.tallies:
             return [*page, nothing_taken(plan)]
         sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
         page.append(Toned(f"every object is in place{sources}", Tone.GOOD))
     again = SAME_COPY if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
-        return [*page, *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]
+        return [*page, *left[:1], *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]
+    if left and not (open_routes or in_flight):
+        return [*page, *left]
+    page += left[:1]
     return [*page, *next_lines(status, plan, again if open_routes or in_flight else "")]
 
 
@@ -179,4 +186,5 @@ def status_values(status: Status) -> dict[str, Any]:
         "aside": by_state(status.tallies, ASIDE - status.accepted),
         "restoring": status.restoring,
         "noted": noted_values(status.noted),
+        "unlisted": status.unlisted,
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.api.commands import accept_command, command, typed
+from engine.events import ObjectAside
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -15,7 +16,7 @@ from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.report.ndjson import picked
 from engine.report.page import Table, Tone, Toned, next_step, to_type
-from engine.report.text import count_text, counted, safe, size_text
+from engine.report.text import count_text, counted, safe, size_text, unlisted_sentence
 
 
 def tallies_table(tallies: list[Tally]) -> Table:
@@ -149,3 +150,10 @@ def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: in
     if following:
         return [*lines, Toned(f"each with its reason: {listing}", whole=True), next_step(following)]
     return [*lines, Toned(f"each with its reason: {listing}", Tone.NEXT, whole=True)]
+
+
+def left_lines(count: int, named: Sequence[ObjectAside], listing: str) -> list[str]:
+    """What the listings left where all else is done, and the command that lists it: what lies there is its owner's, so
+    that no command of ours mends it."""
+    said = f"{unlisted_sentence(count, named)}; mend or move these, then run again"
+    return [Toned(said, Tone.WARNING), Toned(f"each with its reason: {listing}", Tone.NEXT, whole=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from engine.api.commands import accept_command, command
-from engine.api.report import Report
+from engine.api.report import ASIDE_SHOWN, Report
 from engine.finish.gate import Reason
 from engine.plan.estimate import RouteCounts, estimate
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT
@@ -95,6 +95,8 @@ def singled_out(report: Report) -> Element:
         [item.state.value, item.route, key(item.key), f"{item.code}: {item.message}" if item.code else item.message]
         for item in report.aside
     ]
+    left = [item for found in report.status.left for item in found.first][:ASIDE_SHOWN]
+    unlisted: Rows = [[item.route, key(item.key), f"{item.code}: {item.message}"] for item in left]
     largest: Rows = [
         [item.route, key(item.key), item.state, size(item.size)] for item in report.scan.composition.largest
     ]
@@ -112,6 +114,9 @@ def singled_out(report: Report) -> Element:
         count = total(report.status.tallies, ASIDE).objects
         caption = f"The first {len(aside)} of {plural(count, 'object')} that are not done"
         parts += [table(caption, ["state", "route", "key", "why"], aside, words=4)]
+    if unlisted:
+        caption = f"The first {len(left)} of {count_text(report.status.unlisted)} that were left"
+        parts += [table(caption, ["route", "key", "why"], unlisted, words=3)]
     if largest:
         head = ["route", "key", "state", "size"]
         parts += [table("The largest objects", head, largest, words=3)]

@@ -323,8 +323,9 @@ class Coordinator:
     async def _close_snapshots(self) -> None:
         for listed in self._listed_last if not self._lost else ():
             await self._ledger.record(*listed)
+        unlisted = self._unlisted()
         for route, (objects, size_bytes) in (await self._ledger.listed_by_route()).items():
-            await self._ledger.close_snapshot(route, objects, size_bytes)
+            await self._ledger.close_snapshot(route, objects, size_bytes, *unlisted.of_route(route))
             self._listener(SnapshotClosed(route, objects, size_bytes))
 
     def _carried(self) -> Carried:
@@ -332,10 +333,14 @@ class Coordinator:
         return Carried(
             counters_of(progress, sum(item.copied_bytes for item in self._figures.ended), self._first_asides),
             self._stopped,
-            ToldUnlisted.of_all(item.unlisted for item in self._figures.ended),
+            self._unlisted(),
             progress.requests,
             progress.throttled,
         )
+
+    def _unlisted(self) -> ToldUnlisted:
+        """What the shards' listings met that cannot be an object."""
+        return ToldUnlisted.of_all(item.unlisted for item in self._figures.ended)
 
     def _kill(self) -> None:
         kill: Callable[[], None] | None = getattr(self._executor, "kill", None)

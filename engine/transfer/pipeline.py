@@ -185,7 +185,8 @@ class Run:
         if self._extent.part:
             self.counters.listings_open -= 1
         elif not self.stopped:
-            await self._ledger.close_snapshot(route.name, objects, size_bytes)
+            met = told(item for item in self._unlisted if item[0] == route.name)
+            await self._ledger.close_snapshot(route.name, objects, size_bytes, *met.of_route(route.name))
             self.listings[route.name] = (objects, size_bytes)
             self.counters.listings_open -= 1
             self._listener(SnapshotClosed(route.name, objects, size_bytes))

@@ -370,3 +370,31 @@ def test_what_a_file_cannot_carry_no_run_is_said_to_mend(terminal: Terminal, cli
     assert looked.code == 4 and "next: cartage cleanup" in looked.out
     client.delete_object_tagging(Bucket=BUCKET, Key="p/a")
     assert terminal.call("cleanup", plan).code == 0, "it is compared again while nothing else closes the gate"
+
+
+def test_what_a_run_had_to_leave_is_said_until_a_run_leaves_nothing(terminal: Terminal, client: Any) -> None:
+    made = clone(terminal.folder)
+    os.mkfifo(made / "pipe")
+    terminal.folder.joinpath("up.toml").write_text(
+        f'name = "up"\n[[routes]]\nname = "r"\nfrom = "./x/"\nto = "s3://{BUCKET}/up/"\n[cleanup]\nhold = "0s"\n'
+    )
+    ended = terminal.call("run", "up.toml", "--yes")
+    assert ended.code == 3 and ended.out.splitlines()[-1].endswith("cartage status up.toml --failed"), ended.out
+    terminal.call("verify", "up.toml")
+    (line,) = terminal.call("status", "up.toml", "--failed").out.splitlines()
+    assert line.startswith("unlisted  r  pipe  NotAFile: a pipe")
+    listed = terminal.call("status", "up.toml", "--failed", "--json").summary
+    assert (listed["unlisted"], [item["key"] for item in listed["objects"]]) == (1, ["pipe"])
+    said = terminal.call("status", "up.toml")
+    assert "pipe: a pipe" in said.out and "every object is in place" not in said.out
+    report = terminal.call("report", "up.toml", "-o", "up.html", "--json").summary
+    assert (report["standing"], report["unlisted"]) == ("Needs you", 1)
+    assert "a pipe, which holds no bytes" in (terminal.folder / "up.html").read_text()
+    refused = terminal.call("receipt", "up.toml")
+    assert refused.code == 5 and "r: 1 left" in refused.err, refused.err
+
+    (made / "pipe").unlink()
+    assert terminal.call("run", "up.toml", "--yes").code == 0
+    assert terminal.call("verify", "up.toml").code == 0
+    assert "every object is in place" in terminal.call("status", "up.toml").out
+    assert terminal.call("receipt", "up.toml").code == 0

@@ -622,8 +622,17 @@ async def test_a_key_that_s3_refuses_to_show_is_asked_for_again_by_a_run_that_go
         served.control("settings", {"faults": []})
     assert len(keys_of(sandbox, "new/img/")) == len(chosen) - 3
     served.control("put", {"bucket": BUCKET, "key": gone, "text": gone})
+    try:
+        served.control("settings", {"faults": faults})
+        result = await migrate(plan, in_shards(tmp_path), executor=threads)
+    finally:
+        served.control("settings", {"faults": []})
+    assert result.copied == 1 and result.unlisted_count == 2
+    (left,) = (await status(in_shards(tmp_path).ledger or "")).left
+    assert (left.things, sorted(item.key for item in left.first)) == (2, ["0014.jpg", "0056.jpg"])
     result = await migrate(plan, in_shards(tmp_path), executor=threads)
-    assert result.complete and result.copied == 3 and result.unlisted_count == 0
+    assert result.complete and result.copied == 2 and result.unlisted_count == 0
+    assert (await status(in_shards(tmp_path).ledger or "")).unlisted == 0
 
 
 async def test_keys_of_a_list_that_are_gone_are_asked_for_once_by_the_shard_that_knows_them(
