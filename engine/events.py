@@ -51,6 +51,17 @@ class Progress(Event):
     rate_rps: float = 0.0
     in_flight: int = 0
 
+    def worked_since(self, before: Progress) -> tuple[int, int]:
+        """Objects and bytes that a copy did since, without those that its listing only passed by: what an earlier run
+        did counts as done as soon as it is listed."""
+        done, size_bytes = self.done - before.done, self.done_bytes - before.done_bytes
+        if before.listing_done:
+            return done, size_bytes
+        # What was set aside is taken up again, so that the two together may fall while nothing is undone.
+        work = min(done, max(0, self.copied - before.copied + self.aside - before.aside))
+        # Of what was passed by in the same moment nobody knows the sizes apart: as many bytes of all as objects.
+        return work, size_bytes if work == done else size_bytes * work // done
+
     @classmethod
     def of_listing(cls, objects: int, size_bytes: int = 0, *, ended: bool = False, aside: int = 0) -> Progress:
         """Where an object is done as soon as it is listed."""

@@ -25,11 +25,14 @@ ENDING_S = 10.0
 
 class _Heard:
     """The command's listener: keeps how far it is, and passes on what is for its own. What a command counts anew (its
-    next stage) is added to what it counted before; requests that it does not count are those that its sites do."""
+    next stage) is added to what it counted before; requests that it does not count are those that its sites do. Of one
+    that `copies` what it only passes by is not done by it."""
 
-    def __init__(self, opened: Sites, pass_on: Listener) -> None:
+    def __init__(self, opened: Sites, pass_on: Listener, *, copies: bool) -> None:
         self._opened = opened
         self._pass_on = pass_on
+        self._copies = copies
+        self._last = Progress()
         self._before = Moment(0)
         self._now = Moment(0)
         self.slow: list[SlowObject] = []
@@ -39,10 +42,14 @@ class _Heard:
             self.slow.append(SlowObject(event.route, event.key, event.size, event.took_ms))
             return
         if isinstance(event, Progress):
-            now = Moment(0, **{name: getattr(event, name) for name in (*COUNTED, "in_flight")})
-            if now.done < self._now.done:
+            if event.done < self._last.done:
                 self._before = self._sum(self._before, self._now)
-            self._now = now
+                self._last, self._now = Progress(), Moment(0)
+            now = Moment(0, **{name: getattr(event, name) for name in (*COUNTED, "in_flight")})
+            if self._copies:
+                done, done_bytes = event.worked_since(self._last)
+                now = now._replace(done=self._now.done + done, done_bytes=self._now.done_bytes + done_bytes)
+            self._last, self._now = event, now
         self._pass_on(event)
 
     def moment(self, at_ms: int) -> Moment:
@@ -66,7 +73,7 @@ async def remembered(
 ) -> AsyncIterator[Options]:
     """Keep in the ledger how the command goes that is done inside with the options that this gives. A killed command
     has no end there. Raises `LedgerError`."""
-    heard = _Heard(opened, options.listener)
+    heard = _Heard(opened, options.listener, copies=command == "run")
     run = await ledger.begin_run(command, now_ms())
 
     async def keep() -> None:

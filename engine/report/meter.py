@@ -56,15 +56,11 @@ class Meter:
         if progress.done < before.done or progress.listed < before.listed:  # something else has begun
             self._window.clear()
             before = Progress()
-        done = progress.done - before.done
-        work = done
-        if self._copies and not before.listing_done:
-            # What was set aside is taken up again, so that the two together may fall while nothing is undone.
-            work = min(done, max(0, progress.copied - before.copied + progress.aside - before.aside))
+        work, work_bytes = progress.done - before.done, progress.done_bytes - before.done_bytes
+        if self._copies:
+            work, work_bytes = progress.worked_since(before)
         self._work += work
-        # Of what was passed by in the same moment nobody knows the sizes apart: as many bytes of all as objects.
-        size_bytes = progress.done_bytes - before.done_bytes
-        self._work_bytes += size_bytes if work == done else size_bytes * work // done
+        self._work_bytes += work_bytes
         self._window.append((at_s, self._work, self._work_bytes))
         while len(self._window) > 2 and self._window[1][0] <= at_s - WINDOW_S:
             self._window.popleft()

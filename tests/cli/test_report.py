@@ -198,6 +198,14 @@ def test_the_history_of_a_run_is_what_it_did(sandbox: Endpoint, tmp_path: Path) 
     assert verify.last.done >= copied
 
 
+def test_what_an_earlier_run_did_is_none_of_a_later_ones_work(sandbox: Endpoint, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path).moved()
+    scene.cartage("run")
+    first, _, later = anyio.run(_history, tmp_path / "cards.ledger").runs
+    assert first.last.done == first.last.listed == later.last.listed
+    assert (later.last.done, later.last.done_bytes) == (0, 0)
+
+
 async def _history(ledger: Path) -> History:
     async with await open_to_read(ledger) as reader:
         return await reader.history()
