@@ -77,14 +77,21 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
 
 class Pulse(NamedTuple):
     """How far a ledger is, of what costs the same to read for any number of objects. `run` is the last that began, with
-    its last seconds: what `worker` does, where there is one; `expected` are the objects and bytes that it expects in
-    all, before everything is listed."""
+    its last seconds; where there is a `worker`, the one that this does, None while it only looks. `expected` are the
+    objects and bytes that it expects in all, before everything is listed."""
 
     worker: Worker | None
     tallies: list[Tally]
     snapshots: list[Snapshot]
     run: RunRecord | None = None
     expected: tuple[int, int] = (0, 0)
+
+
+def under_way(run: RunRecord | None, worker: Worker | None) -> RunRecord | None:
+    """The run of whoever is at work: not the last one, which has ended or was killed, while another command looks."""
+    if run is None or worker is None or run.ended or run.began_ms < int(worker.since_s * 1000):
+        return None
+    return run
 
 
 EXPECTED = "expected"
@@ -99,6 +106,7 @@ async def pulses(path: str | Path, every_s: float = 1.0) -> AsyncIterator[Pulse]
         while True:
             worker = await reader.worker()
             latest = await reader.latest_run(LATELY_MS)
+            latest = under_way(latest, worker) if worker is not None else latest  # to the end, what there was to see
             objects, size_bytes = await reader.note(EXPECTED) or (0, 0)
             whole = int(objects), int(size_bytes)
             yield Pulse(worker, await reader.tallies(), await reader.snapshots(), latest, whole)

@@ -54,7 +54,7 @@ async def _measured(path: Path) -> tuple[str, str]:
     """What whoever is at work does, how far and how fast: by its own last seconds, else by two readings."""
     meter, told, command = None, "", ""
     async for pulse in pulses(path, MEASURED_S):
-        command = pulse.run.command if pulse.run is not None and not pulse.run.ended else ""
+        command = pulse.run.command if pulse.run is not None else ""
         if (far := how_far(pulse)) is None:
             break
         doing, progress = far

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from xml.etree.ElementTree import Element
 
 from engine.api.report import Report
+from engine.api.status import under_way
 from engine.ledger.composition import Share
 from engine.model import Proof
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
@@ -150,12 +151,13 @@ def _runs(report: Report) -> Element | None:
     runs = report.history.runs
     if not runs:
         return None
+    now = under_way(runs[-1], report.status.worker)
     said = {"done": "came to its end", "stopped": "stopped when asked to", "failed": "ended with an error"}
     rows: Rows = [
         [
             run.command,
             moment(run.began_ms),
-            said.get(run.ended, "at work" if run is runs[-1] and report.status.worker is not None else "killed"),
+            said.get(run.ended, "at work" if run is now else "killed"),
             tag("data", duration_text(run.took_ms / 1000), value=run.took_ms),
             number(run.last.done),
             size(run.last.done_bytes),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from engine.api.commands import command, of_ledger
 from engine.api.report import Report
+from engine.api.status import under_way
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import by_state
 from engine.report.page import Tone
@@ -32,8 +33,9 @@ def standing_of(report: Report) -> Standing:
     opened = [item.route for item in status.snapshots if not item.closed_ms]
     last = report.history.runs[-1] if report.history.runs else None
     if status.worker is not None:
+        now = under_way(last, status.worker)
         watch = command(plan, report.ledger, "status", "--watch") if plan else of_ledger(report.ledger, "status")
-        return Standing("At work", Tone.STRONG, f"A {last.command if last else 'command'} is under way.", watch)
+        return Standing("At work", Tone.STRONG, f"A {now.command if now else 'command'} is under way.", watch)
     if last is not None and last.command == "revert" and not any(count.get(state) for state in IN_PLACE | LEAVING):
         return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", again)
     if not status.tallies and not any(item.opened_ms for item in status.snapshots):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from engine.api.status import Pulse
+from engine.api.status import Pulse, pulses, under_way
 from engine.events import COPYING
 from engine.ledger import Moment, RunRecord, Snapshot, Worker
 from engine.model import Proof
@@ -12,6 +14,8 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Tally
 from engine.report.meter import Meter
 from engine.report.status import how_far, lately, work_lines
+from engine.sites.clock import now_ms
+from tests.unit.ledger.scene import opened
 
 
 def pulse(listed: bool = True, **states: int) -> Pulse:
@@ -69,6 +73,20 @@ def test_a_verification_says_itself_how_far_it_is() -> None:
     far = how_far(again)
     assert far is not None
     assert (far[0].what, far[1].done, far[1].listed, far[1].done_bytes) == ("verifying", 40, 100, 40_000)
+
+
+async def test_what_has_ended_is_not_what_another_command_does_that_only_looks(tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    async with opened(path) as ledger:
+        number = await ledger.begin_run("verify", now_ms())
+        during = await anext(pulses(path))
+        await ledger.end_run(number, "done", now_ms())
+        after = await anext(pulses(path))
+    assert during.run is not None and during.run.command == "verify"
+    assert after.worker is not None and after.run is None
+    killed = run("run")
+    assert under_way(killed, Worker(7, "here", 0.5)) is killed
+    assert under_way(killed, Worker(7, "here", 2.0)) is None, "it began before whoever is at work"
 
 
 def test_how_fast_is_told_by_the_runs_own_last_seconds() -> None:
