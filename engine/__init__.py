@@ -56,7 +56,7 @@ _NAMES = {
         "Unreachable Unsupported Unwritable UsageError WrongRegion"
     ),
     "engine.events": (
-        "BucketListed Doing Event GroupSummed Listener Notice ObjectAside ObjectListed ObjectTook OutOfReach "
+        "BucketListed Doing Event GroupSummed Listener Looking Notice ObjectAside ObjectListed ObjectTook OutOfReach "
         "PrefixSummed Progress ReferenceFound RunStarted SlowedDown SnapshotClosed"
     ),
     "engine.finish.acceptances": "Accepted",

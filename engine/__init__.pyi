@@ -95,6 +95,7 @@ from engine.events import Doing as Doing
 from engine.events import Event as Event
 from engine.events import GroupSummed as GroupSummed
 from engine.events import Listener as Listener
+from engine.events import Looking as Looking
 from engine.events import Notice as Notice
 from engine.events import ObjectAside as ObjectAside
 from engine.events import ObjectListed as ObjectListed

@@ -69,6 +69,12 @@ class Progress(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Looking(Progress):
+    """How far a look is at what there is, of which nothing is dealt with: a survey, or an audit before a delete. Told
+    like any progress; metrics do not count it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Doing(Event):
     """What is done from now on: "copying"; or, with `at_most_s`, waited for so many seconds: "the bucket to answer".
     What `Progress` counts begins anew with it. `objects` and `size_bytes` are about what it comes to in all, where that

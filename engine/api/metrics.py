@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.blocking import blocking
 from engine.errors import EngineError, UsageError, refused_as
-from engine.events import Doing, Event, Listener, Notice, Progress, RunStarted
+from engine.events import Doing, Event, Listener, Looking, Notice, Progress, RunStarted
 from engine.extras import needs
 from engine.ledger import open_to_read
 from engine.plan.record import Tally
@@ -98,6 +98,8 @@ class Metrics:
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Progress):
+            if isinstance(event, Looking):
+                return
             if event.done < self._progress.done or event.listed < self._progress.listed:
                 self._begin_counting()  # another of the call's stages
             self._progress = event

@@ -12,13 +12,16 @@ from pathlib import Path
 
 import click
 
-from engine.events import Event, Listener, Notice, ObjectAside, Progress, SnapshotClosed
+from engine.events import Event, Listener, Looking, Notice, ObjectAside, Progress, SnapshotClosed
 from engine.logs import Destination, destination, log, writing_to
 from engine.version import __version__
 
 PROGRESS_S = 10.0
 """How far apart lines about progress are, at least."""
-LEVELS = {Notice: logging.WARNING, ObjectAside: logging.WARNING, SnapshotClosed: logging.INFO, Progress: logging.INFO}
+LEVELS: dict[type[Event], int] = {
+    **dict.fromkeys((Notice, ObjectAside), logging.WARNING),
+    **dict.fromkeys((SnapshotClosed, Progress, Looking), logging.INFO),
+}
 """The events that are logged. Others are what a command shows, of which there may be millions."""
 
 

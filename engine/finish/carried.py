@@ -14,7 +14,7 @@ import anyio
 
 from engine.at_once import each
 from engine.errors import AttemptError, NotFound, ObjectError
-from engine.events import Doing, Listener, Progress
+from engine.events import Doing, Listener, Looking
 from engine.ledger import Ledger
 from engine.model import ListedObject, ObjectRef, Proof
 from engine.plan.lifecycle import State
@@ -67,7 +67,7 @@ async def compare_carried(
                 await ledger.conclude(route.name, outcomes)
             unread = unread.plus(noted((route.name, item.key, item.why) for item in found if isinstance(item, _Unread)))
             done += len(proven)
-            listener(Progress(total, listing_done=True, done=done, aside=unread.objects))
+            listener(Looking(total, listing_done=True, done=done, aside=unread.objects))
     return unread
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from engine.errors import ListingBroken, RunError, StoreError, one_error
-from engine.events import Listener, Progress
+from engine.events import Listener, Looking
 from engine.listing.pages import EntriesOf
 from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
@@ -81,7 +81,7 @@ async def audit(
 
     def tell(*, done: bool) -> None:
         seen = sum(report.counts.total() for report in found)
-        listener(Progress.of_listing(seen, ended=done, aside=sum(report.bad for report in found)))
+        listener(Looking.of_listing(seen, ended=done, aside=sum(report.bad for report in found)))
 
     async def look(route: Route, report: RouteAudit) -> None:
         try:

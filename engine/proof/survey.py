@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 
 import anyio
 
-from engine.events import Listener, Progress
+from engine.events import Listener, Looking
 from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
 from engine.plan.decide import Action, decide, is_extra, taken
@@ -86,7 +86,7 @@ async def survey(
                         if row.key not in seen:
                             _count_hidden(route, report, row)
                 counted = sum(item.objects for item in found), sum(item.bytes for item in found)
-                listener(Progress.of_listing(*counted))
+                listener(Looking.of_listing(*counted))
             things, *_ = join.unlisted
             report.unlisted = things.count
             for key, item in things.named()[: PROBLEMS_KEPT - len(report.problems)]:

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from engine.at_once import each
 from engine.errors import NotFound, RunError, StoreError
-from engine.events import Doing, Listener, Progress, ignore
+from engine.events import Doing, Listener, Looking, ignore
 from engine.ledger import LedgerReader
 from engine.listing.ranges import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
@@ -172,7 +172,7 @@ class Scanner:
                 found = found or bool(objects)
                 wanted = [item for item in objects if item.size and not self._is_left_out(item.key[cut:])]
                 await each(wanted, scan, limiter)
-                self._listener(Progress.of_listing(self.scan.looked))
+                self._listener(Looking.of_listing(self.scan.looked))
         if not found:
             self._skip(str(location), "there is nothing there")
         self.scan.unread[before:] = sorted(self.scan.unread[before:])  # whichever range each was met in
@@ -245,7 +245,7 @@ class Scanner:
             if self._is_left_out(file.relative):
                 continue
             self.scan.looked += 1
-            self._listener(Progress.of_listing(self.scan.looked))
+            self._listener(Looking.of_listing(self.scan.looked))
             if not file.name.isprintable() or file.size > LONGEST_BYTES:
                 why = TOO_LONG if file.size > LONGEST_BYTES else "a name that is no text"
                 self._skip(file.name.encode("utf-8", "backslashreplace").decode(), why)

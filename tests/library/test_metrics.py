@@ -123,6 +123,18 @@ async def test_a_program_s_own_registry_has_all_calls_together(plan: engine.Plan
         registry.register(engine.Metrics())
 
 
+async def test_a_look_at_what_is_there_is_no_work(plan: engine.Plan) -> None:
+    metrics = engine.Metrics()
+    options = engine.Options(metrics=metrics)
+    await engine.survey(plan, options)
+    await engine.migrate(plan, options)
+    await engine.verify(plan, options)
+    await engine.cleanup(plan, options)
+    figures = figures_of(metrics)
+    for what in ("listed", "done"):
+        assert total(figures, f"cartage_{what}_objects_total") == 2 * OBJECTS
+
+
 def test_a_sync_is_one_call_although_it_has_a_run_in_it(plan: engine.Plan) -> None:
     metrics = engine.Metrics()
     engine.sync.synchronize(plan, engine.Options(metrics=metrics))
