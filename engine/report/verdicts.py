@@ -19,7 +19,7 @@ from engine.report.text import cost_text, count_text, duration_text, plural
 def gate(report: Report) -> Element:
     """What keeps the sources from being deleted, as a list to tick off, with what opens each; the hold's clock."""
     plan, scan = report.plan, report.scan
-    look = command(plan, report.ledger, "cleanup") if plan is not None else ""
+    look = command(plan, report.ledger, "cleanup") if plan is not None and plan.source else ""
     parts: list[Child] = []
     if plan is not None and scan.hold is not None:
         parts.append(_hold(report))
@@ -58,9 +58,10 @@ def _check(report: Report, reason: Reason) -> Element:
 
 
 def opened_by(report: Report, reason: Reason) -> str:
-    """The command that opens a reason; empty where the time does, or something that no command of ours can do."""
+    """The command that opens a reason; empty where the time does, or something that no command of ours can do, as for
+    a copy that has no plan file."""
     plan = report.plan
-    if plan is None:
+    if plan is None or not plan.source:
         return ""
     if reason.accept:
         return accept_command(plan, report.ledger, reason.accept, reason.found)

@@ -180,6 +180,7 @@ def test_a_copy_without_a_plan_file_keeps_its_page_too(
     done = terminal.call(verb, *ends, "--yes", "--report", page, *more)
     assert (done.code, "not kept current" in done.err) == (0, False), done.err
     assert ": Copied</title>" in page.read_text() and ends[1] in page.read_text()
+    assert "cartage cleanup" not in page.read_text(), "it has no plan file, so that this is refused"
 
     page.unlink()
     refused = terminal.call(verb, "s3://nowhere-at-all/old/", ends[1], "--yes", "--report", page)
