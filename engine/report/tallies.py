@@ -148,7 +148,7 @@ def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: in
     if archived:
         following = ways.wait if restoring >= archived else ways.restore
     if following:
-        return [*lines, Toned(f"each with its reason: {listing}", whole=True), next_step(following)]
+        return [*lines, Toned(f"each with its reason: {listing}", Tone.WARNING, whole=True), next_step(following)]
     return [*lines, Toned(f"each with its reason: {listing}", Tone.NEXT, whole=True)]
 
 

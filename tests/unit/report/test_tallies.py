@@ -5,7 +5,8 @@ from __future__ import annotations
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
-from engine.report.tallies import tallies_table
+from engine.report.page import wrong_of
+from engine.report.tallies import Ways, aside_lines, tallies_table
 
 
 def tally(route: str, state: State, objects: int, size: int) -> Tally:
@@ -29,3 +30,8 @@ def test_a_route_of_any_name_counts_once() -> None:
 
 def test_a_ledger_without_an_object_has_no_sum() -> None:
     assert tallies_table([]).rows == []
+
+
+def test_what_lists_them_is_said_where_only_what_is_wrong_is() -> None:
+    page = aside_lines({State.FAILED: 2}, "cartage status x.toml --failed", Ways("cartage run x.toml"))
+    assert [*wrong_of(page)] == page and any("--failed" in line for line in page)
