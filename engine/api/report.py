@@ -49,7 +49,8 @@ class Scan(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Report(LedgerResult):
     """A ledger at `at_ms` (epoch milliseconds, this machine's clock). `plan` is None where only the ledger is known;
-    `aside` are the first objects that are not done. `refresh_s` has a page that is looked at read anew."""
+    `aside` are the first objects that are not done, without what was accepted. `refresh_s` has a page that is looked at
+    read anew."""
 
     ledger: Path
     at_ms: int
@@ -130,12 +131,11 @@ def _path(plan: Plan | None, options: Options | None) -> Path:
 
 
 async def _read(path: Path, plan: Plan | None, reader: LedgerReader, scan: Scan | None) -> Report:
-    at_ms, aside = now_ms(), list[ObjectRecord]()
-    async for records in reader.records(states=ASIDE):
+    at_ms, aside, status = now_ms(), list[ObjectRecord](), await status_of(path, reader)
+    async for records in reader.records(states=ASIDE - status.accepted):
         aside += records[: ASIDE_SHOWN - len(aside)]
         if len(aside) == ASIDE_SHOWN:
             break
-    status = await status_of(path, reader)
     return Report(
         ledger=path,
         at_ms=at_ms,

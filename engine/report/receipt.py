@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from engine.plan.lifecycle import ENDED
 from engine.report.page import Table, markdown
 from engine.report.text import count_text, counted, safe, size_text
 
@@ -24,11 +26,15 @@ def escaped(text: object) -> str:
 def receipt_markdown(receipt: Mapping[str, Any], report: str = "") -> str:
     """The whole document; `report` is the name of the page that lies beside it."""
     plan, ledger, total, made = receipt["plan"], receipt["ledger"], receipt["total"], receipt["made"]
+    ended: Counter[str] = Counter()
+    for route in receipt["routes"]:
+        ended.update({state: count for state, count in route["states"].items() if state in ENDED})
+    apart = f", of which not proven but accepted: {counted(ended)}" if ended else ""
     lines = [
         f"# Receipt: {escaped(plan['name'])}",
         "",
         f"**{escaped(receipt['stage'])}**: {count_text(total['objects'])} objects, {count_text(total['bytes'])} bytes "
-        f"({size_text(total['bytes'])}); {count_text(total['sources_deleted'])} sources deleted.",
+        f"({size_text(total['bytes'])}){apart}; {count_text(total['sources_deleted'])} sources deleted.",
         "",
         f"Made {escaped(made['at'])} by the clock of {escaped(made['clock'])}, "
         f"by Cartage {escaped(receipt['cartage'])}, on {escaped(receipt['endpoint'])}.",

@@ -93,15 +93,14 @@ def stages(report: Report) -> Element:
         )
         bar = share_bar(part.objects, whole.objects, label, done=True)
         rows.append(tag("div", tag("span", label), bar, figures, class_="stage"))
-    left, aside = total(tallies, IN_FLIGHT), total(tallies, ASIDE)
+    left, found = total(tallies, IN_FLIGHT), by_state(tallies, ASIDE - report.status.accepted)
     said = []
     if open_listings:
         said.append(f"Not listed to the end yet: {', '.join(open_listings)}. What is met there counts once it is met.")
     if left.objects:
         said.append(f"{plural(left.objects, 'object')} ({size_text(left.bytes)}) left to copy.")
-    if aside.objects:
-        found = {state.value: count for state, count in by_state(tallies, ASIDE).items()}
-        said.append(f"Not done: {counted(found)}.")
+    if found:
+        said.append(f"Not done: {counted({state.value: count for state, count in found.items()})}.")
     if report.status.uploads:
         said.append(f"{plural(len(report.status.uploads), 'upload')} unfinished, taken up by the next run.")
     return section("progress", "Progress", tag("div", rows, class_="stages"), [tag("p", text) for text in said])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from engine.api.commands import command, of_ledger
 from engine.api.report import Report
 from engine.api.status import under_way
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
+from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import by_state
 from engine.report.page import Tone
 from engine.report.status import next_command
@@ -51,17 +51,20 @@ def standing_of(report: Report) -> Standing:
         said = f"Not done: {counted(found)}."
         return Standing("Needs you", Tone.BAD, said, of_ledger(report.ledger, "status", "--failed"))
     after = next_command(status, plan, "")
+    ends = counted({state.value: count[state] for state in sorted(ENDED & count.keys())})
+    apart = f", but for what was accepted: {ends}" if ends else ""
     if count.get(State.COPIED):
-        said = f"Every object is in place, and {plural(count[State.COPIED], 'object')} not verified yet."
+        said = f"Every object is in place{apart}, and {plural(count[State.COPIED], 'object')} not verified yet."
         return Standing("Copied", Tone.STRONG, said, after)
     if count.get(State.DELETING):
         said = f"{plural(count[State.DELETING], 'delete')} not confirmed: the cleanup goes on from here."
         return Standing("Interrupted", Tone.WARNING, said, after)
     if count.get(State.VERIFIED):
         gone = f"; {plural(count[State.DELETED], 'source')} deleted" if count.get(State.DELETED) else ""
-        return Standing("Verified", Tone.GOOD, f"Every object is in place and proven{gone}.", after)
+        return Standing("Verified", Tone.GOOD, f"Every object is in place and proven{apart}{gone}.", after)
     if count.get(State.DELETED):
-        return Standing(
-            "Finished", Tone.GOOD, "Every object is in place, was proven, and its source is deleted.", after
-        )
+        said = f"Every object is in place, was proven, and its source is deleted{apart}."
+        return Standing("Finished", Tone.GOOD, said, after)
+    if ends:
+        return Standing("Accepted", Tone.GOOD, f"All that there is was accepted: {ends}.", after)
     return Standing("Nothing there", Tone.WARNING, "The sources held nothing that the plan selects.", again)

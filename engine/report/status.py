@@ -140,7 +140,8 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         if not status.tallies:
             return [*page, nothing_taken(plan)]
         sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
-        page.append(Toned(f"every object is in place{sources}", Tone.GOOD))
+        apart = ", but for what was accepted" if by_state(status.tallies, status.accepted) else ""
+        page.append(Toned(f"every object is in place{apart}{sources}", Tone.GOOD))
     again = SAME_COPY if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
         return [*page, *left[:1], *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]

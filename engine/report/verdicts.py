@@ -65,7 +65,7 @@ def opened_by(report: Report, reason: Reason) -> str:
         return ""
     if reason.accept:
         return accept_command(plan, report.ledger, reason.accept, reason.found)
-    left = total(report.status.tallies, IN_FLIGHT | ASIDE).objects
+    left = total(report.status.tallies, IN_FLIGHT | ASIDE - report.status.accepted).objects
     verb = "run" if reason.name == "proof" and left else OPENED_BY.get(reason.name, "")
     return command(plan, report.ledger, verb) if verb else ""
 
@@ -112,7 +112,7 @@ def singled_out(report: Report) -> Element:
     ]
     parts: list[Child] = []
     if aside:
-        count = total(report.status.tallies, ASIDE).objects
+        count = total(report.status.tallies, ASIDE - report.status.accepted).objects
         caption = f"The first {len(aside)} of {plural(count, 'object')} that are not done"
         parts += [table(caption, ["state", "route", "key", "why"], aside, words=4)]
     if unlisted:

@@ -205,8 +205,13 @@ def test_a_source_removed_before_its_proof_has_an_end_that_can_be_accepted(scene
     scene.call("accept", "withdrawn", "--found", reason["found"], "--because", "its owner took it back")
     scene.call("run")
     scene.call("verify")
+    page = scene.terminal.folder / "page.html"
+    told = scene.call("report", "--output", str(page)).summary
+    assert told["sentence"] == "Every object is in place and proven, but for what was accepted: 1 withdrawn."
+    assert "Not done" not in page.read_text() and "that are not done" not in page.read_text()
     assert scene.delete()["deleted"] == 3
     scene.call("receipt")
+    assert "of which not proven but accepted: 1 withdrawn;" in (scene.terminal.folder / "moving.receipt.md").read_text()
 
 
 def test_a_source_that_comes_back_is_taken_along(scene: Scene) -> None:
