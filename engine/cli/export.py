@@ -13,18 +13,19 @@ from typing import BinaryIO
 import anyio
 import click
 
-from engine.api.commands import typed
+from engine.api.commands import command, typed
 from engine.api.export import ExportRow, export
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
-from engine.cli.ledgers import followed, ledger_of
+from engine.cli.ledgers import followed, ledger_of, plan_if_known
 from engine.errors import UsageError, refused_as
 from engine.references.local_files import refuse_ours, writing_new
-from engine.report.export import writing_lines
+from engine.report.export import is_marker, writing_lines
 from engine.report.page import next_step
 from engine.report.text import pace_text, plural, safe
 
 PARQUET = "parquet"
+CHECKSUMS = "checksums"
 
 
 def export_command(invocation: Invocation, file: Path | None, form: str, output: Path | None) -> None:
@@ -34,26 +35,30 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
         raise UsageError("a Parquet file is nothing for a terminal.", advice="Add --output FILE, or lead it into one.")
     followed(file, invocation)
     began_s = time.monotonic()
-    written, left_out = anyio.run(_write, ledger_of(file, invocation), form, output)
+    ledger = ledger_of(file, invocation)
+    written, left_out, markers, is_local = anyio.run(_write, ledger, form, output)
     if left_out and not invocation.quiet:
-        click.echo(
-            f"left out: {plural(left_out, 'object')} whose bytes were not read: verify them with --deep", err=True
-        )
+        unread = left_out - markers
+        why = [f"{plural(unread, 'object')} whose bytes were not read: verify them with --deep"] if unread else []
+        why += [f"{plural(markers, 'directory marker')}, which no checksum is for"] if markers else []
+        click.echo(f"left out: {'; '.join(why)}", err=True)
     if output is not None:
         took = pace_text(written, time.monotonic() - began_s, nouns="rows")
-        invocation.say([f"wrote {plural(written, 'row')} to {safe(str(output))} in {took}", *_next(form, output)])
+        following = []
+        if form == CHECKSUMS and written and is_local:
+            following = [next_step(typed("xxh128sum", "-c", str(output.absolute())))]
+        elif form == CHECKSUMS and (plan := plan_if_known(file, invocation)[0]) is not None:
+            following = [next_step(command(plan, ledger, "verify", "--deep"))]
+        invocation.say([f"wrote {plural(written, 'row')} to {safe(str(output))} in {took}", *following])
     values = {"format": form, "objects": written, "left_out": left_out, "output": str(output) if output else ""}
     invocation.end(DONE, values)
 
 
-def _next(form: str, output: Path) -> list[str]:
-    """A list of checksums is there to be checked."""
-    return [next_step(typed("xxh128sum", "-c", str(output.absolute())))] if form == "checksums" else []
-
-
-async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int]:
-    """How many objects were written, and how many this format leaves out."""
-    written = left_out = 0
+async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int, int, bool]:
+    """How many objects were written, and how many this format leaves out; how many of those are directory markers; and
+    whether all targets lie in folders."""
+    written = left_out = markers = 0
+    is_local = True
     batches = export(ledger)
     batch = await anext(batches, None)  # what is wrong with the ledger is raised before anything is written
     with _private_file(output) if output is not None else _stdout() as file, _writing(form, file) as write:
@@ -61,8 +66,11 @@ async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int
             count = write(batch)
             written += count
             left_out += len(batch) - count
+            if form == CHECKSUMS:
+                markers += sum(map(is_marker, batch))
+                is_local = is_local and not any(row.target_bucket for row in batch)
             batch = await anext(batches, None)
-    return written, left_out
+    return written, left_out, markers, is_local
 
 
 def _writing(form: str, file: BinaryIO) -> AbstractContextManager[Callable[[list[ExportRow]], int]]:

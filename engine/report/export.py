@@ -68,13 +68,19 @@ def ndjson_line(row: ExportRow) -> str:
     return json.dumps(texts_of(row), ensure_ascii=True) + "\n"
 
 
+def is_marker(row: ExportRow) -> bool:
+    """Whether the target is a directory of a folder."""
+    return not row.target_bucket and row.target_key.endswith("/")
+
+
 def checksum_line(row: ExportRow) -> str:
-    """A line for `xxh128sum -c`, run where the target's bucket lies as a folder; empty where no bytes were read.
+    """A line for `xxh128sum -c`, run where the target's bucket lies as a folder; empty where no bytes were read, and
+    of a directory.
 
     A name with a backslash or a line end is escaped as xxhsum 0.8.3 and GNU's own tools do, and the line then begins
     with a backslash."""
     record = row.record
-    if record.proof is not Proof.BYTES or not record.xxh3:
+    if record.proof is not Proof.BYTES or not record.xxh3 or is_marker(row):
         return ""
     name = row.target_key.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     escaped = "\\" if name != row.target_key else ""

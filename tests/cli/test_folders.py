@@ -398,3 +398,22 @@ def test_what_a_run_had_to_leave_is_said_until_a_run_leaves_nothing(terminal: Te
     assert terminal.call("verify", "up.toml").code == 0
     assert "every object is in place" in terminal.call("status", "up.toml").out
     assert terminal.call("receipt", "up.toml").code == 0
+
+
+def test_a_list_of_checksums_says_only_what_can_be_checked_with_it(terminal: Terminal, client: Any) -> None:
+    client.put_object(Bucket=BUCKET, Key="p/marker/")
+    words = ("export", "--ledger", "down.ledger", "--format", "checksums", "-o", "sums.txt")
+    assert terminal.call("cp", f"s3://{BUCKET}/p/", "./down/", "--ledger", "down.ledger").code == 0
+    assert "xxh128sum" not in (unread := terminal.call(*words)).out
+    assert unread.out.splitlines()[-1] == "next: cartage verify --deep --ledger down.ledger", unread.out
+    assert terminal.call("verify", "--deep", "--ledger", "down.ledger").code == 0
+    said = terminal.call(*words)
+    assert said.out.splitlines()[-1].startswith("next: xxh128sum -c ")
+    assert said.err.strip() == "left out: 1 directory marker, which no checksum is for"
+    listed = (terminal.folder / "sums.txt").read_text().splitlines()
+    assert [line.split("  ")[1] for line in listed] == [str(terminal.folder / f"down/{key}") for key in ("a", "deep/b")]
+
+    assert terminal.call("cp", "./down/", f"s3://{BUCKET}/up/", "--ledger", "up.ledger").code == 0
+    assert terminal.call("verify", "--deep", "--ledger", "up.ledger").code == 0
+    in_s3 = terminal.call("export", "--ledger", "up.ledger", "--format", "checksums", "-o", "up.txt")
+    assert "xxh128sum" not in in_s3.out and "--deep" in in_s3.out.splitlines()[-1]
