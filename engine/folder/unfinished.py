@@ -154,7 +154,11 @@ class Unfinished:
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write bytes at their place; many zeros as a hole. Raises `Unwritable` where the disk is full."""
         with telling(self.path):
-            system.write_sparse(self.descriptor, data, offset)
+            self.put(data, offset)
+
+    def put(self, data: bytes | memoryview, offset: int) -> None:
+        """The same, with `OSError` as the system gives it."""
+        system.write_sparse(self.descriptor, data, offset)
 
     def part_done(self, part: Part) -> None:
         """A part is written: have it synced, and listed for a run that goes on after a crash."""

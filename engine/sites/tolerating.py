@@ -23,6 +23,8 @@ NO_TAGS = "NoTags"
 """`Unsupported.code` where the server has no object tags at all."""
 TAGS_UNREADABLE = "TagsUnreadable"
 """`Rejected.code` where the server answers something else when it is asked for tags."""
+LOCK_UNREADABLE = "LockUnreadable"
+"""The same of a retention or a legal hold."""
 
 REFUSALS = frozenset(
     {
@@ -131,7 +133,8 @@ class ToleratingStore(StoreDecorator):
             self._open[item.of].append(item)
         self._no_tags: StoreError | None = None
         self._reads_tags = False
-        self._without_lock: set[str] = set()
+        self._without_lock: set[tuple[str, str]] = set()
+        self._tells_locks: set[tuple[str, str]] = set()
         self._shows_locks: set[tuple[str, str, str]] = set()
         self._said: set[str] = set()
 
@@ -234,22 +237,28 @@ class ToleratingStore(StoreDecorator):
         """What is asked, or `nothing`: of a bucket without Object Lock, on a server that has no such thing, and where
         HEAD shows none and its silence was found to be true of another object of the same folder. Policies allow by
         prefix: who may see the locks of one folder need not see those of the next. Within a folder they are taken to
-        be allowed alike."""
-        folder = request.operation, request.bucket, request.ref.key.rpartition("/")[0]
-        if request.bucket in self._without_lock or (request.unseen and folder in self._shows_locks):
+        be allowed alike. What a bucket has told of one object is the other's own trouble when it is refused later.
+
+        Raises `Rejected` (code `LOCK_UNREADABLE`) for an answer that is something else."""
+        asked = request.operation, request.bucket
+        folder = *asked, request.ref.key.rpartition("/")[0]
+        if asked in self._without_lock or (request.unseen and folder in self._shows_locks):
             return nothing
         try:
             found = await method(request)
         except (Rejected, Unsupported) as error:
-            if error.code not in REFUSALS:
+            if error.code not in REFUSALS or asked in self._tells_locks:
                 raise
-            self._without_lock.add(request.bucket)
+            self._without_lock.add(asked)
             return nothing
         except Ambiguous as error:
             if error.code not in OTHERWISE:
                 raise
-            self._without_lock.add(request.bucket)
-            return nothing
+            said = f"this server answers something else when it is asked what is locked: {error.message}"
+            advice = 'properties = { lock = "drop" } on the route leaves locks out.'
+            about = {"operation": request.operation, "ref": str(request.ref), "code": LOCK_UNREADABLE}
+            raise Rejected(said, advice=advice, **about) from error
+        self._tells_locks.add(asked)
         if request.unseen and not found:
             if len(self._shows_locks) >= FOLDERS:
                 self._shows_locks.clear()

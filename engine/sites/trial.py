@@ -132,9 +132,11 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef, begun: Collection[U
             left.append(_beside(probe, suffix))
 
     met, uploads = await _attempted(lambda: _uploads_of(store, probe, begun))
+    if uploads is None:
+        uploads = list(begun)
     if met is Met.OPEN:
-        uploads = [*begun, UploadRef(_beside(probe, PARTS), "")]
-    for upload in uploads or ():
+        uploads.append(UploadRef(_beside(probe, PARTS), ""))
+    for upload in uploads:
         if not upload.upload_id or not await _aborted(store, upload):
             left.append(upload.target)
     await _together(*(partial(remove, suffix) for suffix in SUFFIXES))

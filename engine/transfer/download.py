@@ -16,6 +16,7 @@ from engine.bodies import Disk, FileSink, MemorySink
 from engine.checksums import checksum_of
 from engine.crc import PARAMETERS
 from engine.folder.carried import is_link
+from engine.folder.refusals import telling
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import Published, Unfinished
 from engine.model import ObjectHead, Proof
@@ -80,11 +81,13 @@ class Download(IntoFolder):
     # --- ranges ---------------------------------------------------------------------------------------------
 
     async def _carry_part(self, task: Task, unfinished: Unfinished, part: PartRange, algorithm: str) -> str:
-        sink = FileSink(self._disk, unfinished.write, part.first, [algorithm])
+        # What the disk refuses is told here, and not below: there it would count as an answer of S3's.
+        sink = FileSink(self._disk, unfinished.put, part.first, [algorithm])
         request = GetRange(task.source_ref, part.first, part.last, task.source.etag, task.source.size)
-        async with self._ranges.one():
-            self._go_on()
-            await fetched(self._source, task, request, sink)
+        with telling(unfinished.path):
+            async with self._ranges.one():
+                self._go_on()
+                await fetched(self._source, task, request, sink)
         return sink.hashers[0].value()
 
     # --- what the bytes prove -------------------------------------------------------------------------------

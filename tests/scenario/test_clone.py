@@ -3,6 +3,7 @@ stop. The sandbox stands in for S3."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import replace
@@ -20,7 +21,7 @@ from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import EngineError
 from engine.events import Event, Notice
-from engine.folder import leftovers
+from engine.folder import leftovers, system
 from engine.folder.store import FolderStore
 from engine.folder.system import umask
 from engine.folder.unfinished import temporary_name
@@ -129,6 +130,22 @@ async def test_many_zeros_of_a_large_object_are_a_hole(client: Any, tmp_path: Pa
     assert file.read_bytes() == body
     if os.uname().sysname == "Linux":
         assert file.stat().st_blocks * 512 < 4 * MIB
+
+
+async def test_what_the_disk_refuses_is_no_outage_of_s3(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a range would be fetched anew for minutes, over a file that cannot be written."""
+    client.put_object(Bucket=BUCKET, Key="p/large", Body=bytes(range(256)) * (3 * MIB // 256))
+    asked = []
+
+    def refused(descriptor: int, data: Any, offset: int) -> None:
+        asked.append(offset)
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(system, "write_sparse", refused)
+    result = await migrate(plan_of(tmp_path), options(tmp_path))
+    assert (result.aside, asked) == ({State.FAILED: 1}, [0])
 
 
 async def test_an_object_that_is_replaced_meanwhile_is_no_mixed_file(

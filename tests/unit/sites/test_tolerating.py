@@ -9,7 +9,7 @@ import pytest
 from engine.errors import AccessDenied, Ambiguous, Rejected, StoreError, Unsupported
 from engine.events import Event, Notice
 from engine.model import Checksum, ObjectLock, ObjectRef, Properties, UploadRef
-from engine.sites.tolerating import OPTIONAL, Optional, ToleratingStore
+from engine.sites.tolerating import LOCK_UNREADABLE, OPTIONAL, Optional, ToleratingStore
 from engine.store import (
     CompleteUpload,
     CopyObject,
@@ -225,7 +225,6 @@ async def test_a_lock_that_head_does_not_show_is_found_each_time() -> None:
     [
         rejected("InvalidRequest", "Bucket is missing Object Lock Configuration"),
         Unsupported("no", operation="", code="NotImplemented"),
-        Ambiguous("the object itself", operation="", code="UnreadableAnswer"),
     ],
     ids=lambda error: error.code,
 )
@@ -234,7 +233,39 @@ async def test_a_bucket_without_object_lock_is_asked_once(refusal: StoreError) -
     for key in ("a/1", "b/1"):
         assert await store.get_retention(GetRetention(ObjectRef("bucket", key), unseen=True)) is None
         assert not await store.get_legal_hold(GetLegalHold(ObjectRef("bucket", key), unseen=True))
-    assert len(inner.asked) == 1
+    assert [type(request) for request in inner.asked] == [GetRetention, GetLegalHold]
+
+
+@pytest.mark.parametrize(
+    ("odd", "raised"),
+    [
+        (rejected("BadRequest"), "BadRequest"),
+        (Unsupported("no", operation="", code="NotImplemented"), "NotImplemented"),
+        (Ambiguous("the object itself", operation="", code="UnreadableAnswer"), LOCK_UNREADABLE),
+    ],
+    ids=lambda item: getattr(item, "code", ""),
+)
+async def test_one_odd_answer_does_not_unlock_a_bucket_that_told_of_locks(odd: StoreError, raised: str) -> None:
+    fake = FakeStore(versioned={"bucket"})
+    lock = ObjectLock("COMPLIANCE", "2031-01-01T00:00:00Z")
+    for key in ("a/1", "a/2", "a/3"):
+        fake.put(f"s3://bucket/{key}", properties=Properties(lock=lock))
+    store = ToleratingStore(fake)
+    first, second, third = (GetRetention(ObjectRef("bucket", key), unseen=True) for key in ("a/1", "a/2", "a/3"))
+    assert await store.get_retention(first) == lock
+    fake.plan("GetObjectRetention", ("before", odd))
+    with pytest.raises(StoreError) as refused:
+        await store.get_retention(second)
+    assert refused.value.code == raised
+    assert await store.get_retention(third) == lock
+
+
+async def test_what_says_nothing_of_locks_is_not_taken_for_none() -> None:
+    store, _, _ = tolerating(lambda it: Ambiguous("the object itself", operation="", code="UnreadableAnswer"))
+    for _ in range(2):
+        with pytest.raises(Rejected) as refused:
+            await store.get_legal_hold(GetLegalHold(ObjectRef("bucket", "a/1"), unseen=True))
+        assert refused.value.code == LOCK_UNREADABLE and 'lock = "drop"' in refused.value.advice
 
 
 class Headless:

@@ -17,11 +17,11 @@ from engine.errors import (
     StoreError,
     Unsupported,
 )
-from engine.model import Location, ObjectRef, Page
+from engine.model import Location, ObjectRef, Page, Properties, UploadRef
 from engine.plan.own import PROBE
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, Answer, Traits, from_note, from_older_note, sentences
 from engine.sites.trial import SUFFIXES, Met, judged, probe_at, remove_probe, try_out, try_pins
-from engine.store import ListPage
+from engine.store import CreateUpload, ListPage
 from tests.fake_store import FakeStore
 
 WHERE = Location("bkt", "new/")
@@ -234,6 +234,15 @@ async def test_what_a_crash_left_of_a_trial_is_removed_with_its_uploads() -> Non
     assert store.objects and store.uploads
     assert await remove_probe(store, probe) == []
     assert store.objects == {} and store.uploads == {}
+
+
+async def test_where_uploads_may_not_be_listed_the_trials_own_are_aborted_or_named() -> None:
+    store, probe = like_s3(), probe_at(WHERE)
+    at = ObjectRef(probe.bucket, probe.key + "-parts")
+    begun = await store.create_upload(CreateUpload(at, Properties()))
+    store.plan("ListMultipartUploads", ("before", Unsupported("no such thing", operation="", code="NotImplemented")))
+    assert await remove_probe(store, probe, [begun, UploadRef(at, "")]) == [at]
+    assert store.uploads == {}
 
 
 # --- listings -----------------------------------------------------------------------------------------------------
