@@ -39,8 +39,9 @@ _DECIDED_AGAIN = {
     **{column: f"excluded.{column}" for column in _NEW_ROW if column not in ("route", "key")},
     "method": "CASE WHEN excluded.properties = '' THEN '' ELSE method END",
     "attempts": "attempts + excluded.attempts",
-    # What is copied anew over our own copy, or only compared with it, is still not what stood there before us.
-    "overwritten": "CASE WHEN target_etag <> '' AND found = 0 AND excluded.target_etag = target_etag "
+    # What is copied anew over our own copy, compared with it or taken as it, is still not what stood there before us.
+    "overwritten": "CASE WHEN excluded.state = 'copied' AND excluded.found = 0 THEN overwritten "
+    "WHEN target_etag <> '' AND found = 0 AND excluded.target_etag = target_etag "
     "AND excluded.held IN (target_etag, held) THEN overwritten ELSE excluded.held END",
 }
 _INTO = f"INTO objects ({', '.join(_NEW_ROW)}) SELECT {', '.join(_NEW_ROW.values())} FROM {{rows}}"

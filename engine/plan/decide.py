@@ -48,12 +48,14 @@ class Action(StrEnum):
 
 
 class Choice(Value, frozen=True):
-    """One decision and what follows from it. `target_condition` guards the write: `ABSENT` or an ETag."""
+    """One decision and what follows from it. `target_condition` guards the write: `ABSENT` or an ETag. `anew`: what is
+    copied over was found damaged, so that nothing which bears its ETag is taken for the copy."""
 
     action: Action
     decision: Decision
     source: ListedObject | None
     target_condition: str = ABSENT
+    anew: bool = False
 
 
 def is_archived(source: ListedObject) -> bool:
@@ -356,7 +358,7 @@ def _copy(row: Joined, source: ListedObject, *, held: str, ours: str = "", actio
         decision = decision._replace(target_etag=ours)
     if action is Action.MEND:
         decision = decision._replace(properties=COMPARE)
-    return Choice(action, decision, source, held or ABSENT)
+    return Choice(action, decision, source, held or ABSENT, is_damaged(row.target, row.entry))
 
 
 def _compare(row: Joined, source: ListedObject, target: ListedObject, entry: Entry) -> Choice:

@@ -212,6 +212,7 @@ class Coordinator:
                 opened_ms=self._opened_ms,
                 sorted_at=self._sorted_at,
                 listed=self._opened.sources.listed if self._state is None else None,
+                was_read=frozenset(self._opened.sources.was_read),
                 run=self._run,
             )
             self._figures.begin(number)

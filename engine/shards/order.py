@@ -28,8 +28,9 @@ class Order:
     the folder, which the process sees. `notes` are what is known of the servers already, and `met` at what rates they
     refused; `options` have no listener, `guarded` is as for `Conditions`, and so many `neighbours` work at once.
     `opened_ms` says of which snapshot of each route this is a part, `sorted_at` where the processes of this machine
-    find the routes' lists of keys in order, `listed` what was listed for a question just before; `run` tells it from
-    orders of any other run. No credential is in it: each process finds its own, as the coordinator did."""
+    find the routes' lists of keys in order, `listed` what was listed for a question just before, `was_read` is that of
+    `Sources`; `run` tells it from orders of any other run. No credential is in it: each process finds its own, as the
+    coordinator did."""
 
     number: int
     pieces: tuple[Piece, ...]
@@ -46,6 +47,7 @@ class Order:
     opened_ms: Mapping[str, int] = field(default_factory=dict)
     sorted_at: Mapping[str, Path] = field(default_factory=dict)
     listed: KeptListings | None = None
+    was_read: frozenset[str] = frozenset()
     run: str = ""
     version: str = __version__
 

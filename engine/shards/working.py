@@ -75,7 +75,7 @@ async def _carry(order: Order) -> ShardEnded:
         open_sources(opened.store, plan, kept_in=lists, sorted_at=order.sorted_at) as opened.sources,
         _open_ledger(order, opened) as ledger,
     ):
-        opened.sources.listed = order.listed
+        opened.sources.listed, opened.sources.was_read = order.listed, set(order.was_read)
         opened.begin_beside(order.neighbours)
         for item in order.met:
             opened.expect(item.where, item.rps, reads=item.reads)

@@ -291,6 +291,7 @@ class Run:
             claim=action is Action.CLAIM,
             mend=action is Action.MEND,
             found=choice.decision.found,
+            anew=choice.anew,
         )
 
     def _count_page(self, route: Route, listed: int, listed_bytes: int, kept: list[Choice], tasks: list[Task]) -> None:

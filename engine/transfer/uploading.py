@@ -243,14 +243,18 @@ class Uploader:
         task = content.task
         if not upload.upload_id or upload.source_etag != task.source.etag or task.target_condition == ABSENT:
             return None
+        if task.anew:
+            return None  # what was found damaged may bear the very ETag
         parts = await self._journal.parts(task.route.name, task.key)
         predicted = predicted_etag(parts)
         target = await target_now(self._store, task) if predicted else None
         if target is None or target.etag != predicted or target.size != task.source.size:
             return None
         modified_ms = moment_ms(target.modified)
-        if modified_ms is not None and modified_ms < upload.server_ms - SERVER_SLACK.total_seconds() * 1000:
-            return None  # it was there before the upload was begun, which was to be written over it
+        if not upload.server_ms or modified_ms is None:
+            return None  # nobody knows whether it was there before the upload was begun
+        if modified_ms < upload.server_ms - SERVER_SLACK.total_seconds() * 1000:
+            return None  # it was there, and the upload was to be written over it
         await self.discard(upload)
         return await content.judge(as_answer(target), parts, 3)
 

@@ -49,7 +49,9 @@ async def test_what_is_gone_or_changed_since_the_inventory_is_settled_by_the_nex
     assert scene.client.get_object(Bucket=scene.bucket, Key="dst/c+c")["Body"].read() == b"changed"
 
 
-async def test_what_came_back_since_it_was_gone_is_copied(scene: Scene) -> None:
+@pytest.mark.parametrize("processes", [None, 2])
+async def test_what_came_back_since_it_was_gone_is_copied(scene: Scene, processes: int | None) -> None:
+    scene.options = replace(scene.options, processes=processes)
     plan = scene.inventoried("a", "b b")
     scene.client.delete_object(Bucket=scene.bucket, Key="src/b b")
     assert [await ran(scene, plan) for _ in range(3)] == [({"drifted": 1}, 1), ({}, 0), ({}, 0)]

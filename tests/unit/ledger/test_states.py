@@ -174,3 +174,11 @@ async def test_a_copy_over_our_own_overwrites_what_the_first_one_did(tmp_path: P
         await ledger.decide("raw", [decision("a", held="strange")])
         await ledger.conclude("raw", [outcome("a", target_etag="third")])
         assert await kept(ledger) == ("", "strange")
+
+
+async def test_our_own_copy_that_a_listing_finds_still_stands_over_what_it_replaced(tmp_path: Path) -> None:
+    """Its answer was lost, or it was missing and is back."""
+    async with opened(tmp_path / "moving.ledger") as ledger:
+        await ledger.decide("raw", [decision("a", held="theirs")])
+        await ledger.decide("raw", [decision("a", State.COPIED, target_etag="ours")])
+        assert await kept(ledger) == ("", "theirs")

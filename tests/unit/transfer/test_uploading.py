@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from msgspec import structs
 
 from engine import freshness
 from engine.errors import (
@@ -150,16 +151,31 @@ async def test_an_upload_that_vanished_is_begun_anew() -> None:
     assert scene.journal.ends == ["vanished", "completed"]
 
 
-async def test_an_upload_that_an_earlier_run_completed_without_being_told_is_done() -> None:
-    scene = bench()
-    record = left_behind(scene, [1, 2, 3, 4])
+def completed(scene: Bench, record: UploadRecord, *, server_ms: int = 1, anew: bool = False) -> Task:
+    """The next run's task, where the target bears the ETag of an upload that is gone."""
     there = scene.store.put_parts("s3://bkt/new/k", PARTS)
     scene.store.objects["bkt", "new/k"] = replace(there, etag=scene.task().source.etag)
     scene.store.uploads.clear()
-    outcome = await scene.carrier.carry(scene.task(upload=record, condition=scene.task().source.etag))
+    task = scene.task(upload=record._replace(server_ms=server_ms), condition=scene.task().source.etag)
+    return structs.replace(task, anew=anew)
+
+
+async def test_an_upload_that_an_earlier_run_completed_without_being_told_is_done() -> None:
+    scene = bench()
+    record = left_behind(scene, [1, 2, 3, 4])
+    outcome = await scene.carrier.carry(completed(scene, record))
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
     assert scene.store.made("UploadPartCopy") == []
     assert scene.journal.ends == ["aborted"]
+
+
+@pytest.mark.parametrize("unlike", [{"anew": True}, {"server_ms": 0}], ids=["was found damaged", "no clock"])
+async def test_what_may_have_been_there_before_the_upload_is_not_taken_for_it(unlike: Any) -> None:
+    scene = bench()
+    record = left_behind(scene, [1, 2, 3, 4])
+    outcome = await scene.carrier.carry(completed(scene, record, **unlike))
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
+    assert len(scene.store.made("UploadPartCopy")) == 4
 
 
 # --- Complete -----------------------------------------------------------------------------------------------

@@ -331,7 +331,7 @@ async def test_an_upload_that_was_completed_without_anyone_being_told_is_recogni
     scene.journal.known = [UploadedPart(number, etag, size) for number, (etag, size) in enumerate(held.parts, 1)]
     scene.target.requests.clear()
     again = await scene.carrier.carry(
-        await scene.task(condition=outcome.target_etag, upload=record._replace(upload_id="upload-1"))
+        await scene.task(condition=outcome.target_etag, upload=record._replace(upload_id="upload-1", server_ms=1))
     )
     assert (again.state, again.proof) == (State.COPIED, Proof.DIGEST)
     assert "UploadPart" not in scene.target.counts
