@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import nbclient
@@ -11,8 +10,6 @@ import nbformat
 import pytest
 
 import engine
-from engine.report.notebook import result_html
-from engine.shown import Result
 from tests.docs.pages import REPOSITORY
 from tests.library.conftest import OBJECTS
 
@@ -35,13 +32,6 @@ GOES_ON = """
 print(engine.sync.migrate(other, engine.Options(ledger=again.ledger, progress=False)).complete)
 print(type(asyncio.get_running_loop()).__module__)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Counted(Result):
-    aside: dict[str, int]
-    kinds: dict[str, int]
-    note: str
 
 
 def cells() -> Any:
@@ -81,12 +71,6 @@ def outputs(run: Any, begins: str) -> list[Any]:
 def test_results_are_tables(run: Any, begins: str, kind: str) -> None:
     (table,) = [item.data["text/html"] for item in outputs(run, begins) if "text/html" in item.get("data", {})]
     assert f"<caption>{kind}</caption>" in table and "1,000" in table
-
-
-def test_what_is_counted_by_name_is_shown() -> None:
-    shown = result_html(Counted({"failed": 2}, {}, ""))
-    assert "<th>aside</th><td>failed: 2</td>" in shown
-    assert "<th>kinds</th><td></td>" in shown and "<th>note</th><td></td>" in shown
 
 
 def test_progress_is_a_widget_by_itself(run: Any) -> None:

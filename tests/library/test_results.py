@@ -15,6 +15,9 @@ import pytest
 
 import engine
 from engine.ledger import LedgerReader
+from engine.model import Proof
+from engine.plan.lifecycle import State
+from engine.plan.record import Tally
 from engine.report.ndjson import _VALUES
 from engine.shown import LedgerResult, Result
 from tests.cli.commands import Terminal
@@ -110,6 +113,13 @@ async def test_a_notebook_shows_a_small_table_and_runs_nothing_of_it(plan: engin
     assert "and 4 more" in page.texts
     assert {"MigrationResult", "copied", "30", "routes", "raw"} <= set(page.texts)
     assert len(Cells((await engine.cleanup(plan))._repr_html_()).texts) > 10
+
+
+async def test_a_notebook_shows_what_is_counted_by_name(plan: engine.Plan) -> None:
+    result = await engine.migrate(plan)
+    assert "<th>aside</th><td></td>" in result._repr_html_()
+    failed = replace(result, tallies=[Tally("raw", State.FAILED, Proof.NONE, False, 2, 20)])
+    assert "<th>aside</th><td>failed: 2</td>" in failed._repr_html_()
 
 
 async def test_the_objects_of_a_result_are_a_stream_of_typed_rows(plan: engine.Plan) -> None:
