@@ -60,9 +60,10 @@ class InventoryJoin(RouteJoin):
             return (archived or self._was_read) and self._route.selects(source)
         if entry.state in ASIDE or entry.state in BEREFT:
             return True
-        if entry.state is State.DELETING or (entry.state in IN_PLACE and is_unchanged(source, entry)):
+        unchanged = is_unchanged(source, entry)
+        if entry.state is State.DELETING or (entry.state in IN_PLACE and unchanged):
             return False
-        return archived or not is_unchanged(source, entry)
+        return archived or not unchanged
 
     def _as_seen(self, row: Joined, seen: ListedObject | Unlisted | None) -> Joined | None:
         """None where nothing is left to be said of the row."""

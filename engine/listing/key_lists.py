@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from engine.at_once import each
-from engine.errors import NotFound, ObjectError, PlanError, UsageError
+from engine.errors import ObjectError, PlanError, UsageError
 from engine.events import ObjectAside
 from engine.listing.inventory_tables import table_rows
 from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
@@ -28,7 +28,7 @@ from engine.listing.sorted_keys import ENDING, KeySorter, PagesOnDisk, SortedKey
 from engine.model import MIB, ListedObject, Location, ObjectRef, Page, Unlisted
 from engine.plan.document import Plan
 from engine.plan.route import KeyList, Route
-from engine.store import GetRange, HeadObject, StoreOf
+from engine.store import GetRange, HeadObject, StoreOf, head_or_none
 
 CHUNK_BYTES = MIB
 GET_BYTES = 8 * MIB
@@ -183,14 +183,13 @@ class ListedKeys(PagesOnDisk):
         """What stands at a relative key now; None for what is not there. Raises errors of scope `run`."""
         key = self.location.key + relative
         async with self._heads:
+            asked = HeadObject(ObjectRef(self.location.bucket, key), checksums=True)
             try:
-                head = await self._store_of(self.location).head_object(
-                    HeadObject(ObjectRef(self.location.bucket, key), checksums=True)
-                )
-            except NotFound:
-                return None
+                head = await head_or_none(self._store_of(self.location), asked)
             except ObjectError as error:  # of this key alone: the others go on
                 return Unlisted(key, ObjectAside.UNSEEN, error.advised)
+        if head is None:
+            return None
         checksum = next((f"{item.algorithm}:{item.type}" for item in head.checksums), "")
         storage_class = head.properties.storage_class
         return ListedObject(key, head.size, head.etag, head.modified, storage_class, checksum, head.restore)

@@ -7,7 +7,7 @@ import io
 import zlib
 
 _MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
-_SAME = frozenset({"gzip", "x-gzip"})
+_GZIP = frozenset({"gzip", "x-gzip"})
 _PLAIN = frozenset({"", "identity", "aws-chunked"})
 
 
@@ -28,7 +28,7 @@ def packing_said(content_encoding: str) -> str:
 
 def unpacked(body: bytes, packing: str, longest: int) -> bytes:
     """The bytes inside. Raises `Unreadable` for what is not gzip, is damaged, or is longer than `longest`."""
-    if packing not in _SAME:
+    if packing not in _GZIP:
         raise Unreadable(f"compressed ({packing}), and not to be looked into")
     try:
         inside = gzip.GzipFile(fileobj=io.BytesIO(body)).read(longest + 1)
