@@ -14,8 +14,9 @@ WRITTEN = "<!-- written by docs/build_commands.py from engine/cli/grammar: chang
 HEAD = """`cartage COMMAND --help` says the same in the terminal, and `cartage completion SHELL` has it completed. What
 a command ends with is in [exit codes](exit-codes.md), what `--json` writes in [JSON](json.md)."""
 VARIABLES = """A variable stands for a flag wherever that is not given; a flag on the line goes before it. None stands
-for what says which objects are meant, what is deleted or written over, what is not asked, or which promise of a server
-is done without: what stands in an environment is forgotten, and these have to be seen on the command's own line."""
+for what says which objects are meant, what is deleted, set or written over, what is not asked, or which promise of a
+server is done without: what stands in an environment is forgotten, and these have to be seen on the command's own
+line."""
 
 
 def page() -> str:

@@ -40,7 +40,7 @@ def _variables(context: click.Context) -> str:
     write_prose(
         formatter,
         "A variable stands for a flag wherever that is not given. None does for what says which objects are meant, "
-        "what is deleted or written over, or what is not asked: that is said on the command's own line.",
+        "what is deleted, set or written over, or what is not asked: that is said on the command's own line.",
     )
     with formatter.section("Variables"):
         formatter.write_dl([(flag.variable, f"{flag.opts[0]}: {flag.meaning}") for flag in variables()])

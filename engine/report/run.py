@@ -9,6 +9,7 @@ from engine.api.run import MigrationResult
 from engine.plan.document import Plan
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned
+from engine.report.set import what_is_set
 from engine.report.status import next_lines
 from engine.report.tallies import (
     aside_lines,
@@ -26,7 +27,9 @@ from engine.report.text import count_text, pace_text, plural, size_text
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     """After a run: what this run did and how fast, then what the ledger holds."""
     counters = result.counters
-    done, there = ("set", "as they are wanted") if plan.in_place else ("copied", "in place")
+    done, there = "copied", "in place"
+    if plan.in_place:
+        done, there = f"set {what_is_set(plan.routes[0])} on", "as they are wanted"
     asked = f"; {plural(result.requests, 'request')}, {count_text(result.throttled)} answered SlowDown"
     lines: list[str | Table] = [
         f"{plan.name}: {done} {plural(counters.copied, 'object')} ({size_text(counters.copied_bytes)}), "

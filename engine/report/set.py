@@ -24,7 +24,7 @@ def change_page(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
     writes = "PutObjectTagging" if route.sets_tags_alone else "copies and parts"
     least_s = found.copy_requests / writes_per_s
     lines = [
-        f"sets       {_what(route)}; everything else that an object carries stays",
+        f"sets       {what_is_set(route)}; everything else that an object carries stays",
         f"requests   {most}{count_text(found.copy_requests)} {writes}, {count_text(found.head_requests)} reads",
     ]
     if not change.is_certain:
@@ -55,7 +55,8 @@ def change_values(result: SurveyResult) -> dict[str, Any]:
     }
 
 
-def _what(route: Route) -> str:
+def what_is_set(route: Route) -> str:
+    """On one line."""
     said = [f"storage class {safe(route.storage_class)}"] if route.storage_class else []
     if route.set_tags is not None:
         how = "laid over the others" if route.lays_tags else "in place of all others"

@@ -146,6 +146,8 @@ def test_no_variable_says_what_is_meant_deleted_or_not_asked() -> None:
             assert flag.variable in ("", PREFIX + flag.opts[0].lstrip("-").upper().replace("-", "_"))
     by_json = [flag for flag in command("run").flags if flag.name == "as_json"]
     assert [flag.variable for flag in by_json] == [""], "with --json nothing is asked"
+    for verb, name in (("set", "storage_class"), ("delete", "links"), ("sync", "links")):
+        assert [flag.variable for flag in command(verb).flags if flag.name == name] == [""], (verb, name)
 
 
 def test_a_variable_stands_for_a_flag_that_is_not_given(terminal: Terminal) -> None:

@@ -66,7 +66,7 @@ def test_the_same_for_a_program(place: Place, terminal: Terminal) -> None:
 
 def test_it_is_set_verified_and_looked_at_by_its_ledger(place: Place, terminal: Terminal) -> None:
     ended = terminal.call("set", place.url, "--storage-class", "STANDARD_IA", "--yes")
-    assert ended.code == 0 and "set 3 objects" in ended.out, ended.err
+    assert ended.code == 0 and "set storage class STANDARD_IA on 3 objects" in ended.out, ended.err
     assert place.classes() == {"STANDARD_IA"}
     (ledger,) = terminal.folder.glob("*.ledger")
     assert f"next: cartage verify --ledger {ledger.name}" in ended.out
@@ -82,6 +82,13 @@ def test_pairs_may_follow_one_flag(place: Place, terminal: Terminal) -> None:
     assert place.tags() == {"set": "base", "team": "cards", "seen": "1"}
     ended = terminal.call("set", place.url, "--tag", "a=b", "--replace-tags", "--yes")
     assert place.tags() == {"a": "b"}
+
+
+def test_no_variable_says_what_is_set(place: Place, terminal: Terminal) -> None:
+    terminal.set(CARTAGE_STORAGE_CLASS="GLACIER")  # meant for what is uploaded
+    ended = terminal.call("set", place.url, "--tags", "team=cards", "--yes")
+    assert ended.code == 0 and "set tags team=cards (laid over the others) on 3 objects" in ended.out, ended.err
+    assert (place.classes(), place.tags()) == ({"STANDARD"}, {"set": "base", "team": "cards"})
 
 
 @pytest.mark.parametrize(

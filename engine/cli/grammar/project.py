@@ -15,9 +15,9 @@ from engine.cli.grammar.shared import (
     MAX_RPS,
     NEW_FILE,
     PLAN_FILE,
-    STORAGE_CLASS,
     WHICH,
     YES,
+    storage_class,
 )
 from engine.cli.grammar.words import SAFETY, WRITTEN, Example, Flag, Place, Switch, Verb
 
@@ -123,7 +123,7 @@ set = Verb(
     be set, what it costs, and what stays behind is shown and asked first; without a terminal --yes says it. Run it
     again after an interruption: it goes on.""",
     LOCATION,
-    STORAGE_CLASS,
+    storage_class(by_variable=False),  # here it is what is done
     Flag("--tags --tag KEY=VALUE…", "Tags, laid over those that an object has.", WRITTEN, to="tags", multiple=True),
     Switch("--replace-tags", "They take the place of all tags that an object has.", WRITTEN),
     Flag("--metadata KEY=VALUE…", "User metadata, laid over the rest.", WRITTEN, multiple=True),

@@ -48,6 +48,7 @@ CONNECTING = (
         "--links",
         "Symbolic links in local folders: set aside (the default), followed, or kept as links.",
         type=click.Choice(["skip", "follow", "keep"]),
+        by_variable=False,  # it says which objects are meant
     ),
     Setting("--ledger", "The ledger's file, or folder.", type=LEDGER, complete=complete_ledgers),
     Setting(
@@ -167,19 +168,24 @@ WHICH = (
     Flag("--keys FILE", "A list of keys in place of a listing; local or in S3.", default="", complete=complete_tables),
 )
 """Which objects of a location; the first two by their keys' patterns alone."""
-STORAGE_CLASS = Flag(
-    "--storage-class CLASS",
-    "The storage class that they are to have.",
-    WRITTEN,
-    default="",
-    complete=complete_storage_classes,
-    by_variable=True,
-)
+
+
+def storage_class(*, by_variable: bool) -> Flag:
+    return Flag(
+        "--storage-class CLASS",
+        "The storage class that they are to have.",
+        WRITTEN,
+        default="",
+        complete=complete_storage_classes,
+        by_variable=by_variable,
+    )
+
+
 DRY_RUN = Switch("--dry-run", "Show what would be done, as plan does; write nothing.", SAFETY, to="dry")
 ROUTE = (
     *WHICH,
     Flag("--inventory MANIFEST", "An S3 Inventory in place of a listing.", default="", complete=complete_tables),
-    STORAGE_CLASS,
+    storage_class(by_variable=True),
     Flag("--tag KEY=VALUE", "A tag of the targets, in place of the sources'.", WRITTEN, to="tags", multiple=True),
     Switch("--no-tags", "Leave the sources' tags out; they are not read either.", WRITTEN),
     Flag("--metadata KEY=VALUE", "Metadata laid over the sources' own.", WRITTEN, multiple=True),

@@ -40,8 +40,9 @@ class Flag(click.Option):
     empty for what is the command's own.
 
     `group` is where help shows it. `by_variable`: a variable (CARTAGE_REGION for --region) may stand for it, as for all
-    of some groups. None does for what says which objects are meant, what is deleted or written over, what is not asked,
-    or which of the server's promises are done without: these hold for one command and have to be seen on its line."""
+    of some groups. None does for what says which objects are meant, what is deleted, set or written over, what is not
+    asked, or which of the server's promises are done without: these hold for one command and have to be seen on its
+    line."""
 
     def __init__(
         self,
