@@ -123,12 +123,13 @@ class ObjectTook(Event):
 @dataclass(frozen=True, slots=True)
 class ObjectAside(Event):
     """One object was set aside: failed, drifted, conflict, archived or damaged; or what lies in a folder and cannot be
-    an object was left (`UNLISTED`), or what a list of keys names and S3 refuses to show (the same, of code `UNSEEN`).
-    """
+    an object was left (`UNLISTED`), or what a list of keys names and S3 refuses to show, or does not have (the same, of
+    code `UNSEEN`, `MISSING`)."""
 
     event: ClassVar[str] = "object"
     UNLISTED: ClassVar[str] = "unlisted"
     UNSEEN: ClassVar[str] = "Unseen"
+    MISSING: ClassVar[str] = "Missing"
     route: str
     key: str
     state: str

@@ -22,7 +22,8 @@ class Status(LedgerResult):
     """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects, `worker`
     who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is
     known; `state` is what every command that changes it has to be given (`Options.state`), None where it is kept in no
-    other place; `left` what the routes' sources hold that cannot be an object, or be looked at."""
+    other place; `left` what the routes' sources hold that cannot be an object, or be
+    looked at, and what a list of keys names that is not there."""
 
     ledger: Path
     binding: Binding

@@ -193,7 +193,7 @@ def _hold(hold: Hold) -> Reason:
 def _audit(audits: Sequence[RouteAudit]) -> Reason:
     errors = [f"{item.route}: {item.error}" for item in audits if item.error]
     if errors:
-        return Reason("audit", False, f"a listing failed, so that nothing is known of the rest: {'; '.join(errors)}")
+        return Reason("audit", False, f"not all was seen, so that nothing is known of the rest: {'; '.join(errors)}")
     total = sum((item.counts for item in audits), Counter[Kind]())
     wrong = [
         f"{_count(count, noun)} {said}"

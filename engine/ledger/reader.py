@@ -54,8 +54,8 @@ def taken_by_route(snapshots: Iterable[Snapshot], tallies: Sequence[Tally]) -> d
 
 
 class Left(NamedTuple):
-    """What a route's source held, when its listing ended, that cannot be an object or be looked at: how many, and the
-    first of them. There is no row of any."""
+    """What a route's source held, when its listing ended, that cannot be an object or be looked at, and what its list
+    named that was not there: how many, and the first of them. There is no row of any."""
 
     route: str
     things: int

@@ -16,6 +16,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from engine.errors import PlanError
+from engine.events import ObjectAside
 from engine.listing.inventory_join import InventoryJoin
 from engine.listing.kept import Keeping, Kept, KeptListings
 from engine.listing.key_lists import ListedKeys
@@ -23,6 +24,7 @@ from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import EntriesOf, Prefix
 from engine.listing.ranges import RouteJoin
 from engine.listing.sorted_keys import remove_others
+from engine.listing.unlisted import lost_of
 from engine.plan.document import Plan
 from engine.plan.join import Side
 from engine.plan.route import Route
@@ -136,10 +138,13 @@ class Sources:
     async def lost(self, knows: Callable[[str, str], Awaitable[bool]]) -> dict[str, list[str]]:
         """Those of them, in order, that `knows(route, relative key)` does not know either: what a cleanup deleted is no
         mistake, and nothing that was asked for is left out unseen."""
-        found = {
-            name: [key for key in sorted(keys) if not await knows(name, key)] for name, keys in self.missing().items()
-        }
+        found = {name: [item.key for item in await self.lost_of(name, knows)] for name in self.missing()}
         return {name: keys for name, keys in found.items() if keys}
+
+    async def lost_of(self, route: str, knows: Callable[[str, str], Awaitable[bool]]) -> list[ObjectAside]:
+        """The same of one route, with what is told of each."""
+        keys = sorted(self.missing().get(route, ()))
+        return [lost_of(route, key) for key in keys if not await knows(route, key)]
 
     async def refuse_missing(self, knows: Callable[[str, str], Awaitable[bool]], *, dealt: bool = True) -> None:
         """Raise `PlanError` for what is `lost`. `dealt`: everything else was dealt with."""

@@ -133,6 +133,12 @@ def aside_of(route: str, key: str, item: Unlisted) -> ObjectAside:
     return ObjectAside(route, key, ObjectAside.UNLISTED, item.code, item.message)
 
 
+def lost_of(route: str, key: str) -> ObjectAside:
+    """What is told of a key that the route's list names, and that is not there."""
+    said = "the list names it, and there is no such object"
+    return ObjectAside(route, key, ObjectAside.UNLISTED, ObjectAside.MISSING, said)
+
+
 def _places(key: str) -> Iterator[str]:
     """A key as a file and as a directory, and so each directory above it."""
     yield key

@@ -13,7 +13,7 @@ import anyio
 
 from engine.errors import ListingBroken, RunError, StoreError, one_error
 from engine.events import Listener, Looking
-from engine.listing.pages import EntriesOf
+from engine.ledger import LedgerReader
 from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
 from engine.model import Proof
@@ -70,7 +70,7 @@ async def audit(
     store_of: StoreOf,
     sources: Sources,
     routes: Sequence[Route],
-    entries: EntriesOf,
+    ledger: LedgerReader,
     listener: Listener,
     minimum: Proof = Proof.NONE,
 ) -> list[RouteAudit]:
@@ -83,16 +83,20 @@ async def audit(
         seen = sum(report.counts.total() for report in found)
         listener(Looking.of_listing(seen, ended=done, aside=sum(report.bad for report in found)))
 
+    async def lost(route: Route) -> str:
+        found = await sources.lost_of(route.name, ledger.knows)
+        return f"{len(found):,} that its list names are not there; the first is {found[0].key!r}" if found else ""
+
     async def look(route: Route, report: RouteAudit) -> None:
         try:
             async with one_error(), anyio.create_task_group() as group:
-                join = sources.join(group, store_of, route, entries)
+                join = sources.join(group, store_of, route, ledger.entries)
                 while (rows := await join.next_rows()) is not None:
                     for row in join.judged(audited(route, rows)):
                         if (kind := audit_row(row, minimum)) is not None:
                             report.add(kind, row, minimum)
                     tell(done=False)
-                report.error = _unlisted(join)
+                report.error = "; ".join(filter(None, [_unlisted(join), await lost(route)]))
         except StoreError as error:
             if isinstance(error, RunError) and not isinstance(error, ListingBroken):
                 raise

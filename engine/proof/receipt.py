@@ -157,8 +157,8 @@ def refuse_unfinished(
     for item in left:
         first = "".join(f", first {one.key!r}: {one.message}" for one in item.first[:1])
         reasons.append(
-            f"{item.route}: {item.things:,} left, which cannot be objects or be looked at{first}; "
-            "mend or move these, then run and verify the plan"
+            f"{item.route}: {item.things:,} left, which cannot be objects, be looked at or be found{first}; "
+            "mend or move these, or take them out of the list, then run and verify the plan"
         )
     differing = noted.get(PROPERTIES, NOTHING)
     if differing.objects and (PROPERTIES, differing.figure) not in accepted:

@@ -131,12 +131,18 @@ class Verifier:
                 await self._verify_page(route, report, join.judged(audited(route, rows)))
             for things in join.unlisted:
                 for key, item in things.named():
-                    finding = Finding(Kind.UNREAD, key, item.message)
-                    report.add(Joined(key, None, None, None), finding)
-                    self._tell_difference(route, finding)
+                    self._add_unread(route, report, key, item.message)
                 if unnamed := things.count - len(things.named()):
                     report.by_kind[Kind.UNREAD] += unnamed
+            if not self.report.stopped:
+                for lost in await self._sources.lost_of(route.name, self._ledger.knows):
+                    self._add_unread(route, report, lost.key, lost.message)
             join.close()
+
+    def _add_unread(self, route: Route, report: RouteVerification, key: str, message: str) -> None:
+        finding = Finding(Kind.UNREAD, key, message)
+        report.add(Joined(key, None, None, None), finding)
+        self._tell_difference(route, finding)
 
     async def _verify_page(self, route: Route, report: RouteVerification, rows: list[Joined]) -> None:
         if route.in_place:

@@ -47,7 +47,7 @@ def standing_of(report: Report) -> Standing:
         )
     if aside or status.unlisted:
         found = {state.value: number for state, number in aside.items()}
-        found |= {"left, which cannot be objects or be looked at": status.unlisted} if status.unlisted else {}
+        found |= {"left, which cannot be objects, be looked at or be found": status.unlisted} if status.unlisted else {}
         said = f"Not done: {counted(found)}."
         return Standing("Needs you", Tone.BAD, said, of_ledger(report.ledger, "status", "--failed"))
     after = next_command(status, plan, "")

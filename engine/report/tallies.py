@@ -155,5 +155,6 @@ def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: in
 def left_lines(count: int, named: Sequence[ObjectAside], listing: str) -> list[str]:
     """What the listings left where all else is done, and the command that lists it: what lies there is its owner's, so
     that no command of ours mends it."""
-    said = f"{unlisted_sentence(count, named)}; mend or move these, then run again"
+    listed = ", or take them out of the list" if any(item.code == ObjectAside.MISSING for item in named) else ""
+    said = f"{unlisted_sentence(count, named)}; mend or move these{listed}, then run again"
     return [Toned(said, Tone.WARNING), Toned(f"each with its reason: {listing}", Tone.NEXT, whole=True)]

@@ -113,6 +113,8 @@ def aside_text(item: ObjectAside) -> str:
 def unlisted_sentence(count: int, named: Sequence[ObjectAside]) -> str:
     """What was met and left, with the first of it."""
     first = "; ".join(f"{key_text(item.key)}: {safe(item.message)}" for item in named[:UNLISTED_SHOWN])
-    unseen = {item.code == ObjectAside.UNSEEN for item in named}
-    why = "cannot be objects" if True not in unseen else "cannot be looked at" + (", or be objects" * (False in unseen))
+    said = {ObjectAside.UNSEEN: "cannot be looked at", ObjectAside.MISSING: "are not there"}
+    codes = {item.code for item in named}
+    whys = [why for code, why in said.items() if code in codes]
+    why = ", or ".join(whys + ["cannot be objects"] * bool(codes - said.keys() or not codes))
     return f"left, since they {why}: {count_text(count)}" + (f"; first {first}" if first else "")

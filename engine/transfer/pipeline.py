@@ -185,8 +185,10 @@ class Run:
         if self._extent.part:
             self.counters.listings_open -= 1
         elif not self.stopped:
-            met = told(item for item in self._unlisted if item[0] == route.name)
-            await self._ledger.close_snapshot(route.name, objects, size_bytes, *met.of_route(route.name))
+            count, named = told(item for item in self._unlisted if item[0] == route.name).of_route(route.name)
+            lost = await self._sources.lost_of(route.name, self._ledger.knows)
+            met = count + len(lost), [*named, *lost]
+            await self._ledger.close_snapshot(route.name, objects, size_bytes, *met)
             self.listings[route.name] = (objects, size_bytes)
             self.counters.listings_open -= 1
             self._listener(SnapshotClosed(route.name, objects, size_bytes))

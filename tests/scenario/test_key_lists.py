@@ -15,6 +15,7 @@ from pyarrow import orc, parquet
 from engine.api.asked import asked_plan
 from engine.api.cleanup import cleanup
 from engine.api.plan import survey
+from engine.api.receipt import receipt
 from engine.api.run import migrate
 from engine.api.status import status
 from engine.api.verify import verify
@@ -24,6 +25,7 @@ from engine.events import Event, Notice
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
+from engine.proof.receipt import ReceiptRefused
 from engine.report.run import result_page
 from engine.report.status import LIST_GONE, status_page
 from engine.sandbox import Sandbox
@@ -71,6 +73,24 @@ async def test_keys_that_are_not_there_are_named_and_the_others_are_copied(scene
     await verify(plan, scene.options)
     scene.client.delete_object(Bucket=scene.bucket, Key="src/a")
     assert (await migrate(plan, scene.options)).complete
+
+
+async def test_a_key_that_is_not_there_is_forgotten_by_nothing_that_comes_after(scene: Scene) -> None:
+    plan = scene.listed("a", "nowhere", "z/z")
+    with pytest.raises(PlanError):
+        await migrate(plan, scene.options)
+    (left,) = (await status(scene.options.ledger or "")).left
+    assert (left.things, [(item.key, item.code) for item in left.first]) == (1, [("nowhere", "Missing")])
+    found = await verify(plan, scene.options)
+    assert [(item.key, item.kind) for item in found.differences] == [("nowhere", Kind.UNREAD)]
+    is_open, said = (await scene.gate(plan))["audit"]
+    assert not is_open and "1 that its list names are not there; the first is 'nowhere'" in said
+    with pytest.raises(ReceiptRefused, match=r"1 left, .* first 'nowhere': the list names it"):
+        await receipt(plan, scene.options)
+    # Once it is there, a run takes all of that back.
+    scene.client.put_object(Bucket=scene.bucket, Key="src/nowhere", Body=b"here")
+    assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
+    assert not (await status(scene.options.ledger or "")).left and (await scene.gate(plan))["audit"][0]
 
 
 async def test_a_key_that_s3_refuses_to_show_is_told_holds_up_no_other_and_is_not_absent(

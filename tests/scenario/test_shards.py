@@ -595,6 +595,9 @@ async def test_a_key_of_a_list_that_is_not_there_is_said_each_time_and_holds_up_
         with pytest.raises(PlanError, match=r'there is no object "old/img/0001-typo"'):
             await migrate(plan, in_shards(tmp_path), executor=threads)
         assert len(keys_of(sandbox, "new/img/")) == len(chosen)
+        # Its route stays open, which whatever comes after refuses, and a verification names the key.
+        assert not any(item.closed_ms for item in (await status(in_shards(tmp_path).ledger or "")).snapshots)
+        assert [item.key for item in (await verify(plan, in_shards(tmp_path))).differences] == ["0001-typo"]
 
 
 async def test_a_key_that_s3_refuses_to_show_is_asked_for_again_by_a_run_that_goes_on(

@@ -25,7 +25,7 @@ TARGET = "s3://bucket/project/data/raw/"
 
 
 async def found(s: Scene) -> dict[str, int]:
-    (report,) = await audit(everywhere(s.store), Sources(), s.plan.routes, s.ledger.entries, s.heard.append)
+    (report,) = await audit(everywhere(s.store), Sources(), s.plan.routes, s.ledger, s.heard.append)
     return {kind.value: count for kind, count in report.counts.items()}
 
 
