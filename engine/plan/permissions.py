@@ -153,7 +153,7 @@ def _running(route: Route) -> list[Permission]:
         )
     source, target = ["s3:GetObject"], ["s3:PutObject", "s3:GetObject"]
     target += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-    if rules.tags in (PropertyRule.PRESERVE, PropertyRule.FAIL):
+    if rules.tags in (PropertyRule.PRESERVE, PropertyRule.FAIL) or route.in_place:  # there they are looked at first
         source.append("s3:GetObjectTagging")
     if rules.tags in (PropertyRule.PRESERVE, PropertyRule.SET):
         target.append("s3:PutObjectTagging")

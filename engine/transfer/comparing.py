@@ -77,7 +77,7 @@ async def compare_properties(
     tags = await wanted_tags(source_store, route, ref, source_head)
     # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
     asked = route.set_tags is not None or route.properties.tags is not PropertyRule.DROP or target_head.tag_count
-    there = await read_tags(target_store, target_ref, target_head) if asked else ()
+    there = await read_tags(target_store, route, target_ref, target_head) if asked else ()
     other = _pair_differences("tags", tuple(sorted(tags)), tuple(sorted(there)))
     alone = tags if other and not found else None
     return Compared("; ".join(found + other) or AGREE, source_head, target_head, alone)

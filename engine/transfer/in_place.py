@@ -102,7 +102,7 @@ class InPlace(ServerSideCopy):
         found = differences(route, wanted, there)
         if route.set_tags is None and (not found or (self._trusts and not _by_parts(task))):
             return _Look(head, wanted, found, None, None)
-        tags = await read_tags(self.source, task.source_ref, head)
+        tags = await read_tags(self.source, task.route, task.source_ref, head)
         return _Look(head, wanted, found, tags, tags if route.set_tags is None else route.tags_over(tags))
 
     async def _copy_onto_itself(self, task: Task, look: _Look, acl: Acl | None) -> Outcome:
@@ -139,7 +139,7 @@ class InPlace(ServerSideCopy):
         if acl is not None and str(acl) != str(now := await self.target.get_acl(GetAcl(ref))):
             lost.append(f"acl is {str(now)!r}, wanted {str(acl)!r}")
         wanted = before.wanted_tags
-        if wanted is not None and sorted(await read_tags(self.target, ref, head)) != sorted(wanted):
+        if wanted is not None and sorted(await read_tags(self.target, task.route, ref, head)) != sorted(wanted):
             requests += 1
             await self.target.put_tags(PutTags(ref, wanted))
         if not lost:

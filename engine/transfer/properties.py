@@ -57,7 +57,7 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
     if route.looks_at_source or rules.tags is PropertyRule.FAIL:
         head = await store.head_object(HeadObject(ref))
         there = await seen_properties(store, route, ref, head)
-        if rules.tags is PropertyRule.FAIL and await _has_tags(store, ref, head):
+        if rules.tags is PropertyRule.FAIL and await _has_tags(store, route, ref, head):
             raise _refused(ref, "tags")
     acl = await chosen_acl(store, route, ref)
     return directives_of(route, ref, adjusted(route, source, there)._replace(acl=acl), tags)
@@ -96,23 +96,24 @@ async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: Ob
     """The tags that the copy of this source is to have. Raises as `read_tags`."""
     if route.set_tags is not None and not route.lays_tags:
         return route.set_tags
-    there = () if route.properties.tags is PropertyRule.DROP else await read_tags(store, ref, head)
+    there = () if route.properties.tags is PropertyRule.DROP else await read_tags(store, route, ref, head)
     return route.tags_over(there) if route.lays_tags else there
 
 
-async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tags:
+async def read_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Tags:
     """The tags of an object, for nothing where HEAD says that there are none; none of one that is gone. Raises as
     `tags_of`."""
     if head.tag_count == 0:
         return ()
     try:
-        return await tags_of(store, ref, head.tag_count)
+        return await tags_of(store, ref, head.tag_count, "" if route.in_place else LEAVE_TAGS_OUT)
     except NotFound:
         return ()
 
 
-async def tags_of(store: ObjectStore, ref: ObjectRef, count: int | None) -> Tags:
-    """The tags of an object that has so many, where HEAD said so. A server without object tags has none.
+async def tags_of(store: ObjectStore, ref: ObjectRef, count: int | None, without: str = "") -> Tags:
+    """The tags of an object that has so many, where HEAD said so. A server without object tags has none. `without` says
+    how to do without them, where that can be.
 
     Raises `NotFound`, `AccessDenied` (code `TagsDenied`) where they may not be read, `Rejected` (code
     `TAGS_UNREADABLE`) where the server gives something else in their place: absent is not the same as none."""
@@ -125,10 +126,10 @@ async def tags_of(store: ObjectStore, ref: ObjectRef, count: int | None) -> Tags
             raise
         counted = f", and HEAD counts {count}" if count else ""
         lost = f"the tags of this object cannot be read, so that they would be lost unseen: {error.message}{counted}."
-        raise _told(Rejected, lost, error, ref, TAGS_UNREADABLE, LEAVE_TAGS_OUT) from error
+        raise _told(Rejected, lost, error, ref, TAGS_UNREADABLE, without) from error
     except AccessDenied as error:
         lost = "the tags of this object may not be read, so that they would be lost unseen."
-        advice = f"Allow s3:GetObjectTagging. {LEAVE_TAGS_OUT}"
+        advice = f"Allow s3:GetObjectTagging. {without}".rstrip()
         raise _told(AccessDenied, lost, error, ref, "TagsDenied", advice) from error
 
 
@@ -272,8 +273,8 @@ def _chosen(keep: PropertyRule, there: Value, given: Value, nothing: Value) -> V
     return given if keep is PropertyRule.SET else nothing
 
 
-async def _has_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> bool:
-    return head.tag_count > 0 if head.tag_count is not None else bool(await read_tags(store, ref, head))
+async def _has_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> bool:
+    return head.tag_count > 0 if head.tag_count is not None else bool(await read_tags(store, route, ref, head))
 
 
 def _told(

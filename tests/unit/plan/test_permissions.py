@@ -192,6 +192,13 @@ def test_verifying_properties_reads_what_the_route_keeps_of_them() -> None:
     assert not {"s3:GetObjectAcl", "s3:GetObjectRetention"} & set(actions(one(), "verify"))
 
 
+@pytest.mark.parametrize("replace_tags", [True, False])
+@pytest.mark.parametrize("more", [{}, {"storage_class": "STANDARD_IA"}, {"metadata": {"a": "b"}}])
+def test_what_sets_tags_in_place_reads_those_that_are_there(more: dict[str, Any], replace_tags: bool) -> None:
+    plan = Plan.setting("s3://one/p/", tags={"team": "cards"}, replace_tags=replace_tags, **more)
+    assert {"s3:GetObjectTagging", "s3:PutObjectTagging"} <= set(actions(plan, "run"))
+
+
 @pytest.mark.parametrize("command", ["verify", "cleanup", "rewrite", "revert"])
 def test_the_servers_clock_is_asked_for_without_listing_the_whole_bucket(command: str) -> None:
     assert "s3:GetBucketLocation" in actions(one(), command)

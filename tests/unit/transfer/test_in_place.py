@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import Ambiguous, Archived, Unsupported
+from engine.errors import AccessDenied, Ambiguous, Archived, Unsupported
 from engine.model import Acl, CopyResult, Grant, ListedObject, Proof, Properties, UploadRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -121,6 +121,14 @@ async def test_tags_take_the_place_of_all_where_that_is_said() -> None:
     scene = Scene(setting(tags={"team": "new"}, replace_tags=True))
     await scene.carry()
     assert scene.held.properties.tags == (("team", "new"),)
+
+
+async def test_tags_that_may_not_be_read_are_said_without_a_way_that_set_does_not_have() -> None:
+    scene = Scene(setting(tags={"team": "new"}))
+    scene.store.plan("GetObjectTagging", ("before", AccessDenied("no", operation="GetObjectTagging", code="403")))
+    outcome = await scene.carry()
+    assert (outcome.state, outcome.code) == (State.FAILED, "TagsDenied")
+    assert outcome.message.endswith("Allow s3:GetObjectTagging.")
 
 
 async def test_tags_of_an_archived_object_can_be_set_and_nothing_else() -> None:
