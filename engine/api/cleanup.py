@@ -14,7 +14,7 @@ from engine.api.stopping import StopSignal
 from engine.api.watching import watched
 from engine.errors import GateClosed, RunError, StoreError
 from engine.events import Doing, Listener
-from engine.finish.acceptances import keep_acceptance, note_found
+from engine.finish.acceptances import keep_acceptance, known_of, note_found
 from engine.finish.carried import compare_carried
 from engine.finish.claim_taking import claim_for, claim_reason
 from engine.finish.cleanup import Cleaned, Cleanup, settle
@@ -119,7 +119,8 @@ async def cleanup(
             settled=settled,
             tallies=list(facts.tallies),
         )
-        looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES)]
+        unknown = {item.what for item in facts.expectations}.difference(known_of(facts.expectations))
+        looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES) and name not in unknown]
         await note_found(ledger, _figures(result.reasons), looked_at)
         await note_gate(ledger, result.reasons, now_ms())
         if not delete:

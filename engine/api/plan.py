@@ -10,10 +10,12 @@ from engine.api.options import Options, ledger_path
 from engine.api.watching import watched
 from engine.errors import one_error
 from engine.finish.acceptances import note_expectations
-from engine.ledger import Acceptance
+from engine.ledger import Acceptance, Snapshot
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT
+from engine.plan.record import Tally, by_state
 from engine.proof.survey import RouteSurvey
 from engine.proof.survey import survey as survey_routes
 from engine.shown import LedgerResult
@@ -26,7 +28,8 @@ class SurveyResult(LedgerResult):
     """What a plan would do, by route, and what the ledger says already. `traits` is what is known of each bucket's
     server, `lacking` what is promised less of for it, a sentence each; `empty` has one for each source that holds
     nothing, `no_room` one for each disk that has too little left for what is to be copied. `versioning` is that of each
-    bucket whose objects are set where they are: "", "Enabled", "Suspended", or None where it is not known."""
+    bucket whose objects are set where they are: "", "Enabled", "Suspended", or None where it is not known. `tallies`
+    and `snapshots` are the ledger's."""
 
     plan: Plan
     routes: list[RouteSurvey]
@@ -38,12 +41,24 @@ class SurveyResult(LedgerResult):
     empty: list[str] = field(default_factory=list)
     no_room: list[str] = field(default_factory=list)
     versioning: dict[str, str | None] = field(default_factory=dict)
+    tallies: list[Tally] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
 
     @property
     def refused(self) -> int:
         """How many keys of lists S3 refuses to show: what a run would do with them is not known."""
         by_list = {route.name for route in self.plan.routes if route.key_list is not None}
         return sum(item.unlisted for item in self.routes if item.route in by_list)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a run would find nothing to do: all that is listed is at its target, by a ledger of listings that
+        reached their end and of objects that are done."""
+        left = any(
+            item.to_copy + item.to_inspect + item.archived + item.conflicting + item.unlisted for item in self.routes
+        )
+        undone = by_state(self.tallies, IN_FLIGHT | ASIDE)
+        return bool(self.tallies) and not (left or undone) and all(item.closed_ms for item in self.snapshots)
 
 
 SURVEYED = "surveyed"
@@ -78,7 +93,7 @@ async def survey(
             for route, found in zip(plan.routes, routes, strict=True):
                 found.egress_bytes = found.in_bytes if opened.source(route).is_aws else 0
             await opened.sources.refuse_missing(ledger.knows, dealt=False)
-            await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
+            await note_expectations(ledger, plan, {item.route: item.taken for item in routes})
             await ledger.set_note(SURVEYED, {item.route: [item.objects, item.bytes] for item in routes})
             counts = {item.route: item.objects + item.known + item.unlisted for item in routes}
             return SurveyResult(
@@ -92,6 +107,8 @@ async def survey(
                 empty=[] if options.allow_empty else await empty_routes(opened.store, plan.routes, counts),
                 no_room=await _no_room(plan, opened, routes),
                 versioning=await _versioning(plan, opened),
+                tallies=await ledger.tallies(),
+                snapshots=await ledger.snapshots(),
             )
 
 

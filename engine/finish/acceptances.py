@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from engine.ledger import Ledger, LedgerReader
 from engine.plan.document import Plan
-from engine.plan.estimate import expectation_report
+from engine.plan.estimate import Difference, expectation_report
 from engine.plan.lifecycle import ENDED
 from engine.proof.receipt import ACCEPTED_BY
 
@@ -72,4 +72,9 @@ async def note_expectations(ledger: Ledger, plan: Plan, found: Mapping[str, tupl
     """Remember what differs from what the plan expects; `found` as for `expectation_report`."""
     report = expectation_report(plan, found)
     differ = [(item.what, str(item.found)) for item in report if item.found is not None and not item.agrees]
-    await note_found(ledger, differ, [item.what for item in report])
+    await note_found(ledger, differ, known_of(report))
+
+
+def known_of(report: Iterable[Difference]) -> list[str]:
+    """The names of those that there is a figure of: of the others what was found before still holds."""
+    return [item.what for item in report if item.found is not None]

@@ -14,7 +14,7 @@ from engine.plan.decide import Action, decide, is_extra, taken
 from engine.plan.estimate import Change, RouteCounts
 from engine.plan.in_place import decide_in_place
 from engine.plan.join import Joined
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import LEAVING, State
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.route import Route
 from engine.sites.clock import now_ms
@@ -27,11 +27,11 @@ PROBLEMS_KEPT = 10
 @dataclass(slots=True)
 class RouteSurvey(RouteCounts):
     """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
-    the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take;
-    `added_bytes` is what the target grows by, `unlisted` counts what lies in the source's folder and cannot be an
-    object, or what its list of keys names and S3 refuses to show. `in_bytes` come to this machine from another,
-    `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is what it costs to set what they
-    carry where they are, None for a route that copies."""
+    the ledger and no longer at the source, `deleted` of that what a cleanup deleted there, `surplus` what stands in the
+    target alone, of what the patterns take; `added_bytes` is what the target grows by, `unlisted` counts what lies in
+    the source's folder and cannot be an object, or what its list of keys names and S3 refuses to show. `in_bytes` come
+    to this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is
+    what it costs to set what they carry where they are, None for a route that copies."""
 
     there_bytes: int = 0
     to_copy: int = 0
@@ -42,12 +42,20 @@ class RouteSurvey(RouteCounts):
     conflicting: int = 0
     extra: int = 0
     known: int = 0
+    deleted: int = 0
+    deleted_bytes: int = 0
     added_bytes: int = 0
     surplus: int = 0
     surplus_bytes: int = 0
     unlisted: int = 0
     problems: list[str] = field(default_factory=list)
     change: Change | None = None
+
+    @property
+    def taken(self) -> tuple[int, int]:
+        """Objects and bytes of what its source holds, and of what it held until it was deleted as copied and proven:
+        what is compared with what the owner expects."""
+        return self.objects + self.deleted, self.bytes + self.deleted_bytes
 
     def add(self, other: RouteSurvey) -> None:
         """Add another route's figures, for the total."""
@@ -114,6 +122,9 @@ def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool) -> N
     if source is None:
         report.extra += row.entry is None
         report.known += row.entry is not None
+        if row.entry is not None and row.entry.state in LEAVING:
+            report.deleted += 1
+            report.deleted_bytes += row.entry.size
         if row.target is not None and is_extra(route, row):
             report.surplus += 1
             report.surplus_bytes += row.target.size

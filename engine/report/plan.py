@@ -13,8 +13,9 @@ from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
 from engine.report.ndjson import picked, rounded
-from engine.report.page import Page, Table, Tone, Toned, next_step, to_type
+from engine.report.page import Page, Table, Tone, Toned, to_type
 from engine.report.set import change_page, change_values
+from engine.report.status import next_lines
 from engine.report.tallies import ways_of
 from engine.report.text import cost_text, count_text, duration_text, pace_text, plural, safe, size_text
 from engine.sites.traits import NOTHING_KNOWN
@@ -29,7 +30,7 @@ def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) 
 
 def expectations_of(plan: Plan, routes: Sequence[RouteSurvey]) -> tuple[Difference, ...]:
     """Expected against found, for every figure that the plan names."""
-    return expectation_report(plan, {item.route: (item.objects, item.bytes) for item in routes})
+    return expectation_report(plan, {item.route: item.taken for item in routes})
 
 
 HIDES = (
@@ -120,7 +121,8 @@ def plan_next(plan: Plan, result: SurveyResult) -> list[str]:
         return [Toned(said, Tone.WARNING), Toned(allow, Tone.NEXT)]
     if not plan.source:
         return [Toned("next: the same command without --dry-run", Tone.NEXT)]
-    return [next_step(command(plan, result.ledger, "run"))]
+    run = command(plan, result.ledger, "run")
+    return next_lines(result, plan, "" if result.is_done else run)
 
 
 def _facts(text: str) -> Toned:

@@ -30,6 +30,7 @@ from engine.report.tallies import (
 from engine.report.text import duration_text, key_text, plural, safe
 
 if TYPE_CHECKING:
+    from engine.api.plan import SurveyResult
     from engine.api.run import MigrationResult  # what copies takes long to import, and status copies nothing
 
 SAME_COPY = "the same copy again"
@@ -151,7 +152,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     return [*page, *next_lines(status, plan, again if open_routes or in_flight else "")]
 
 
-def next_lines(status: Status | MigrationResult, plan: Plan | None, again: str) -> list[str]:
+def next_lines(status: Status | MigrationResult | SurveyResult, plan: Plan | None, again: str) -> list[str]:
     """What to type next, as a line; none where there is nothing."""
     if plan is not None and plan.list_is_gone and not again:
         return [LIST_GONE]
@@ -159,7 +160,7 @@ def next_lines(status: Status | MigrationResult, plan: Plan | None, again: str) 
     return [next_step(what)] if what else []
 
 
-def next_command(status: Status | MigrationResult, plan: Plan | None, again: str) -> str:
+def next_command(status: Status | MigrationResult | SurveyResult, plan: Plan | None, again: str) -> str:
     """What follows on where the ledger is: `again` where a run has something left to do; empty where the plan's file is
     not known."""
     if plan is None or again:

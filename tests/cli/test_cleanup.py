@@ -292,6 +292,30 @@ def test_a_difference_from_what_was_expected_is_accepted_by_its_figure(project: 
     assert project.delete().code == 0
 
 
+def test_what_a_cleanup_deleted_is_among_what_a_plan_found(project: Project) -> None:
+    project.write_plan(hold="0s", more="expect = { objects = 24 }")
+    assert "next: cartage run" in project.call("plan").out
+    accepted = ("all.objects", "--because", "counted again")
+    # A gate that nothing was listed for yet has no figure, and takes none back.
+    assert "expected" in closed(project.call("cleanup"))
+    assert project.terminal.call("accept", project.plan, *accepted, "--found", "25").code == 0
+    assert project.call("run", "--yes", "-q").code == 0
+    assert "next: cartage verify" in project.call("plan").out
+    assert project.call("verify", "-q").code == 0
+    assert "next: cartage cleanup" in project.call("plan").out
+    first = next(iter(project.dump("old/")))
+    assert project.delete().code == 0
+    planned = project.call("plan")
+    assert "accepted" in planned.out and "next: cartage receipt" in planned.out, planned.out
+    assert project.terminal.call("accept", project.plan, *accepted, "--found", "0").code == 2
+    assert project.call("cleanup").code == 0
+    # What came back to the source is no second object.
+    project.put(f"old/{first}", "it is back")
+    again = project.call("plan", "--json").summary
+    assert [item["found"] for item in again["expectations"]] == [25]
+    assert "next: cartage run" in project.call("plan").out
+
+
 @pytest.mark.parametrize(("what", "because"), [("al.objects", "a typo"), ("all.objects", " ")])
 def test_an_acceptance_of_nothing_or_for_no_reason_is_refused(project: Project, what: str, because: str) -> None:
     project.write_plan(more="expect = { objects = 24 }")
