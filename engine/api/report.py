@@ -79,18 +79,18 @@ class Report(LedgerResult):
 
 async def report_on(plan: Plan | None, options: Options | None = None) -> Report:
     """All that the plan's ledger tells at this moment: what was planned, done, proven and is left. S3 is not asked, and
-    a run may be going on. A plan that has no ledger yet is one that was not begun; without a plan `options.ledger` says
-    whose it is.
+    a run may be going on. A plan that has no ledger yet is one that was not begun; `options.ledger` names one that has
+    to be there, and without a plan says whose it is.
 
-    Raises `LedgerMissing` without plan and ledger, `LedgerCorrupt`."""
+    Raises `LedgerMissing`, `LedgerCorrupt`."""
     path = _path(plan, options)
     try:
         async with await open_to_read(path) as reader:
             return await _read(path, plan, reader, None)
     except LedgerMissing:
-        if plan is None:
+        if plan is None or (options is not None and options.ledger is not None):
             raise
-        return _unbegun(path, plan)
+        return unbegun(path, plan)
 
 
 async def kept_current(
@@ -99,7 +99,7 @@ async def kept_current(
     """A report again and again, until `ended` (which waits for so many seconds) says that it is enough; the last is of
     after that. Work for it is bounded: it takes a twentieth of the time, and what reads every row a fiftieth.
 
-    Raises as `report_on`."""
+    Raises `LedgerMissing` without a plan, `LedgerCorrupt`."""
     path, scan, scanned_s = _path(plan, options), Scan(), 0.0
     while True:
         over = await ended(0.0)  # before the ledger is read: the last page is of after the end
@@ -114,7 +114,7 @@ async def kept_current(
         except LedgerMissing:
             if plan is None:
                 raise
-            found = _unbegun(path, plan)
+            found = unbegun(path, plan)
         every_s = max(LEAST_EVERY_S, (running_s() - began_s) / WORKING)
         yield found if over else replace(found, refresh_s=round(every_s))
         if over:
@@ -158,7 +158,8 @@ async def _scan(plan: Plan | None, reader: LedgerReader, at_ms: int) -> Scan:
     return Scan(at_ms, running_s() - began_s, composition, tuple(judged), facts.hold, facts.expectations)
 
 
-def _unbegun(path: Path, plan: Plan) -> Report:
+def unbegun(path: Path, plan: Plan) -> Report:
+    """That of a plan whose ledger is not made yet."""
     binding = Binding(plan.name, "", plan.binding_routes, ())
     snapshots = [Snapshot(route.name, 0, 0, 0, 0) for route in plan.routes]
     return Report(path, now_ms(), plan, Status(path, binding, [], snapshots, [], []))

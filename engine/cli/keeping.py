@@ -12,9 +12,9 @@ import anyio
 import click
 
 from engine.api.options import ledger_path
-from engine.api.report import report_on
+from engine.api.report import report_on, unbegun
 from engine.cli.invocation import Invocation
-from engine.errors import UsageError
+from engine.errors import LedgerMissing, UsageError
 from engine.ledger.shard_files import index_path
 from engine.plan.document import Plan
 from engine.process import CARTAGE
@@ -28,7 +28,10 @@ LOOKS_S = 0.1
 def kept_page(plan: Plan, invocation: Invocation, page: Path) -> Iterator[None]:
     """Keep a report current while the work inside goes on: by a process of its own, which stands back from it, and
     which goes on to the last page also where this one is killed. Raises `UsageError` where there can be none."""
-    report = anyio.run(report_on, plan, invocation.options)
+    try:
+        report = anyio.run(report_on, plan, invocation.options)
+    except LedgerMissing:  # the work makes it
+        report = unbegun(ledger_path(plan, invocation.options), plan)
     try:
         report.write(page)
     except UsageError as error:

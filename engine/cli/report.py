@@ -13,6 +13,7 @@ from engine.api.report import Report, kept_current, report_on
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, plan_if_known
+from engine.errors import LedgerMissing
 from engine.plan.document import Plan
 from engine.report.report import report_lines, report_values
 
@@ -29,6 +30,11 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
         report = anyio.run(_follow, plan, invocation, page)
     else:
         report = anyio.run(report_on, plan, invocation.options)
+        if page.exists() and not report.ledger.exists():
+            raise LedgerMissing(
+                f"there is no ledger at {report.ledger}, and the report {page} may tell of one: it is left as it is.",
+                advice="Name the ledger with --ledger, or another page with --output.",
+            )
         report.write(page)
     invocation.say(report_lines(report, page))
     invocation.end(DONE, report_values(report, page))

@@ -131,6 +131,22 @@ def test_a_place_that_cannot_be_written_is_refused(terminal: Terminal, sandbox: 
     assert ended.code == 2 and "cannot be written" in ended.err
 
 
+def test_no_page_is_replaced_by_one_of_a_ledger_that_is_not_there(
+    terminal: Terminal, sandbox: Endpoint, bare: None
+) -> None:
+    plan = anyio.run(made, terminal.folder, Stage.VERIFIED)
+    assert terminal.call("report", plan.source).code == 0
+    page, ledger = terminal.folder / "pokemon-consolidation.report.html", engine.ledger_path(plan)
+    before = page.read_text()
+    other = terminal.folder / "x.html"
+    ended = terminal.call("report", plan.source, "--ledger", "typo.ledger", "--output", other)
+    assert (ended.code, other.exists()) == (1, False) and "there is no ledger at typo.ledger" in ended.err
+    ledger.rename(terminal.folder / "away.ledger")
+    ended = terminal.call("report", plan.source)
+    assert (ended.code, page.read_text() == before) == (1, True) and f"there is no ledger at {ledger}" in ended.err
+    assert "Not begun" in terminal.call("report", plan.source, "--output", other).out
+
+
 def test_it_is_kept_current_whatever_lies_in_the_users_folder(tmp_path: Path, served: Sandbox) -> None:
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine" / "__init__.py").write_text("raise SystemExit('the user has one of that name')")
@@ -161,7 +177,8 @@ def test_a_page_is_kept_current_until_stdin_ends(tmp_path: Path) -> None:
 def test_a_run_keeps_its_page_and_the_last_one_is_of_its_end(sandbox: Endpoint, tmp_path: Path) -> None:
     scene = Scene(sandbox, tmp_path)
     page = tmp_path / "now.html"
-    said = scene.cartage("run", "--yes", "--report", str(page)).output
+    ledger = tmp_path / "named.ledger"  # which the run makes
+    said = scene.cartage("run", "--yes", "--report", str(page), "--ledger", str(ledger)).output
     assert f"report: {page}, kept current" in said
     assert "<title>cards: Copied</title>" in page.read_text()
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
