@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, reading, refuse_foreign
-from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
+from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, refuse_newer
 from engine.ledger.writer import damaged, translating
 
 
@@ -37,15 +37,13 @@ def connect_to_read(path: Path, hold: Hold, *, own: bool = False) -> sqlite3.Con
         refuse_planted(path)
     with translating(path):
         connection, version = _open_to_read(path, ["mode=rw"] if own else _ways(path))
-    if version > len(MIGRATIONS):
+    try:
+        refuse_newer(path, version)
+        if version < 1:
+            raise damaged(path, "no format")
+    except LedgerCorrupt:
         connection.close()
-        raise LedgerCorrupt(
-            f"{path} cannot be read: {newer(version)}.",
-            advice="Read it with the Cartage that wrote it, or a newer one.",
-        )
-    if version < 1:
-        connection.close()
-        raise damaged(path, "no format")
+        raise
     for older in range(version, len(MIGRATIONS)):
         connection.executescript(OLDER_VIEWS[older])
     connection.execute("PRAGMA query_only = ON")

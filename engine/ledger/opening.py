@@ -15,7 +15,7 @@ from engine.errors import LedgerCorrupt, LedgerError, LedgerMismatch
 from engine.ledger.binding import Binding, differences, learned
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, writing
-from engine.ledger.schema import migrate
+from engine.ledger.schema import migrate, refuse_newer
 from engine.ledger.writer import MOVE_AWAY, damaged
 from engine.plan.lifecycle import State
 
@@ -117,6 +117,8 @@ def _check_totals(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    refuse_newer(path, version)
     try:
         migrate(connection)
     except ValueError as error:

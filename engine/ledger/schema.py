@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
+
+from engine.errors import LedgerCorrupt
 
 APPLICATION_ID = 0x43415254  # "CART"
 
@@ -138,15 +141,13 @@ OLDER_VIEWS: dict[int, str] = {
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring an open file to the newest schema, each step in one transaction with its own record (`user_version`).
 
-    Raises ValueError for a file that is not a ledger, or one that a newer Cartage wrote."""
+    Raises ValueError for a file that is not a ledger. One of a newer format stays as it is (`refuse_newer`)."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application != 0 or version != 0 or tables:
             raise ValueError("it is a database, and not a ledger of Cartage")
-    if version > len(MIGRATIONS):
-        raise ValueError(newer(version))
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         for statement in MIGRATIONS[number]:
@@ -156,6 +157,11 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")
 
 
-def newer(version: int) -> str:
-    """Why a ledger of this format is refused."""
-    return f"it was written by a newer Cartage (format {version}, this one knows {len(MIGRATIONS)})"
+def refuse_newer(path: Path, version: int) -> None:
+    """Raise `LedgerCorrupt` for a ledger of a format that is not known here."""
+    if version > len(MIGRATIONS):
+        raise LedgerCorrupt(
+            f"{path} cannot be read: it was written by a newer Cartage (format {version}, this one knows "
+            f"{len(MIGRATIONS)}).",
+            advice="Read it with the Cartage that wrote it, or a newer one.",
+        )

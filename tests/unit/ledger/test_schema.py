@@ -134,10 +134,12 @@ async def test_a_ledger_of_a_newer_cartage_is_refused_and_left_as_it_is(tmp_path
     with closing(connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {newer}")
     said = rf"written by a newer Cartage \(format {newer}, this one knows {newer - 1}\)"
-    with pytest.raises(LedgerCorrupt, match=said):
+    with pytest.raises(LedgerCorrupt, match=said) as to_write:
         await Ledger.open(path, BINDING, now_ms=Clock())
-    with pytest.raises(LedgerCorrupt, match=said):
+    with pytest.raises(LedgerCorrupt, match=said) as to_read:
         await LedgerReader.open_to_read(path)
+    assert to_write.value.advised == to_read.value.advised
+    assert "Read it with the Cartage that wrote it" in to_read.value.advice
     assert version(path) == (APPLICATION_ID, newer)
 
 
