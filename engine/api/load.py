@@ -17,6 +17,8 @@ def load_plan(path: str | Path) -> Plan:
     refused."""
     from engine.ledger.files import SQLITE_HEADER  # here: not every command that reads a location has a ledger
 
+    if isinstance(path, str) and path.startswith(("s3://", "file://")):
+        raise UsageError(f"{path} is a location, and a plan is read from a file.", advice="Copy it here first.")
     path = Path(path)
     try:
         with path.open("rb") as file:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from engine.api.load import load_plan
+from engine.errors import UsageError
 from tests.cli.canned import Listing, answering
 from tests.cli.commands import Terminal, assert_no_traceback, assert_said_well, write_plan
 
@@ -123,6 +125,23 @@ def test_a_plan_that_is_not_there_or_not_text(terminal: Terminal) -> None:
     assert folder.code == 2
     for ended in (missing, binary, folder):
         assert_no_traceback(ended)
+
+
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        ("run", "; cartage cp SOURCE TARGET copies without one."),
+        ("verify", "; of a copy without one the ledger is named, with --ledger FILE."),
+        ("receipt", "takes a plan's file."),
+    ],
+)
+def test_a_location_is_no_plan_and_what_takes_one_is_named(terminal: Terminal, command: str, instead: str) -> None:
+    ended = terminal.call(command, "s3://bucket/k/")
+    assert ended.code == 2
+    assert f"s3://bucket/k/ is a location, and {command} takes a plan's file" in ended.err and instead in ended.err
+    assert "init" not in ended.err
+    with pytest.raises(UsageError, match="is a location"):
+        load_plan("s3://bucket/plan.toml")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -20,7 +20,33 @@ from engine.cli.grammar.words import ENDS, OUTPUT, SAFETY, SPEED, WRITTEN, Flag,
 if TYPE_CHECKING:
     from engine.api.metrics import Metrics
 
-PLAN_FILE = click.Path(path_type=Path)
+
+class PlanPath(click.Path):
+    """A plan's file. A location is none, and is told so before it is read as a path: what does the same without a plan
+    is named."""
+
+    INSTEAD: ClassVar[dict[str, str]] = {
+        "plan": "cartage cp SOURCE TARGET --dry-run shows what a copy without one would do",
+        "run": "cartage cp SOURCE TARGET copies without one",
+        "cleanup": "cartage delete LOCATION deletes without one",
+        **dict.fromkeys(
+            ("verify", "accept", "status", "report", "export"),
+            "of a copy without one the ledger is named, with --ledger FILE",
+        ),
+    }
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).startswith(("s3://", "file://")):
+            command = (ctx.info_name if ctx is not None else None) or ""
+            said = [
+                f"{value} is a location, and {command} takes a plan's file",
+                *filter(None, [self.INSTEAD.get(command)]),
+            ]
+            self.fail(f"{'; '.join(said)}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PLAN_FILE = PlanPath(path_type=Path)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 LEDGER = click.Path(path_type=Path)
 """One file, or a folder of shards."""
