@@ -8,11 +8,12 @@ from engine.api.commands import command
 from engine.api.run import MigrationResult
 from engine.plan.document import Plan
 from engine.report.ndjson import picked
-from engine.report.page import Page, Table, Tone, Toned
+from engine.report.page import Page, Table
 from engine.report.set import what_is_set
 from engine.report.status import next_lines
 from engine.report.tallies import (
     aside_lines,
+    in_place_line,
     left_lines,
     noted_lines,
     noted_values,
@@ -46,7 +47,7 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     if result.complete and not result.tallies:
         return [*lines, "", nothing_taken(plan)]
     if result.complete:
-        lines += ["", Toned("every object is in place", Tone.GOOD)]
+        lines += ["", in_place_line(result.noted)]
     if result.aside:
         ways = ways_of(plan, result.ledger)
         if result.resumed and not counters.copied:  # what this run could not mend, the same again does not

@@ -12,6 +12,7 @@ from engine.events import COPYING, Doing, ObjectAside, Progress
 from engine.ledger import Moment, Worker
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
+from engine.plan.noted import NOTHING, PROPERTIES
 from engine.plan.record import ObjectRecord, by_state
 from engine.report.meter import Meter, Reading
 from engine.report.ndjson import picked
@@ -19,11 +20,13 @@ from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import (
     Ways,
     aside_lines,
+    in_place_line,
     left_lines,
     noted_lines,
     noted_values,
     nothing_taken,
     route_values,
+    run_again,
     tallies_table,
     ways_of,
 )
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from engine.api.plan import SurveyResult
     from engine.api.run import MigrationResult  # what copies takes long to import, and status copies nothing
 
-SAME_COPY = "the same copy again"
 LIST_GONE = "next: the same copy by a list in a file: one that came through a pipe cannot be read again to verify"
 SHORTEST_MS = 2_000
 """Of less a run's own moments tell no rate."""
@@ -125,13 +127,13 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         watch = command(plan, status.ledger, *words) if plan is not None else of_ledger(status.ledger, *words)
         return [*page, *lines, next_step(watch)]
     if open_routes:
-        how = SAME_COPY if by_hand else "run the plan again"
-        page.append(f"listing not at its end: {safe(', '.join(open_routes))}; {how} to go on")
+        page.append(f"listing not at its end: {safe(', '.join(open_routes))}; {run_again(plan)} to go on")
     if status.uploads:
         page.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
     if in_flight := sum(by_state(status.tallies, IN_FLIGHT).values()):
         page.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
-    page += noted_lines(status.noted, status.accepted, None, status.ledger)
+    sets = plan is not None and plan.in_place
+    page += noted_lines(status.noted, status.accepted, plan if sets else None, status.ledger)
     gone = by_state(status.tallies, LEAVING)
     if State.DELETING in gone:
         page.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
@@ -142,14 +144,15 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
             return [*page, nothing_taken(plan)]
         sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
         apart = ", but for what was accepted" if by_state(status.tallies, status.accepted) else ""
-        page.append(Toned(f"every object is in place{apart}{sources}", Tone.GOOD))
-    again = SAME_COPY if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
+        page.append(in_place_line(status.noted, f"{apart}{sources}"))
+    again = run_again(plan) if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
         return [*page, *left[:1], *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]
     if left and not (open_routes or in_flight):
         return [*page, *left]
     page += left[:1]
-    return [*page, *next_lines(status, plan, again if open_routes or in_flight else "")]
+    undone = open_routes or in_flight or (sets and status.noted.get(PROPERTIES, NOTHING).objects)
+    return [*page, *next_lines(status, plan, again if undone else "")]
 
 
 def next_lines(status: Status | MigrationResult | SurveyResult, plan: Plan | None, again: str) -> list[str]:

@@ -58,11 +58,28 @@ def route_values(tallies: list[Tally]) -> dict[str, Any]:
     return routes
 
 
+def run_again(plan: Plan | None) -> str:
+    """What has a run go on: what has no plan file is typed again by whoever typed it."""
+    if plan is None or plan.source:
+        return "run the plan again"
+    return "the same set again" if plan.in_place else "the same copy again"
+
+
+def in_place_line(noted: Mapping[str, Noted], said: str = "") -> str:
+    """What is said where every object is in place; what `noted_lines` say is not what they are to carry is no part of
+    it."""
+    if noted.get(PROPERTIES, NOTHING).objects:
+        return f"every object is in place, but for what is said above{said}"
+    return Toned(f"every object is in place{said}", Tone.GOOD)
+
+
 def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: Plan | None, ledger: Path) -> list[str]:
     """What no run mends, or has not mended yet, a line each: it is never passed over."""
     mends = "a run mends what Cartage wrote or may overwrite"
     if plan is not None and all(route.target.is_local for route in plan.routes):
         mends = "no run mends what a file cannot carry"
+    if plan is not None and plan.in_place:
+        mends = f"{run_again(plan)} mends it"
     said = {
         LOST: "missing or changed at the target, and no source is left to mend it from",
         WITHDRAWN: "removed at the source by its owner before it was proven; what was copied stands",

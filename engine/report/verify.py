@@ -11,7 +11,7 @@ from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.tallies import deep_for, nothing_taken
+from engine.report.tallies import deep_for, nothing_taken, run_again
 from engine.report.text import count_text, counted, key_text, pace_text, plural, safe, size_text
 
 SHOWN = 10
@@ -40,7 +40,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
     lines: list[str | Table] = [Table(header, rows)]
     for route in report.routes:
         if not route.snapshot_closed:
-            lines.append(f"{route.route}: its listing never reached its end; run the plan again before trusting this")
+            lines.append(f"{route.route}: its listing never reached its end; {run_again(plan)} before trusting this")
     for route in report.routes:
         lines += _trees(route)
     if report.standing:
@@ -54,8 +54,10 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         lines.append(f"accepted: {', '.join(accepted)}")
     if report.properties_differ.objects:
         what = plural(report.properties_differ.objects, "target")
-        run = "" if all(route.target.is_local for route in plan.routes) else "run the plan again, or "
-        lines.append(f"{what} known not to carry what the route gives it: {run}see its gate")
+        ways = [] if all(route.target.is_local for route in plan.routes) else [run_again(plan)]
+        ways += ["see its gate"] if plan.source else []  # without a plan's file it has none
+        how = ", or ".join(ways) or "no run mends what a file cannot carry"
+        lines.append(f"{what} known not to carry what the route gives it: {how}")
     if report.objects_read:
         lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")
     if report.objects_bereft:
@@ -81,7 +83,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         return [*lines, Toned(f"next: {UNREAD}", Tone.NEXT)]
     verb, *flags = _next(plan, report)
     if verb == "run" and not plan.source:
-        return [*lines, "next: the same copy again, then this"]
+        return [*lines, f"next: {run_again(plan)}, then this"]
     return [*lines, next_step(command(plan, ledger, verb, *flags))] if verb else lines
 
 

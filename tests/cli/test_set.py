@@ -76,6 +76,21 @@ def test_it_is_set_verified_and_looked_at_by_its_ledger(place: Place, terminal: 
     assert (again["copied"], again["complete"], again["resumed"]) == (0, True, True)
 
 
+def test_what_no_longer_holds_is_set_again_and_has_no_gate(place: Place, terminal: Terminal) -> None:
+    words = ("set", place.url, "--metadata", "a=b", "--tags", "team=cards", "--yes")
+    assert terminal.call(*words).code == 0
+    (ledger,) = terminal.folder.glob("*.ledger")
+    place.s3.put_object_tagging(Bucket=place.bucket, Key="p/0", Tagging={"TagSet": []})
+    verified = terminal.call("verify", "--ledger", ledger, "--properties")
+    assert verified.code == 4 and "gate" not in verified.out and "plan again" not in verified.out
+    assert verified.out.endswith("next: the same set again, then this\n")
+    status = terminal.call("status", "--ledger", ledger).out
+    assert "\n1 known not to carry what the route gives it; the same set again mends it\n" in status
+    assert status.endswith("every object is in place, but for what is said above\nnext: the same set again\n")
+    again = terminal.call(*words)
+    assert again.code == 0 and "\nevery object is in place\n" in again.out
+
+
 def test_pairs_may_follow_one_flag(place: Place, terminal: Terminal) -> None:
     ended = terminal.call("set", "--tags", "team=cards", "seen=1", place.url, "--yes")
     assert ended.code == 0, ended.err
