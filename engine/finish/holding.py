@@ -43,8 +43,11 @@ def proven_before_ms(now_ms: int | None, hold_s: int) -> int:
 
 
 def hold_of(held: list[Held], hold_s: int, now_ms: int | None) -> Hold:
-    """The routes' figures together. `held` was asked for at `proven_before_ms`."""
+    """The routes' figures together. `held` was asked for at `proven_before_ms`. A proof is dated a second late rather
+    than too early, and the clock cut off: no one is told to wait for longer than the hold."""
     last_ms = max((item.last_ms for item in held), default=0)
+    if now_ms is not None:
+        last_ms = min(last_ms, now_ms)
     return Hold(
         hold_s,
         now_ms,

@@ -189,6 +189,11 @@ def test_a_plan_with_two_routes_waits_for_the_later_one() -> None:
     assert (hold.objects, hold.waiting, hold.remaining_s, hold.passed) == (3, 1, 50, False)
 
 
+def test_what_was_proven_just_now_is_free_after_the_hold_and_no_second_later() -> None:
+    hold = hold_of([Held("a", 1, 0, 100_900, 1)], 60, 100_000)  # dated a second late, by a clock that is cut off
+    assert (hold.waiting, hold.remaining_s, hold.free_ms, hold.passed) == (1, 60, 160_000, False)
+
+
 def test_the_plan_of_these_tests_is_one_that_a_user_could_write() -> None:
     assert Plan.parse(PLAN).routes[0].target.key == "project/data/raw/"
 
