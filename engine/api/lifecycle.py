@@ -30,6 +30,7 @@ from engine.errors import (
 from engine.events import Doing, Progress
 from engine.finish.rule_change import Applied, History, change, put_back, read_history
 from engine.finish.rule_holds import KnownMove, Watch, add_versions, moves_into
+from engine.listing.nearest import why_nothing
 from engine.listing.ranges import listed_under
 from engine.model import LifecycleConfiguration, Location, ObjectRef, UploadRef
 from engine.plan.bucket_rules import Does, Rule, rules_of, same
@@ -155,6 +156,8 @@ async def _look(
                     watch.add(objects)
             options.listener(Progress.of_listing(effects.objects, effects.bytes))
     uploads, notes = await _uploads(site, place, options, effects)
+    if place.key and not effects.objects and (nothing := await why_nothing(site.store, place)):
+        notes.append(nothing)
     older_known = facts.versioning is not None
     if facts.versioning is None:
         notes.append(

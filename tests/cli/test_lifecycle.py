@@ -65,3 +65,11 @@ def test_of_one_key_its_own_uploads_are_counted(terminal: Terminal) -> None:
         one = terminal.call("lifecycle", "s3://bucket/p/1", "--json").summary
         every = terminal.call("lifecycle", "s3://bucket/p/", "--json").summary
     assert (one["uploads"], every["uploads"]) == (1, 3)
+
+
+def test_where_nothing_lies_that_is_said(terminal: Terminal) -> None:
+    with versioned(terminal):
+        one = terminal.call("lifecycle", "s3://bucket/p")
+        mistyped = terminal.call("lifecycle", "s3://bucket/q/", "--abort-uploads", "7d", "--apply")
+    assert one.code == 0 and "1 lie under s3://bucket/p/" in one.out
+    assert mistyped.code == 0 and "s3://bucket/q/ holds nothing; near it hold something: s3://bucket/p/" in mistyped.out
