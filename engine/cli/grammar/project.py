@@ -141,8 +141,8 @@ set = Verb(
 )
 restore = Verb(
     "restore",
-    """Show what is archived (GLACIER, DEEP_ARCHIVE, the archive tiers of INTELLIGENT_TIERING) of what the plan in WHAT
-    would copy, or of everything under a location (s3://bucket/prefix/, one exact key): what having it restored costs,
+    """Show what is archived (GLACIER, DEEP_ARCHIVE, the archive tiers of INTELLIGENT_TIERING) of what a PLAN would
+    copy, or of everything under a LOCATION (s3://bucket/prefix/, one exact key): what having it restored costs,
     and within which time it can be read. Once that is agreed to, S3 is asked for it. What is on its way already is not
     asked for again; `cartage run --wait-restore` copies it as it comes back.""",
     Place("what", metavar="PLAN|LOCATION", complete=complete_plans),
