@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from engine.api.options import Options
 from engine.api.watching import watched
 from engine.bucket_facts import BucketFacts
-from engine.errors import one_error
+from engine.errors import BucketMissing, ObjectError, one_error
 from engine.events import Doing
+from engine.listing.nearest import why_nothing
 from engine.model import Location, ObjectRef
 from engine.plan.locations import location_of
 from engine.plan.settings import Connection
@@ -16,6 +17,7 @@ from engine.s3.session import Identity
 from engine.shown import Result
 from engine.sites.opening import open_site
 from engine.sites.traits import Traits
+from engine.store import ObjectStore
 from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
 
 
@@ -24,7 +26,7 @@ class CheckReport(Result):
     """Who, where, and what is allowed. `access_key` shows its first four characters alone; `skew_s` is how far this
     machine's clock is ahead of the server's, in seconds; `traits` is what the server was found to honour, `left` what
     was made for that and is not known to be gone, an unfinished upload by its key. What only a location can tell is
-    None, or empty, without one."""
+    None, or empty, without one; `nothing` says that nothing is there, and what is near."""
 
     endpoint: str
     region: str
@@ -35,6 +37,7 @@ class CheckReport(Result):
     actions: list[Trial] = field(default_factory=list)
     traits: Traits | None = None
     left: list[ObjectRef] = field(default_factory=list)
+    nothing: str = ""
 
     @property
     def denied(self) -> list[str]:
@@ -69,13 +72,18 @@ async def check(
         if where is None:
             return report
         options.listener(Doing(f"{where.bucket} to answer at {opened.endpoint}", at_most_s))
-        facts = await opened.facts(where.bucket)
+        try:
+            facts = await opened.facts(where.bucket)
+        except BucketMissing as error:
+            error.advice = f"Check its name, the account and the endpoint: {opened.endpoint} was asked, with {shown}."
+            raise
         options.listener(Doing(f"what may be done at {where}", at_most_s))
         report = replace(
             report,
             facts=facts,
             skew_s=skew_s(facts.date, facts.date_s),
             actions=await try_reading(opened.store, where),
+            nothing=await _nothing(opened.store, where),
         )
         if not write:
             return report
@@ -86,3 +94,11 @@ async def check(
         options.listener(Doing(f"what {opened.endpoint} honours", at_most_s))
         traits = await opened.known.tried_now(where)
         return replace(report, traits=traits, left=[*left, *opened.known.left])
+
+
+async def _nothing(store: ObjectStore, where: Location) -> str:
+    """Why a location holds nothing; empty where it holds something, or may not be listed."""
+    try:
+        return await why_nothing(store, where)
+    except ObjectError:
+        return ""

@@ -46,6 +46,8 @@ def check_page(report: CheckReport, location: str | None, took_s: float, flags: 
             "left: what was made for this is not known to be gone; remove objects and unfinished uploads of these names"
         )
         lines.append(Toned(f"{said}: {', '.join(safe(str(ref)) for ref in report.left)}", Tone.WARNING))
+    if report.nothing:
+        lines.append(Toned(safe(report.nothing), Tone.WARNING))
     lines.append(f"took {duration_text(took_s)}")
     return [*lines, *_next(report, location, flags)]
 
@@ -57,6 +59,9 @@ def _next(report: CheckReport, location: str | None, flags: Sequence[str]) -> li
         return [Toned(f"next: have {', '.join(report.denied)} allowed, then the same again", Tone.NEXT)]
     if report.is_open:
         return [Toned("next: the same again, since an answer was lost", Tone.NEXT)]
+    if report.nothing:  # which may be as it should be of a prefix: a target that is written to later
+        mend = Toned("next: mend the location, then the same again", Tone.NEXT)
+        return [] if location.endswith("/") else [mend]
     return [next_step(typed("cartage", "ls", "--summarize", location, *flags))]
 
 

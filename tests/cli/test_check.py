@@ -32,3 +32,19 @@ def test_a_lost_answer_is_asked_for_again(terminal: Terminal) -> None:
     assert text.code == 1 and text.out.splitlines()[-1] == "next: the same again, since an answer was lost"
     assert "left: " not in text.out and there == []
     assert values.code == 0 and values.summary["left"] == []
+
+
+def test_what_is_not_there_is_said_and_leads_to_no_command_that_fails(terminal: Terminal) -> None:
+    with start_sandbox(SandboxSettings()) as sandbox:
+        sandbox.control("bucket", {"name": "bucket"})
+        sandbox.control("put", {"bucket": "bucket", "key": "data/a", "text": "a"})
+        terminal.on(Endpoint.of(sandbox))
+        one = terminal.call("check", "s3://bucket/data")
+        new = terminal.call("check", "s3://bucket/new/")
+        there = terminal.call("check", "s3://bucket/data/")
+        gone = terminal.call("check", "s3://buckets/data/")
+    assert one.code == 0 and "1 lie under s3://bucket/data/" in one.out
+    assert one.out.endswith("next: mend the location, then the same again\n")
+    assert new.code == 0 and "s3://bucket/new/ holds nothing" in new.out and "next:" not in new.out
+    assert "next: cartage ls --summarize s3://bucket/data/" in there.out and "nothing" not in there.out
+    assert gone.code == 1 and "was asked, with" in gone.err and "cartage check says" not in gone.err
