@@ -221,7 +221,8 @@ async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) 
     for name in dict.fromkeys([*reversed(kept), *created]):
         file, whole = await put_back(name, kept.get(name, ()), restore)
         if whole and name in created:
-            file, _ = await put_back(name, [created[name]], partial(_remove, store, conditional=conditional))
+            file, gone = await put_back(name, [created[name]], partial(_remove, store, conditional=conditional))
+            file = file._replace(result=Restored.REMOVED) if gone else file
         results.append(file)
     return results
 

@@ -43,6 +43,7 @@ class Restored(StrEnum):
     """What putting one file back came to."""
 
     BACK = "put back"
+    REMOVED = "removed, as it was not there before"
     ALREADY = "already as it was"
     CHANGED = "changed since, left alone"
     GONE = "no longer there, left alone"

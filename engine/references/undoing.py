@@ -25,7 +25,7 @@ class RestoredFile(NamedTuple):
 
 def all_back(restored: Iterable[RestoredFile]) -> bool:
     """Whether every file is as it was before."""
-    return all(item.result in (Restored.BACK, Restored.ALREADY) for item in restored)
+    return all(item.result in (Restored.BACK, Restored.REMOVED, Restored.ALREADY) for item in restored)
 
 
 def by_name(kept: Iterable[Kept]) -> dict[str, list[Kept]]:
