@@ -51,7 +51,7 @@ from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
 from engine.listing.pages import Prefix
 from engine.listing.sorted_keys import KeySorter
-from engine.model import CopyResult
+from engine.model import CopyResult, Overwrite
 from engine.plan.decide import taken
 from engine.plan.document import Plan
 from engine.plan.join import Joined
@@ -310,6 +310,42 @@ async def test_a_run_that_was_stopped_goes_on_with_what_is_not_done(
     assert second.complete
     assert sum(item.objects for item in second.tallies) == IMAGES + 3
     assert first.copied + second.copied >= IMAGES + 3
+
+
+@pytest.mark.parametrize("why", ["it is to be brought up to date", "its snapshot is old"])
+async def test_what_changed_since_a_run_was_stopped_is_brought_over_by_the_next(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    small: None,
+    monkeypatch: pytest.MonkeyPatch,
+    why: str,
+) -> None:
+    if why == "its snapshot is old":
+        monkeypatch.setattr(engine.shards.coordinating, "GOES_ON_FOR_MS", 0)
+    else:
+        plan = replace(plan, routes=tuple(replace(it, overwrite=Overwrite.IF_DIFFERENT) for it in plan.routes))
+    stop = StopSignal()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress) and event.done:
+            stop.request()
+
+    await migrate(plan, in_shards(tmp_path, listener=listen), stop=stop, executor=threads)
+    there = keys_of(sandbox, "new/img/")
+    assert 0 < len(there) < IMAGES
+    first = there[0].removeprefix("new/")
+    for key in (f"old/{first}-new", *([f"old/{first}"] if why != "its snapshot is old" else [])):
+        sandbox.client().put_object(Bucket=BUCKET, Key=key, Body=b"since then")
+
+    assert (await migrate(plan, in_shards(tmp_path), executor=threads)).complete
+    for key in keys_of(sandbox, "old/img/"):
+        old, new = (
+            sandbox.client().get_object(Bucket=BUCKET, Key=it)["Body"].read()
+            for it in (key, key.replace("old/", "new/"))
+        )
+        assert old == new, key
 
 
 async def test_new_arrivals_are_taken_along_by_the_next_run(
