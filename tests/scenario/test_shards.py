@@ -56,7 +56,7 @@ from engine.plan.decide import taken
 from engine.plan.document import Plan
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
-from engine.plan.record import Decision
+from engine.plan.record import Decision, by_state
 from engine.plan.route import Route
 from engine.plan.settings import Expectation
 from engine.plan.shards import Piece, joined
@@ -359,6 +359,24 @@ async def test_new_arrivals_are_taken_along_by_the_next_run(
     assert again.copied == 3
     known = [row[0] for row in await rows(tmp_path / "in-shards.ledger")]
     assert len(known) == len(set(known)) == IMAGES + 6, "what a shard has rows of it does not hand over"
+
+
+async def test_a_shard_that_was_not_closed_is_read_as_it_is_and_not_as_it_was_recorded(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    """As where a cleanup is at work, or was killed: its shards were recorded before it began."""
+    options = in_shards(tmp_path)
+    await migrate(plan, options, executor=threads)
+    path = options.ledger or Path()
+    async with await open_to_read(path) as reader:
+        binding = await reader.binding()
+    async with await ShardedLedger.open(path, binding, now_ms=now_ms) as ledger:
+        row = (await ledger.entries("img", None, None, 1))[0]
+        planned = Decision(row.key, row.size, row.source_etag, row.source_modified, "", "", State.PLANNED)
+        await ledger.decide("img", [planned])
+        async with await open_to_read(path) as reader:
+            there = by_state(await reader.tallies(), frozenset(State))
+    assert there == {State.COPIED: IMAGES + 2, State.PLANNED: 1}
 
 
 async def test_a_ledger_of_one_file_is_carried_by_one_process(plan: Plan, tmp_path: Path) -> None:
