@@ -16,7 +16,8 @@ import anyio.to_thread
 from engine.errors import LedgerError
 from engine.ledger import composition, index
 from engine.ledger.reader import Held, LedgerReader, open_alone
-from engine.ledger.shard_files import ShardFiles, index_path, shard_path
+from engine.ledger.shard_files import ShardFiles
+from engine.ledger.shard_places import index_path, shard_path
 from engine.ledger.writer import damaged
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import State

@@ -20,7 +20,7 @@ from engine.errors import LedgerLocked, UsageError, one_error
 from engine.extras import loop_factory
 from engine.journal.views import Journals
 from engine.ledger import Binding, Ledger
-from engine.ledger.shard_files import AT_WORK, shard_name, shard_path
+from engine.ledger.shard_places import AT_WORK, shard_name, shard_path
 from engine.ledger.sharded import closing_of
 from engine.listing.sources import Sources, open_sources
 from engine.model import Location

@@ -45,7 +45,7 @@ from engine.api.verify import verify
 from engine.errors import EngineError, LedgerMismatch, LedgerMissing, PlanError, Unsupported, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import Ledger, ShardedLedger, open_to_read
-from engine.ledger.shard_files import AT_WORK, shard_path
+from engine.ledger.shard_places import AT_WORK, shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
