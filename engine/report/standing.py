@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.api.commands import command, of_ledger
+from engine.api.commands import command, of_ledger, what_is_not_done
 from engine.api.report import Report
 from engine.api.status import under_way
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, IN_PLACE, LEAVING, State
@@ -49,7 +49,7 @@ def standing_of(report: Report) -> Standing:
         found = {state.value: number for state, number in aside.items()}
         found |= {"left, which cannot be objects or be looked at": status.unlisted} if status.unlisted else {}
         said = f"Not done: {counted(found)}."
-        return Standing("Needs you", Tone.BAD, said, of_ledger(report.ledger, "status", "--failed"))
+        return Standing("Needs you", Tone.BAD, said, what_is_not_done(report.plan, report.ledger, status.state))
     after = next_command(status, plan, "")
     ends = counted({state.value: count[state] for state in sorted(ENDED & count.keys())})
     apart = f", but for what was accepted: {ends}" if ends else ""

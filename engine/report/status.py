@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from engine.api.commands import command, kept_at, of_ledger
+from engine.api.commands import command, kept_at, of_ledger, what_is_not_done
 from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, ObjectAside, Progress
 from engine.ledger import Moment, Worker
@@ -117,7 +117,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     by_hand = plan is not None and not plan.source  # a copy that has no plan file is typed again by whoever typed it
     page.append("")
     aside = by_state(status.tallies, ASIDE - status.accepted)
-    listing = of_ledger(status.ledger, "status", "--failed")
+    listing = what_is_not_done(plan, status.ledger, status.state)
     if status.worker is not None:  # what stands unfinished is under way, and to be waited for
         lines = aside_lines(aside, listing, Ways(), status.restoring) if aside else []
         words = "status", "--watch"
