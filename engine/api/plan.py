@@ -14,6 +14,7 @@ from engine.ledger import Acceptance
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
+from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
 from engine.proof.survey import survey as survey_routes
 from engine.shown import LedgerResult
@@ -26,7 +27,8 @@ class SurveyResult(LedgerResult):
     """What a plan would do, by route, and what the ledger says already. `traits` is what is known of each bucket's
     server, `lacking` what is promised less of for it, a sentence each; `empty` has one for each source that holds
     nothing, `no_room` one for each disk that has too little left for what is to be copied. `versioning` is that of each
-    bucket whose objects are set where they are: "", "Enabled", "Suspended", or None where it is not known."""
+    bucket whose objects are set where they are: "", "Enabled", "Suspended", or None where it is not known. `actions` of
+    IAM are what a run has to be allowed."""
 
     plan: Plan
     routes: list[RouteSurvey]
@@ -38,6 +40,7 @@ class SurveyResult(LedgerResult):
     empty: list[str] = field(default_factory=list)
     no_room: list[str] = field(default_factory=list)
     versioning: dict[str, str | None] = field(default_factory=dict)
+    actions: tuple[str, ...] = ()
 
     @property
     def refused(self) -> int:
@@ -92,6 +95,7 @@ async def survey(
                 empty=[] if options.allow_empty else await empty_routes(opened.store, plan.routes, counts),
                 no_room=await _no_room(plan, opened, routes),
                 versioning=await _versioning(plan, opened),
+                actions=actions(plan, "run", options.state),
             )
 
 
