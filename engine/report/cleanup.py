@@ -98,17 +98,17 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
     if cleaned.gone:
         lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
     lines += map(aside_text, cleaned.first_kept)
+    stays = cleaned.kept.keys() - {Fate.ELSEWHERE.value}
     if cleaned.stayed:
-        lines.append(
-            f"{stays_text(cleaned.stayed, 'source')}: {counted(cleaned.kept)}. run and verify the plan again, then this"
-        )
+        again = ". run and verify the plan again, then this" if stays else ""
+        lines.append(f"{stays_text(cleaned.stayed, 'source')}: {counted(cleaned.kept)}{again}")
     if cleaned.markers:
         lines.append(MARKERS_ADDED)
     if cleaned.unaccepted:
         buckets = ", ".join(cleaned.unaccepted)
         lines.append(f"stopped, since that was not accepted for {buckets}: the gate shows it, without --delete")
     if not cleaned.interrupted:
-        verb = "run" if cleaned.stayed else "cleanup" if cleaned.unaccepted else "receipt"
+        verb = "run" if stays else "cleanup" if cleaned.unaccepted else "receipt"
         lines.append(next_step(command(plan, result.ledger, verb)))
     return lines
 
