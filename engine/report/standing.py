@@ -10,7 +10,7 @@ from engine.api.status import under_way
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import by_state
 from engine.report.page import Tone
-from engine.report.status import next_command
+from engine.report.status import next_command, watching
 from engine.report.text import counted, plural
 
 
@@ -34,8 +34,8 @@ def standing_of(report: Report) -> Standing:
     last = report.history.runs[-1] if report.history.runs else None
     if status.worker is not None:
         now = under_way(last, status.worker)
-        watch = command(plan, report.ledger, "status", "--watch") if plan else of_ledger(report.ledger, "status")
-        return Standing("At work", Tone.STRONG, f"A {now.command if now else 'command'} is under way.", watch)
+        said = f"A {now.command if now else 'command'} is under way."
+        return Standing("At work", Tone.STRONG, said, watching(plan, report.ledger))
     if last is not None and last.command == "revert" and not any(count.get(state) for state in IN_PLACE | LEAVING):
         return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", again)
     if not status.tallies and not any(item.opened_ms for item in status.snapshots):

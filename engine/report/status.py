@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.api.commands import command, kept_at, of_ledger, what_is_not_done
@@ -120,9 +121,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     listing = what_is_not_done(plan, status.ledger, status.state)
     if status.worker is not None:  # what stands unfinished is under way, and to be waited for
         lines = aside_lines(aside, listing, Ways(), status.restoring) if aside else []
-        words = "status", "--watch"
-        watch = command(plan, status.ledger, *words) if plan is not None else of_ledger(status.ledger, *words)
-        return [*page, *lines, next_step(watch)]
+        return [*page, *lines, next_step(watching(plan, status.ledger))]
     if open_routes:
         how = SAME_COPY if by_hand else "run the plan again"
         page.append(f"listing not at its end: {safe(', '.join(open_routes))}; {how} to go on")
@@ -149,6 +148,12 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         return [*page, *left]
     page += left[:1]
     return [*page, *next_lines(status, plan, again if open_routes or in_flight else "")]
+
+
+def watching(plan: Plan | None, ledger: Path) -> str:
+    """What shows a ledger at work until that has ended."""
+    words = "status", "--watch"
+    return command(plan, ledger, *words) if plan is not None else of_ledger(ledger, *words)
 
 
 def next_lines(status: Status | MigrationResult, plan: Plan | None, again: str) -> list[str]:
