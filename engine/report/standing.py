@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.api.commands import command, of_ledger, what_is_not_done
+from engine.api.commands import command, what_is_not_done
 from engine.api.report import Report
 from engine.api.status import under_way
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, IN_PLACE, LEAVING, State
