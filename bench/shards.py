@@ -37,7 +37,7 @@ from engine.api.stopping import StopSignal
 from engine.errors import LedgerMissing
 from engine.events import Event, Progress
 from engine.ledger import LedgerReader
-from engine.ledger.shard_files import AT_WORK, SHARDS, index_path, shard_path
+from engine.ledger.shard_places import AT_WORK, SHARDS, index_path, shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State

@@ -84,14 +84,14 @@ class NothingThere(UsageError):
 
 
 class PlanError(EngineError):
-    """The plan is refused. `problems` lists every reason, each naming its line or route."""
+    """The plan is refused. `problems` lists every reason, each naming its line or route; `subject` is what has them."""
 
     exit_code = 2
 
-    def __init__(self, problems: Sequence[str], *, advice: str = "") -> None:
+    def __init__(self, problems: Sequence[str], *, advice: str = "", subject: str = "The plan") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        head = "The plan has one problem" if count == 1 else f"The plan has {count} problems"
+        head = f"{subject} has one problem" if count == 1 else f"{subject} has {count} problems"
         super().__init__("\n".join([head + ":", *(f"  - {problem}" for problem in self.problems)]), advice=advice)
 
 

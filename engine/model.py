@@ -167,6 +167,10 @@ class FilledDirectory(ListedObject, frozen=True):
     object of its own."""
 
 
+class LinkedObject(ListedObject, frozen=True):
+    """A file below a directory that a symbolic link leads to: it is read, and never deleted."""
+
+
 class Unlisted(NamedTuple):
     """Something that lies in a local folder and cannot be an object, or that a list of keys names and S3 refuses to
     show. `key` is what its key would be, with escapes where its name is no UTF-8 (\\xff), `code` and `message` say

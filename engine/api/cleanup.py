@@ -113,8 +113,9 @@ async def cleanup(
                 await claim_reason(plan, opened, ledger.path),
                 conditional(known, unconditional=force),
             ],
-            objects=sum(tally.objects for tally in going) - sum(item.gone for item in facts.audits),
-            bytes=sum(tally.bytes for tally in going) - sum(item.gone_bytes for item in facts.audits),
+            objects=sum(tally.objects for tally in going) - sum(item.gone + item.linked for item in facts.audits),
+            bytes=sum(tally.bytes for tally in going)
+            - sum(item.gone_bytes + item.linked_bytes for item in facts.audits),
             gone=sum(item.gone for item in facts.audits),
             settled=settled,
             tallies=list(facts.tallies),

@@ -39,6 +39,13 @@ def of_ledger(ledger: Path, verb: str, *words: str) -> str:
     return typed("cartage", verb, "--ledger", str(ledger), *words)
 
 
+def what_is_not_done(plan: Plan | None, ledger: Path, state: str | None) -> str:
+    """What lists each object that is not done. Of a ledger that is kept in S3 this machine has a view, without the rows
+    of shards that others carried."""
+    words = "status", "--failed"
+    return of_ledger(ledger, *words) if plan is None or state is None else command(plan, ledger, *words)
+
+
 def accept_command(plan: Plan, ledger: Path | None, name: str, found: str) -> str:
     """What accepts a difference for the figure that was found."""
     return command(plan, ledger, "accept", name, "--found", found, "--because", REASON)

@@ -15,6 +15,7 @@ from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT
+from engine.plan.permissions import actions
 from engine.plan.record import Tally, by_state
 from engine.proof.survey import RouteSurvey
 from engine.proof.survey import survey as survey_routes
@@ -28,8 +29,8 @@ class SurveyResult(LedgerResult):
     """What a plan would do, by route, and what the ledger says already. `traits` is what is known of each bucket's
     server, `lacking` what is promised less of for it, a sentence each; `empty` has one for each source that holds
     nothing, `no_room` one for each disk that has too little left for what is to be copied. `versioning` is that of each
-    bucket whose objects are set where they are: "", "Enabled", "Suspended", or None where it is not known. `tallies`
-    and `snapshots` are the ledger's."""
+    bucket whose objects are set where they are: "", "Enabled", "Suspended", or None where it is not known. `actions` of
+    IAM are what a run has to be allowed; `tallies` and `snapshots` are the ledger's."""
 
     plan: Plan
     routes: list[RouteSurvey]
@@ -41,6 +42,7 @@ class SurveyResult(LedgerResult):
     empty: list[str] = field(default_factory=list)
     no_room: list[str] = field(default_factory=list)
     versioning: dict[str, str | None] = field(default_factory=dict)
+    actions: tuple[str, ...] = ()
     tallies: list[Tally] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
 
@@ -107,6 +109,7 @@ async def survey(
                 empty=[] if options.allow_empty else await empty_routes(opened.store, plan.routes, counts),
                 no_room=await _no_room(plan, opened, routes),
                 versioning=await _versioning(plan, opened),
+                actions=actions(plan, "run", options.state),
                 tallies=await ledger.tallies(),
                 snapshots=await ledger.snapshots(),
             )

@@ -14,7 +14,7 @@ from engine.api.watching import watched
 from engine.archive.finding import Batch, Take, find_needed, find_under
 from engine.archive.restoring import Asked, Asking, Remember
 from engine.errors import UsageError, one_error
-from engine.events import Doing, Progress, RunStarted
+from engine.events import Doing, ObjectAside, Progress, RunStarted
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
@@ -135,6 +135,9 @@ async def _found(
             outlook.looked += batch.looked
             for _, error in batch.unseen:
                 outlook.unseen[error.code] = outlook.unseen.get(error.code, 0) + 1
+            if batch.unnamed:
+                code = ObjectAside.UNSEEN
+                outlook.unseen[code] = outlook.unseen.get(code, 0) + batch.unnamed
             for found in batch.found:
                 if found.ref not in counted:
                     outlook.add(found.kind, found.size, found.restore)

@@ -45,12 +45,14 @@ class Heads(NamedTuple):
 
 class Batch(NamedTuple):
     """What was found among about a page of objects: `needed` is how many of them are wanted readable, `looked` how many
-    had to be asked for one by one. Of the `unseen` S3 did not tell whether they are archived, with what it said."""
+    had to be asked for one by one. Of the `unseen` S3 did not tell whether they are archived, with what it said, and of
+    `unnamed` more of a list of keys, which are too many to be kept by name."""
 
     found: list[Found]
     needed: int
     looked: int
     unseen: list[tuple[Found, StoreError]]
+    unnamed: int = 0
 
 
 Take = Callable[[Batch], Awaitable[None]]
@@ -82,7 +84,9 @@ async def find_needed(
                     known = row.entry is not None and not aside
                     wanted.append((choice.source, None if known else choice.decision))
             await take(await _batch(store_of(route.source), route.name, route.source.bucket, wanted))
-        await take(Batch([], 0, 0, [_unlisted(route, item) for _, item in join.unlisted[0].named()]))
+        refused = join.unlisted[0]
+        named = [_unlisted(route, item) for _, item in refused.named()]
+        await take(Batch([], 0, 0, named, refused.count - len(named)))
 
 
 def _unlisted(route: Route, item: Unlisted) -> tuple[Found, StoreError]:

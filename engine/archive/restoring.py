@@ -105,6 +105,9 @@ class Asking:
                 wanted.append(found)
         for found, error in batch.unseen:
             self._refused(found, error)
+        if batch.unnamed:
+            code = ObjectAside.UNSEEN
+            self.asked.refused[code] = self.asked.refused.get(code, 0) + batch.unnamed
         async with one_error():
             await each(wanted, ask, limit)
         if self._shared:

@@ -50,10 +50,11 @@ def ask(name: str, what: str, meant: Callable[[str], str] = str) -> str:
     return given
 
 
-def chosen_act(apply: bool, undo: bool) -> Act:
-    """What is to be done to what was looked at. Raises `UsageError` for both at once."""
-    if apply and undo:
-        raise UsageError("--apply and --undo are two different things: give one of them.")
+def chosen_act(apply: bool, undo: bool, *, more: bool = False) -> Act:
+    """What is to be done to what was looked at; `more` was asked of that, besides. Raises `UsageError` where --undo is
+    given with any other."""
+    if undo and (apply or more):
+        raise UsageError("--undo stands alone: it puts back what was there before.")
     return Act.APPLY if apply else Act.UNDO if undo else Act.SHOW
 
 

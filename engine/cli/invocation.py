@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import sys
 import time
@@ -25,7 +26,7 @@ from engine.cli.ending import end
 from engine.cli.grammar.mistakes import nearest_example
 from engine.cli.grammar.words import Verb
 from engine.cli.logs import heard, logging_command
-from engine.errors import NothingThere, UsageError
+from engine.errors import NothingThere, PlanError, UsageError
 from engine.events import Event, Listener, ObjectAside, OutOfReach
 from engine.extras import loop_factory
 from engine.plan.document import Plan
@@ -303,8 +304,16 @@ def _carried_out(verb: Verb, invocation: Invocation, given: dict[str, Any]) -> A
     except (click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except Exception as error:
+        if isinstance(error, PlanError) and not {"file", "what"} & given.keys():
+            error = _of_no_plan(error)
         example = nearest_example(verb.examples, sys.argv[1:])
         end(error, invocation.verb, as_json=invocation.json, example=f"As in: {example.line}")
+
+
+def _of_no_plan(error: PlanError) -> PlanError:
+    """The same for whoever wrote no plan, and gave its one route no name."""
+    problems = [re.sub(r'^route "[^"]*": ', "", problem) for problem in error.problems]
+    return PlanError(problems, advice=error.advice, subject="What was asked for")
 
 
 def options_of(verb: Verb, given: dict[str, Any]) -> Options:

@@ -15,7 +15,7 @@ from engine.api.options import ledger_path
 from engine.api.report import report_on, unbegun
 from engine.cli.invocation import Invocation
 from engine.errors import LedgerMissing, UsageError
-from engine.ledger.shard_files import index_path
+from engine.ledger.shard_places import index_path
 from engine.plan.document import Plan
 from engine.process import CARTAGE
 from engine.report.text import safe

@@ -36,9 +36,7 @@ def lifecycle_command(
         "--abort-uploads": abort_uploads,
     }
     rule = RuleProposal(transition.upper(), *(_days(flag, age) for flag, age in ages.items()))
-    act = chosen_act(apply, undo)
-    if act is Act.UNDO and not rule.is_nothing:
-        raise UsageError("--undo stands alone: it puts back what was there.")
+    act = chosen_act(apply, undo, more=not rule.is_nothing)
     plans = [invocation.plan(file) for file in plan]
     proposal = None if rule.is_nothing else rule
 

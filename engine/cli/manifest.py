@@ -8,16 +8,13 @@ from engine.api.manifest import manifest
 from engine.cli.codes import ASIDE, DONE
 from engine.cli.confirming import chosen_act
 from engine.cli.invocation import Invocation
-from engine.errors import UsageError
 from engine.references.undoing import all_back
 from engine.report.manifest import manifest_page
 
 
 def manifest_command(invocation: Invocation, file: Path, apply: bool, undo: bool, create: bool) -> None:
     plan = invocation.plan(file)
-    if undo and (apply or create):
-        raise UsageError("--undo stands alone: it puts back what was there.")
-    act = chosen_act(apply, undo)
+    act = chosen_act(apply, undo, more=create)
     result = invocation.run(lambda options, _: manifest(plan, options, act=act, create=create))
     invocation.say(manifest_page(plan, result, invocation.took_s, create=create))
     invocation.end(DONE if all_back(result.restored) else ASIDE, result)

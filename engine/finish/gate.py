@@ -106,6 +106,7 @@ def judge(facts: Facts) -> list[Reason]:
     """Every reason, in the order in which they are shown."""
     reasons = [_snapshots(facts), _proven(facts), _hold(facts.hold)]
     reasons.append(_audit(facts.audits))
+    reasons += _linked(facts.audits)
     reasons += _ended(facts)
     reasons.append(_properties(facts))
     reasons += [_expectation(item, facts.accepted) for item in facts.expectations]
@@ -211,6 +212,16 @@ def _audit(audits: Sequence[RouteAudit]) -> Reason:
         return Reason("audit", True, f"{_count(agreeing, 'object')} unchanged on both sides just now{already}")
     first = next((f"{item.route}: {item.first!r}" for item in audits if item.first is not None), "")
     return Reason("audit", False, f"{', '.join(wrong)}; first {first}: run and verify the plan again")
+
+
+def _linked(audits: Sequence[RouteAudit]) -> list[Reason]:
+    """What is proven and never goes, one line where there is any: it lies in another folder."""
+    count = sum(item.linked for item in audits)
+    if not count:
+        return []
+    first = next(f"{item.route}: {item.first_linked!r}" for item in audits if item.linked)
+    said = f"{_count(count, 'source')} below a symbolic link, which is followed to read and never to delete"
+    return [Reason("links", True, f"{said}, {'stays' if count == 1 else 'stay'}; first {first}")]
 
 
 def _ended(facts: Facts) -> list[Reason]:

@@ -36,9 +36,6 @@ THROTTLED = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "Req
 DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
 """The same of refusals that sending again does not change."""
 
-FINAL = frozenset({BELOW_LINK})
-"""The same of what is not denied, and will never be done."""
-
 
 class Condition(StrEnum):
     """How this server can be asked to delete only what was proven."""
@@ -87,6 +84,7 @@ class Fate(StrEnum):
     LEFT = "left"  # S3 did not do it, for another reason; it is there, unchanged
     BARRED = "barred"  # whoever asked for it said just before that it may not go
     UNSEEN = "unseen"  # what it rests on could not be looked at, or not soon enough
+    ELSEWHERE = "elsewhere"  # it lies below a symbolic link: it is there, unchanged, and never goes from here
     OPEN = "open"  # S3 confirmed it, and whether it is listed still could not be seen
 
 
@@ -154,8 +152,8 @@ class Sender:
         for failure in report.failed:
             if failure.key in asked and failure.code in DENIED:
                 told[failure.key] = End(Fate.DENIED, failure.code, failure.message)
-            elif failure.key in asked and failure.code in FINAL:
-                told[failure.key] = End(Fate.LEFT, failure.code, failure.message)
+            elif failure.key in asked and failure.code == BELOW_LINK:
+                told[failure.key] = End(Fate.ELSEWHERE, failure.code, failure.message)
             else:
                 told.pop(failure.key, None)  # said twice, or in other words: the key itself tells
         return told
@@ -176,7 +174,7 @@ class Sender:
         except AccessDenied as error:
             return End(Fate.DENIED, error.code, error.message)
         except ObjectError as error:
-            return End(Fate.LEFT, error.code, error.message)
+            return End(Fate.ELSEWHERE if error.code == BELOW_LINK else Fate.LEFT, error.code, error.message)
         if marker:
             self.markers_in.add(bucket)
         return End(Fate.GONE)

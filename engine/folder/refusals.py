@@ -20,11 +20,6 @@ from engine.errors import (
 from engine.folder.names import Fault
 from engine.model import BELOW_LINK
 
-_FULL = {
-    errno.ENOSPC: ("DiskFull", "the disk is full"),
-    errno.EDQUOT: ("QuotaFull", "this user's quota on the disk is used up"),
-    errno.EROFS: ("ReadOnly", "the file system is mounted read-only"),
-}
 _PASSING = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.EAGAIN, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT}
 )
@@ -36,6 +31,12 @@ WRITING = "PutObject"
 """S3's action that writing a file stands for."""
 
 MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
+REMOUNT = "Mount it so that it can be written to; then run the command again: what is done stays as it is."
+_UNWRITABLE = {
+    errno.ENOSPC: ("DiskFull", "the disk is full", MAKE_ROOM),
+    errno.EDQUOT: ("QuotaFull", "this user's quota on the disk is used up", MAKE_ROOM),
+    errno.EROFS: ("ReadOnly", "the file system is mounted read-only", REMOUNT),
+}
 OTHER_KEY = "Copy it under another key; among others, exclude leaves it out."
 
 NAME_CLASH = "NameClash"
@@ -86,9 +87,9 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
     code, words = error.errno or 0, os.strerror(error.errno or 0)
     name = errno.errorcode.get(code, "OSError")
     about: Any = {"operation": operation, "ref": path}
-    if code in _FULL:
-        short, sentence = _FULL[code]
-        return Unwritable(f"{sentence}: {path}", code=short, advice=MAKE_ROOM, **about)
+    if code in _UNWRITABLE:
+        short, sentence, advice = _UNWRITABLE[code]
+        return Unwritable(f"{sentence}: {path}", code=short, advice=advice, **about)
     if code == errno.ENOENT:
         return missing(operation, path)
     if code in (errno.EACCES, errno.EPERM):

@@ -29,7 +29,7 @@ from engine.folder.refusals import told
 from engine.folder.roots import Root
 from engine.folder.scanning import Keep, scan
 from engine.folder.versions import TICK_NS, is_young, moment_of, version_at, version_of
-from engine.model import FilledDirectory, ListedObject, Unlisted
+from engine.model import FilledDirectory, LinkedObject, ListedObject, Unlisted
 
 Links = Literal["skip", "follow", "keep"]
 Markers = Literal["empty", "all"]
@@ -83,13 +83,15 @@ class Found(NamedTuple):
 
 @dataclass(slots=True)
 class _Level:
-    """A directory that the walk is in: its names still to come, and its place as key and for messages."""
+    """A directory that the walk is in: its names still to come, its place as key and for messages, and whether a
+    symbolic link leads there."""
 
     parts: list[bytes]
     prefix: bytes
     names: Generator[bytes, None, None]
     ahead: bytes | None
     identity: Identity
+    linked: bool
 
 
 class Walk:
@@ -212,8 +214,17 @@ class Walk:
             return "OtherFolder"
         meet = partial(self._leftovers.meet, parts) if self._leftovers is not None else None
         found = scan(self._held, self._filter(prefix), follow=follow, unfinished=meet)
-        self._held_for = level = _Level(parts, prefix, found.names, next(found.names, None), identity)
+        linked = follow and ((self._levels and self._levels[-1].linked) or self._is_linked(parts))
+        self._held_for = level = _Level(parts, prefix, found.names, next(found.names, None), identity, bool(linked))
         return level, found.is_empty
+
+    def _is_linked(self, parts: list[bytes]) -> bool:
+        """Whether the way to a directory that was just opened goes through a link."""
+        try:
+            os.close(self._root.open_directory(parts))
+        except OSError:
+            return True
+        return False
 
     def _descriptor(self, level: _Level) -> int:
         """A descriptor of the directory of `level`, opened anew where the walk has been elsewhere since."""
@@ -251,7 +262,7 @@ class Walk:
 
     def _marker_of(self, level: _Level, is_empty: bool) -> ListedObject:
         status = os.fstat(self._descriptor(level))
-        kind = ListedObject if is_empty else FilledDirectory
+        kind = FilledDirectory if not is_empty else LinkedObject if level.linked else ListedObject
         return kind(level.prefix.decode(), 0, version_of(status), moment_of(status.st_mtime_ns))
 
     # --- files ------------------------------------------------------------------------------------------------------
@@ -274,7 +285,7 @@ class Walk:
             return
         if is_young(status, self._manner.now_ns()):
             young.append((len(found.objects), level, name))
-        found.objects.append(listed(key, status))
+        found.objects.append(listed(key, status, linked=level.linked))
 
     def _dangling(self, level: _Level, name: bytes, key: str, found: Found) -> None:
         """What led to nothing is set aside where it stands still, as a link, and was not removed meanwhile."""
@@ -308,7 +319,7 @@ class Walk:
                 gone.append(index)
                 found.unlisted.append(Unlisted(key, *kind_of(status.st_mode)))
                 continue
-            objects[index] = listed(key, status, self._manner.now_ns())
+            objects[index] = listed(key, status, self._manner.now_ns(), linked=level.linked)
         for index in reversed(gone):
             del objects[index]
 
@@ -340,10 +351,11 @@ class Walk:
         return self._root.shown(shown(key))
 
 
-def listed(key: str, status: os.stat_result, now_ns: int | None = None) -> ListedObject:
-    """A file as a listing shows it; with `now_ns`, a young one by that moment."""
+def listed(key: str, status: os.stat_result, now_ns: int | None = None, *, linked: bool = False) -> ListedObject:
+    """A file as a listing shows it; with `now_ns`, a young one by that moment; `linked`: it lies below a link."""
     version = version_of(status) if now_ns is None else version_at(status, now_ns)
-    return ListedObject(key, status.st_size, version, moment_of(status.st_mtime_ns), STORAGE_CLASS)
+    kind = LinkedObject if linked else ListedObject
+    return kind(key, status.st_size, version, moment_of(status.st_mtime_ns), STORAGE_CLASS)
 
 
 def kind_of(mode: int) -> tuple[str, str]:

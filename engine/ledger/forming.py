@@ -14,7 +14,7 @@ from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.files import IN_ANOTHER, beside, sync_folder, writing
 from engine.ledger.locking import FileLock
 from engine.ledger.opening import connect
-from engine.ledger.shard_files import AT_WORK, INDEX, SHARDS, index_path
+from engine.ledger.shard_places import AT_WORK, INDEX, SHARDS, index_path
 from engine.ledger.writer import translating
 
 

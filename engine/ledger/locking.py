@@ -12,6 +12,7 @@ from typing import IO, NamedTuple
 from engine.errors import LedgerError, LedgerLocked
 from engine.ledger.descriptors import Hold, open_own, open_to_look
 from engine.ledger.files import IN_ANOTHER, beside, writing
+from engine.ledger.shard_places import goes_by
 
 ATTEMPTS = 5
 """How often a lock file that vanishes while it is taken is made anew."""
@@ -152,9 +153,10 @@ class FileLock:
         return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
 
     def _locked(self, holder: str) -> LedgerLocked:
+        ledger = goes_by(self._ledger)
         return LedgerLocked(
-            f"another run is at work on {self._ledger} ({holder or 'another process'}).",
-            advice=f"Wait for it, or look at it with: cartage status --ledger {shlex.quote(str(self._ledger))}",
+            f"another run is at work on {ledger} ({holder or 'another process'}).",
+            advice=f"Wait for it, or look at it with: cartage status --ledger {shlex.quote(str(ledger))}",
         )
 
 

@@ -16,6 +16,7 @@ from engine.ledger.binding import Binding, differences, learned
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, writing
 from engine.ledger.schema import migrate, refuse_newer
+from engine.ledger.shard_places import goes_by
 from engine.ledger.writer import MOVE_AWAY, damaged
 from engine.plan.lifecycle import State
 
@@ -142,7 +143,9 @@ def _compare(path: Path, connection: sqlite3.Connection, binding: Binding) -> No
         return
     if not _holds_nothing(connection):
         raise LedgerMismatch(
-            "\n".join([f"the ledger {path} is bound to something else:", *(f"  - {line}" for line in different)]),
+            "\n".join(
+                [f"the ledger {goes_by(path)} is bound to something else:", *(f"  - {line}" for line in different)]
+            ),
             advice="Go back to what it is bound to, or start a new ledger with --ledger: what is copied is found.",
         )
     connection.execute("BEGIN IMMEDIATE")

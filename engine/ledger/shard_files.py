@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import anyio
@@ -17,27 +16,7 @@ from engine.ledger.reader import LedgerReader
 KEPT_OPEN = 8
 """Each has a connection, a thread and SQLite's cache of 2 MB."""
 
-INDEX = "index.ledger"
-SHARDS = "shards"
-AT_WORK = "at-work"
-"""Where its processes meet."""
-
 Opened = TypeVar("Opened", bound=LedgerReader)
-
-
-def index_path(folder: Path) -> Path:
-    """Where the index of a ledger in shards is."""
-    return folder / INDEX
-
-
-def shard_path(folder: Path, number: int) -> Path:
-    """Where one of its shards is."""
-    return folder / SHARDS / f"{number:06}.ledger"
-
-
-def shard_name(number: int) -> str:
-    """What one of its shards is called."""
-    return f"{SHARDS}/{number:06}"
 
 
 @dataclass(slots=True, eq=False)

@@ -18,7 +18,8 @@ from engine.ledger.binding import Binding
 from engine.ledger.forming import make_folder
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.reader import LedgerReader, open_alone
-from engine.ledger.shard_files import ShardFiles, index_path, shard_name, shard_path
+from engine.ledger.shard_files import ShardFiles
+from engine.ledger.shard_places import goes_by, index_path, shard_name, shard_path
 from engine.ledger.sharded_reader import InShards, ShardedReader
 from engine.plan.noted import Noted
 from engine.plan.record import Tally
@@ -241,6 +242,8 @@ async def open_to_write(
 
 
 async def open_to_read(path: Path) -> LedgerReader:
-    """Open the ledger at `path` without a lock, whichever form it has. Raises as `LedgerReader.open_to_read`."""
+    """Open the ledger at `path` without a lock, whichever form it has; a file of one in shards stands for all of it.
+    Raises as `LedgerReader.open_to_read`."""
+    path = goes_by(path)
     kind: type[LedgerReader] = ShardedReader if await anyio.Path(path).is_dir() else LedgerReader
     return await kind.open_to_read(path)

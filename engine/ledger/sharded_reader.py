@@ -5,15 +5,19 @@ from the index's records, or shard by shard in the order of keys.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import suppress
+from functools import reduce
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
 
+from engine.errors import LedgerError
 from engine.ledger import composition, index
 from engine.ledger.reader import Held, LedgerReader, open_alone
-from engine.ledger.shard_files import ShardFiles, index_path, shard_path
+from engine.ledger.shard_files import ShardFiles
+from engine.ledger.shard_places import index_path, shard_path
 from engine.ledger.writer import damaged
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import State
@@ -122,13 +126,22 @@ class InShards(LedgerReader):
     # --- of all ---------------------------------------------------------------------------------------------
 
     async def tallies(self) -> list[Tally]:
-        return await self._tallies(
-            "(SELECT route, state, proof, found, sum(objects) AS objects, sum(bytes) AS bytes FROM shard_tallies "
-            "GROUP BY route, state, proof, found)"
-        )
+        return await self._recorded_tallies()
 
     async def noted(self) -> dict[str, Noted]:
-        found = index.noted_of(row[0] for row in await self._rows("SELECT noted FROM shards ORDER BY number"))
+        return await self._recorded_noted()
+
+    async def _recorded_tallies(self, without: Collection[int] = ()) -> list[Tally]:
+        return await self._tallies(
+            "(SELECT route, state, proof, found, sum(objects) AS objects, sum(bytes) AS bytes FROM shard_tallies "
+            f"WHERE shard NOT IN ({', '.join(map(str, without))}) GROUP BY route, state, proof, found)"
+        )
+
+    async def _recorded_noted(self, without: Collection[int] = ()) -> dict[str, Noted]:
+        rows = await self._rows(
+            f"SELECT noted FROM shards WHERE number NOT IN ({', '.join(map(str, without))}) ORDER BY number"
+        )
+        found = index.noted_of(row[0] for row in rows)
         return {name: found.get(name, Noted()) for name in self.NOTED}
 
     async def held(self, proof: Proof, since_ms: int) -> list[Held]:
@@ -157,7 +170,8 @@ class InShards(LedgerReader):
 
 
 class ShardedReader(InShards):
-    """Reads a ledger in shards, without a lock. What a run that is under way did is as of its last records."""
+    """Reads a ledger in shards, without a lock. Shards that somebody has open, or had when he was killed, are asked
+    themselves: their records are as old as their opening may be."""
 
     @classmethod
     async def open_to_read(cls, path: Path) -> ShardedReader:
@@ -171,3 +185,26 @@ class ShardedReader(InShards):
             await reader.close()
             raise
         return reader
+
+    async def tallies(self) -> list[Tally]:
+        asked = await self._of_open(LedgerReader.tallies)
+        sums: dict[tuple[str, State, Proof, bool], tuple[int, int]] = {}
+        for tally in chain(await self._recorded_tallies(asked), *asked.values()):
+            objects, size = sums.get(tally[:4], (0, 0))
+            sums[tally[:4]] = objects + tally.objects, size + tally.bytes
+        return [Tally(*kind, *sizes) for kind, sizes in sums.items()]
+
+    async def noted(self) -> dict[str, Noted]:
+        asked = await self._of_open(LedgerReader.noted)
+        recorded = await self._recorded_noted(asked)
+        return {name: reduce(Noted.plus, (it[name] for it in asked.values()), recorded[name]) for name in self.NOTED}
+
+    async def _of_open(self, ask: Callable[[LedgerReader], Awaitable[Answer]]) -> dict[int, Answer]:
+        """What each shard answers that is open, by number. One that is being made has no rows yet, and its record
+        says so; one that cannot be read is found out by who reads its rows."""
+        found: dict[int, Answer] = {}
+        for number in await self._shards_with("0"):
+            with suppress(LedgerError):
+                async with self._readers.use(number) as shard:
+                    found[number] = await ask(shard)
+        return found

@@ -16,7 +16,7 @@ from engine.events import Listener, Looking
 from engine.ledger import LedgerReader
 from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
-from engine.model import Proof
+from engine.model import LinkedObject, Proof
 from engine.plan.decide import audited
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ENDED, State
@@ -43,7 +43,8 @@ def audit_row(row: Joined, minimum: Proof) -> Kind | None:
 @dataclass(slots=True)
 class RouteAudit:
     """One route: how many of each kind were found, the first key that is bad, and the listing's error, if any. `gone`
-    counts those that stand to be deleted and are not there any more."""
+    counts those that stand to be deleted and are not there any more, `linked` those that lie below a symbolic link,
+    which stay."""
 
     route: str
     counts: Counter[Kind] = field(default_factory=Counter)
@@ -51,6 +52,9 @@ class RouteAudit:
     error: str = ""
     gone: int = 0
     gone_bytes: int = 0
+    linked: int = 0
+    linked_bytes: int = 0
+    first_linked: str = ""
 
     @property
     def bad(self) -> int:
@@ -61,9 +65,15 @@ class RouteAudit:
         self.counts[kind] += 1
         if kind in BAD and self.first is None:
             self.first = row.key
-        if kind is Kind.SOURCE_GONE and entry is not None and entry.state is State.VERIFIED and entry.proof >= minimum:
+        if entry is None or entry.state is not State.VERIFIED or entry.proof < minimum:
+            return
+        if kind is Kind.SOURCE_GONE:
             self.gone += 1
             self.gone_bytes += entry.size
+        elif isinstance(row.source, LinkedObject):
+            self.linked += 1
+            self.linked_bytes += entry.size
+            self.first_linked = self.first_linked or row.key
 
 
 async def audit(

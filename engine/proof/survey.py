@@ -33,7 +33,6 @@ class RouteSurvey(RouteCounts):
     to this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is
     what it costs to set what they carry where they are, None for a route that copies."""
 
-    there_bytes: int = 0
     to_copy: int = 0
     to_copy_bytes: int = 0
     to_inspect: int = 0
@@ -136,7 +135,6 @@ def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool) -> N
     choice = decide_in_place(row, route) if route.in_place else decide(row, route.overwrite)
     if choice is None or choice.decision.state is State.COPIED:
         report.there += 1
-        report.there_bytes += source.size
     elif choice.decision.state is State.ARCHIVED:
         report.archived += 1
     elif choice.decision.state is State.CONFLICT:

@@ -31,7 +31,7 @@ from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
 from engine.ledger import Ledger
 from engine.model import Acl, ObjectHead, ObjectRef, Properties
 from engine.store import Body, GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
-from engine.transfer.properties import with_lock
+from engine.transfer.properties import source_properties, with_lock
 
 LOOKS = 8
 """How often an object is looked at to be written over before S3 counts as too slow for it."""
@@ -135,7 +135,7 @@ async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
     if head.etag != etag:
         raise _changed(ref)
     try:
-        properties = (await with_lock(store, ref, head)).properties
+        properties = source_properties(await with_lock(store, ref, head))
     except NotFound:
         raise _changed(ref) from None
     except AccessDenied:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.api.cleanup import CleanupResult
@@ -13,6 +14,7 @@ from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
 from engine.plan.overlap import sharing
+from engine.plan.record import Tally
 from engine.report.delete import MARKERS_ADDED, STAYS, stays_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
@@ -49,32 +51,37 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
     return lines
 
 
-OPENED_BY = {"snapshot": "run", "proof": "verify", "audit": "run", REFERENCES: "rewrite"}
-"""What opens a reason, where a command does. The others open by themselves, by accepting them, or elsewhere. What is
-not proven may have to be run first (`_proven_by`)."""
+_OPENED_BY = {"snapshot": ["run"], "audit": ["run"], REFERENCES: ["rewrite"]}
+"""What opens a reason, where a command does; of `proof` see `_proven_by`. The others open by themselves, by accepting
+them, or elsewhere."""
+
+
+def opened_by(plan: Plan, tallies: Sequence[Tally], name: str) -> list[str]:
+    """The words of the command that opens the reason of this name, or leads on to that; none where no command does.
+    `tallies` are the ledger's."""
+    return _proven_by(plan, tallies) if name == "proof" else _OPENED_BY.get(name, [])
 
 
 def _opening(plan: Plan, result: CleanupResult) -> str:
     """The command that gets on best with what keeps the gate closed: the first that does something, then the first
     that accepts; else the same again, later."""
     shut = closed(result.reasons)
-    name = next((reason.name for reason in shut if reason.name in OPENED_BY), "")
+    words = next(filter(None, (opened_by(plan, result.tallies, reason.name) for reason in shut)), [])
     accept: Reason | None = next((reason for reason in shut if reason.accept), None)
-    if not name and accept is not None:
+    if not words and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)
-    words = _proven_by(plan, result) if name == "proof" else [OPENED_BY.get(name, "cleanup")]
-    return command(plan, result.ledger, *words)
+    return command(plan, result.ledger, *(words or ["cleanup"]))
 
 
-def _proven_by(plan: Plan, result: CleanupResult) -> list[str]:
+def _proven_by(plan: Plan, tallies: Sequence[Tally]) -> list[str]:
     """What leads to the proof that is lacking: what is not copied has to be copied first, where a run does that."""
-    states = {tally.state for tally in result.tallies}
+    states = {tally.state for tally in tallies}
     if states & (IN_FLIGHT | MENDED_BY_RUN):
         return ["run"]
     if states & (ASIDE - ENDED) and State.COPIED not in states:
         return ["status", "--failed"]
     minimum = plan.cleanup.proof
-    low = any(tally.state is State.VERIFIED and tally.proof < minimum for tally in result.tallies)
+    low = any(tally.state is State.VERIFIED and tally.proof < minimum for tally in tallies)
     return ["verify", deep_for(minimum)] if low or minimum is Proof.BYTES else ["verify"]
 
 
@@ -98,17 +105,17 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
     if cleaned.gone:
         lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
     lines += map(aside_text, cleaned.first_kept)
+    stays = cleaned.kept.keys() - {Fate.ELSEWHERE.value}
     if cleaned.stayed:
-        lines.append(
-            f"{stays_text(cleaned.stayed, 'source')}: {counted(cleaned.kept)}. run and verify the plan again, then this"
-        )
+        again = ". run and verify the plan again, then this" if stays else ""
+        lines.append(f"{stays_text(cleaned.stayed, 'source')}: {counted(cleaned.kept)}{again}")
     if cleaned.markers:
         lines.append(MARKERS_ADDED)
     if cleaned.unaccepted:
         buckets = ", ".join(cleaned.unaccepted)
         lines.append(f"stopped, since that was not accepted for {buckets}: the gate shows it, without --delete")
     if not cleaned.interrupted:
-        verb = "run" if cleaned.stayed else "cleanup" if cleaned.unaccepted else "receipt"
+        verb = "run" if stays else "cleanup" if cleaned.unaccepted else "receipt"
         lines.append(next_step(command(plan, result.ledger, verb)))
     return lines
 

@@ -10,7 +10,6 @@ from engine.api.plan import SurveyResult
 from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S, Difference, Estimate, estimate, expectation_report
 from engine.plan.locations import is_access_point
-from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
 from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, to_type
@@ -94,7 +93,7 @@ def _cost(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
             f"cost       {cost_text(figures.requests_dollars)} for requests, "
             f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept{_egress(figures)}\n"
             f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
-            f"allowed    {', '.join(actions(plan, 'run'))}"
+            f"allowed    {', '.join(result.actions)}"
         )
     ]
 
@@ -176,8 +175,7 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
         **picked(figures, "in_bytes out_bytes"),
         **rounded(figures, "storage_dollars_a_day"),
         "floor_s": round(figures.floor_s, 3),
-        "actions": actions(plan, "run"),
-        **picked(result, "empty no_room"),
+        **picked(result, "actions empty no_room"),
         **({"set": change_values(result)} if plan.in_place else {}),
         "honours": result.traits,
     }

@@ -7,7 +7,6 @@ from typing import Any
 from engine.api.plan import SurveyResult
 from engine.plan.document import Plan
 from engine.plan.estimate import Change
-from engine.plan.permissions import actions
 from engine.plan.prices import CLASSES, KIB, SAID
 from engine.plan.route import Route
 from engine.report.ndjson import picked
@@ -39,7 +38,7 @@ def change_page(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
     lines += [_versions(name, state, change, most) for name, state in result.versioning.items()]
     lines += [
         f"time       at least {duration_text(least_s)}, at {writes_per_s:,.0f} writes a second",
-        f"allowed    {', '.join(actions(plan, 'run'))}",
+        f"allowed    {', '.join(result.actions)}",
     ]
     return [Toned("\n".join(line for line in lines if line), hang=11)]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.api.commands import command, of_ledger
+from engine.api.commands import command, what_is_not_done
 from engine.api.report import Report
 from engine.api.status import under_way
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import by_state
 from engine.report.page import Tone
-from engine.report.status import next_command
+from engine.report.status import next_command, watching
 from engine.report.text import counted, plural
 
 
@@ -34,8 +34,8 @@ def standing_of(report: Report) -> Standing:
     last = report.history.runs[-1] if report.history.runs else None
     if status.worker is not None:
         now = under_way(last, status.worker)
-        watch = command(plan, report.ledger, "status", "--watch") if plan else of_ledger(report.ledger, "status")
-        return Standing("At work", Tone.STRONG, f"A {now.command if now else 'command'} is under way.", watch)
+        said = f"A {now.command if now else 'command'} is under way."
+        return Standing("At work", Tone.STRONG, said, watching(plan, report.ledger))
     if last is not None and last.command == "revert" and not any(count.get(state) for state in IN_PLACE | LEAVING):
         return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", again)
     if not status.tallies and not any(item.opened_ms for item in status.snapshots):
@@ -49,7 +49,7 @@ def standing_of(report: Report) -> Standing:
         found = {state.value: number for state, number in aside.items()}
         found |= {"left, which cannot be objects, be looked at or be found": status.unlisted} if status.unlisted else {}
         said = f"Not done: {counted(found)}."
-        return Standing("Needs you", Tone.BAD, said, of_ledger(report.ledger, "status", "--failed"))
+        return Standing("Needs you", Tone.BAD, said, what_is_not_done(report.plan, report.ledger, status.state))
     after = next_command(status, plan, "")
     ends = counted({state.value: count[state] for state in sorted(ENDED & count.keys())})
     apart = f", but for what was accepted: {ends}" if ends else ""

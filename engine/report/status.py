@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.api.commands import command, kept_at, of_ledger
+from engine.api.commands import command, kept_at, of_ledger, what_is_not_done
 from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, ObjectAside, Progress
 from engine.ledger import Moment, Worker
@@ -120,12 +121,10 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     by_hand = plan is not None and not plan.source  # a copy that has no plan file is typed again by whoever typed it
     page.append("")
     aside = by_state(status.tallies, ASIDE - status.accepted)
-    listing = of_ledger(status.ledger, "status", "--failed")
+    listing = what_is_not_done(plan, status.ledger, status.state)
     if status.worker is not None:  # what stands unfinished is under way, and to be waited for
         lines = aside_lines(aside, listing, Ways(), status.restoring) if aside else []
-        words = "status", "--watch"
-        watch = command(plan, status.ledger, *words) if plan is not None else of_ledger(status.ledger, *words)
-        return [*page, *lines, next_step(watch)]
+        return [*page, *lines, next_step(watching(plan, status.ledger))]
     if open_routes:
         page.append(f"listing not at its end: {safe(', '.join(open_routes))}; {run_again(plan)} to go on")
     if status.uploads:
@@ -153,6 +152,12 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     page += left[:1]
     undone = open_routes or in_flight or (sets and status.noted.get(PROPERTIES, NOTHING).objects)
     return [*page, *next_lines(status, plan, again if undone else "")]
+
+
+def watching(plan: Plan | None, ledger: Path) -> str:
+    """What shows a ledger at work until that has ended."""
+    words = "status", "--watch"
+    return command(plan, ledger, *words) if plan is not None else of_ledger(ledger, *words)
 
 
 def next_lines(status: Status | MigrationResult | SurveyResult, plan: Plan | None, again: str) -> list[str]:

@@ -8,9 +8,9 @@ from engine.api.commands import accept_command, command
 from engine.api.report import ASIDE_SHOWN, Report
 from engine.finish.gate import Reason
 from engine.plan.estimate import RouteCounts, estimate
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT
+from engine.plan.lifecycle import ASIDE
 from engine.plan.sizes import duration_text as written_duration
-from engine.report.cleanup import OPENED_BY
+from engine.report.cleanup import opened_by
 from engine.report.elements import Rows, key, moment, number, section, share_bar, size, table, total, typed
 from engine.report.markup import Child, tag
 from engine.report.text import cost_text, count_text, duration_text, plural
@@ -51,13 +51,13 @@ def _check(report: Report, reason: Reason) -> Element:
         tag("span", reason.name, class_="name"),
         tag("span", reason.sentence),
     ]
-    opens = "" if reason.open else opened_by(report, reason)
+    opens = "" if reason.open else _opens(report, reason)
     if opens:
         row.append(tag("span", typed(opens), class_="opens"))
     return tag("li", row, class_=said)
 
 
-def opened_by(report: Report, reason: Reason) -> str:
+def _opens(report: Report, reason: Reason) -> str:
     """The command that opens a reason; empty where the time does, or something that no command of ours can do, as for
     a copy that has no plan file."""
     plan = report.plan
@@ -65,9 +65,8 @@ def opened_by(report: Report, reason: Reason) -> str:
         return ""
     if reason.accept:
         return accept_command(plan, report.ledger, reason.accept, reason.found)
-    left = total(report.status.tallies, IN_FLIGHT | ASIDE - report.status.accepted).objects
-    verb = "run" if reason.name == "proof" and left else OPENED_BY.get(reason.name, "")
-    return command(plan, report.ledger, verb) if verb else ""
+    words = opened_by(plan, report.status.tallies, reason.name)
+    return command(plan, report.ledger, *words) if words else ""
 
 
 def _hold(report: Report) -> Element:

@@ -120,6 +120,13 @@ def require_digest(headers: dict[str, str], body: bytes) -> None:
     check_body(headers, body)
 
 
+def require_locked_digest(headers: dict[str, str], request: str) -> None:
+    """The same of what is locked: an object at one go, or a part of one ("Put Object" or "Put Part")."""
+    if "content-md5" not in headers and not sent(headers)[0]:
+        raise S3Error("InvalidRequest", f"Content-MD5 OR x-amz-checksum- HTTP header is required for {request} "
+                      "requests with Object Lock parameters")  # fmt: skip
+
+
 def header_lines(checksum: Checksum | None) -> list[tuple[str, str]]:
     """As headers, where the request asked for them (x-amz-checksum-mode)."""
     if checksum is None:

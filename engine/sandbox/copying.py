@@ -185,7 +185,7 @@ def _attributes(account: Account, bucket: Bucket, source: StoredObject, headers:
         kept,
         website_redirect=headers.get("x-amz-website-redirect-location", ""),
         customer_key_md5=customer_key_md5(headers, "x-amz-"),
-        lock=lock_of(headers),
+        lock=lock_of(account, bucket, headers),
         acl=acl_of(bucket, headers),
     )
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from engine.model import Encryption, ObjectLock
-from engine.sandbox.clock import http_text
+from engine.sandbox.clock import http_text, iso_text
 from engine.sandbox.records import Account, Attributes, Bucket, Pairs, StoredObject
 from engine.sandbox.refusals import S3Error
 
@@ -32,6 +32,7 @@ _NAMES = {
     "expires": "Expires",
 }
 _META = "x-amz-meta-"
+_LOCK = ("x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold")
 _CUSTOMER = "server-side-encryption-customer-"
 
 
@@ -45,7 +46,7 @@ def attributes_of(account: Account, bucket: Bucket, headers: dict[str, str]) -> 
             website_redirect=headers.get("x-amz-website-redirect-location", ""),
             encryption=encryption_of(account, bucket, headers),
             customer_key_md5=customer_key_md5(headers, "x-amz-"),
-            lock=lock_of(headers),
+            lock=lock_of(account, bucket, headers),
             acl=acl_of(bucket, headers),
         )
     )
@@ -166,14 +167,21 @@ def check_customer_key(headers: dict[str, str], stored: StoredObject, start: str
     raise S3Error("AccessDenied")
 
 
-def lock_of(headers: dict[str, str]) -> ObjectLock | None:
-    mode = headers.get("x-amz-object-lock-mode", "")
-    until = headers.get("x-amz-object-lock-retain-until-date", "")
-    hold = headers.get("x-amz-object-lock-legal-hold", "").upper() == "ON"
+def lock_of(account: Account, bucket: Bucket, headers: dict[str, str]) -> ObjectLock | None:
+    """What a request locks its object with: in a bucket that has Object Lock, until a moment that is still to come."""
+    if not any(name in headers for name in _LOCK):
+        return None
+    if not bucket.object_lock:
+        raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
+    mode, until, hold = (headers.get(name, "") for name in _LOCK)
     if bool(mode) != bool(until):
         raise S3Error("InvalidArgument", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be "
                       "supplied")  # fmt: skip
-    return ObjectLock(mode, until, hold) if mode or hold else None
+    if until and until[:19] <= iso_text(account.clock.now())[:19]:
+        about = (("ArgumentName", _LOCK[1]), ("ArgumentValue", until))
+        raise S3Error("InvalidArgument", "The retain until date must be in the future!", details=about)
+    held = hold.upper() == "ON"
+    return ObjectLock(mode, until, held) if mode or held else None
 
 
 def acl_of(bucket: Bucket, headers: dict[str, str]) -> str:

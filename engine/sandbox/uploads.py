@@ -21,6 +21,7 @@ from engine.sandbox.checksums import (
     default_algorithm,
     elements,
     pending,
+    require_locked_digest,
     sent,
     type_asked_for,
     value_of,
@@ -70,6 +71,8 @@ def create_upload(account: Account, bucket: Bucket, request: Request) -> Reply:
 def upload_part(account: Account, bucket: Bucket, request: Request) -> Reply:
     upload, number = _addressed(bucket, request)
     _check_upload_key(request.headers, upload)
+    if upload.attributes.lock is not None:
+        require_locked_digest(request.headers, "Put Part")
     algorithm, _ = check_body(request.headers, request.body)
     if algorithm and upload.algorithm and algorithm != upload.algorithm:
         raise S3Error(

@@ -6,7 +6,15 @@ import hashlib
 
 from engine.model import Checksum, ObjectLock
 from engine.sandbox import bodies
-from engine.sandbox.checksums import FULL_OBJECT, asked_for, check_body, default_algorithm, header_lines, pending
+from engine.sandbox.checksums import (
+    FULL_OBJECT,
+    asked_for,
+    check_body,
+    default_algorithm,
+    header_lines,
+    pending,
+    require_locked_digest,
+)
 from engine.sandbox.checksums import checksum_of as computed
 from engine.sandbox.conditions import check_target
 from engine.sandbox.exchange import Reply, Request
@@ -45,6 +53,8 @@ def put_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     check_target(headers, key, bucket.objects.get(key))
     algorithm, value = check_body(headers, body)
     attributes = attributes_of(account, bucket, headers)
+    if attributes.lock is not None:
+        require_locked_digest(headers, "Put Object")
     tags = tags_of(headers)
     if algorithm:
         checksum: Checksum | None = Checksum(algorithm, FULL_OBJECT, value)

@@ -33,6 +33,7 @@ from engine.shards.order import Order, ShardEnded
 from engine.shards.rates import SHARED_EVERY_S, Rates
 from engine.shards.roots import finer
 from engine.shards.working import board_of, carry_shard
+from engine.sites.clock import now_ms
 from engine.sites.measuring import Meter
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
@@ -40,6 +41,10 @@ from engine.transfer.counting import ASIDES_SHOWN, Carried, counters_of
 
 DEATHS_A_SHARD = 4
 """So often a shard's process may die before the shard is left undone: what kills it is perhaps the shard."""
+
+GOES_ON_FOR_MS = 3_600_000
+"""So long a snapshot that was not closed is gone on with: as long as a listing may be old that a question was asked
+upon."""
 
 RECORDED_EVERY_S = 2.0
 
@@ -170,9 +175,12 @@ class Coordinator:
         }
 
     async def _open_snapshots(self) -> None:
-        """Go on with a snapshot that an earlier run did not close; begin a new one where there is none."""
+        """Go on with a snapshot that an earlier run did not close, if it is no older than a listing may be; else begin
+        a new one. What is to be brought up to date is always listed anew: what its snapshot has may have changed."""
+        brought = {route.name for route in self._plan.routes if route.overwrites_different}
         for item in await self._ledger.snapshots():
-            if item.closed_ms or not item.opened_ms:
+            goes_on = item.opened_ms and not item.closed_ms and 0 <= now_ms() - item.opened_ms < GOES_ON_FOR_MS
+            if not goes_on or item.route in brought:
                 await self._ledger.open_snapshot(item.route)
 
     def _has_work(self, item: ShardRecord) -> bool:

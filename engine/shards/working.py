@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -20,7 +20,7 @@ from engine.errors import LedgerLocked, UsageError, one_error
 from engine.extras import loop_factory
 from engine.journal.views import Journals
 from engine.ledger import Binding, Ledger
-from engine.ledger.shard_files import AT_WORK, shard_name, shard_path
+from engine.ledger.shard_places import AT_WORK, shard_name, shard_path
 from engine.ledger.sharded import closing_of
 from engine.listing.sources import Sources, open_sources
 from engine.model import Location
@@ -83,7 +83,7 @@ async def _carry(order: Order) -> ShardEnded:
             await ledger.set_note(name, value)
         await opened.remember(ledger, plan.routes[0].target.bucket)
         facts = await opened.facts(plan.places, lacking=True)
-        refuse_other(order, plan, opened, [*facts.values()])
+        refuse_other(order, plan, opened, facts.values())
         await refuse_other_lists(order, opened.sources)
         board = board_of(opened, order.folder, order.state, order.run)
         pieces = await _kept(ledger, order.pieces)
@@ -170,7 +170,7 @@ async def _note_covered(ledger: Ledger, order: Order, run: Run) -> None:
     await ledger.set_note(COVERED, covered, durable=False)  # lost with the rows that it is about, and those after them
 
 
-def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFacts]) -> None:
+def refuse_other(order: Order, plan: Plan, opened: Sites, facts: Iterable[BucketFacts]) -> None:
     """Raise `UsageError` where this process is of another version than the one that coordinates, or its environment
     leads it to another endpoint or another owner's bucket."""
     if order.version != __version__:
@@ -184,10 +184,10 @@ def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFact
         endpoint = opened.site(there).endpoint
         if known is not None and known.endpoint and known.endpoint != endpoint:
             raise UsageError(f"a worker's environment leads it to {endpoint}, and the plan is at {known.endpoint}.")
-    owners = dict(bound.buckets)
+    owners = {(site, name): owner for site, it in bound.all_sites.items() for name, owner in it.buckets}
     for item in facts:
-        if item.owner_id and owners.get(item.bucket) not in (None, "", item.owner_id):
-            raise UsageError(f"a worker finds the bucket {item.bucket} to belong to {item.owner_id}, another owner.")
+        if item.owner_id and owners.get((item.site, item.bucket)) not in (None, "", item.owner_id):
+            raise UsageError(f"a worker finds the bucket {item.name} to belong to {item.owner_id}, another owner.")
 
 
 async def refuse_other_lists(order: Order, sources: Sources) -> None:

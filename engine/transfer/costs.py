@@ -46,7 +46,7 @@ def _in_place(source: ListedObject, route: Route) -> Cost:
 
 def _relayed(source: ListedObject) -> tuple[int, int]:
     """Of a source whose checksum is not listed it is taken that it has none but its ETag."""
-    if source.size <= SMALL_BYTES and not parts_of(source.etag):
+    if source.size <= SMALL_BYTES and not methods.needs_own_parts(source):
         return 1, 1
     if methods.needs_own_parts(source):  # whose bounds are asked for
         return parts_of(source.etag) + 2, parts_of(source.etag) + 3

@@ -7,6 +7,7 @@ completed with that of the whole: the answer is the proof. Parts that are longer
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Sequence
 
 from engine.bodies import MemorySource
@@ -114,7 +115,9 @@ class Passing(Existing):
         """An object that has to be written in one piece, so that its ETag comes out equal."""
         bucket = task.target_ref.bucket
         properties = await read_properties(self.source, task.route, task.source, head)
-        request = PutObject(task.target_ref, properties=properties)
+        # The source's ETag is its MD5, else it would go by parts: S3 takes nothing with a lock without a digest ahead.
+        md5 = base64.b64encode(bytes.fromhex(head.etag)).decode()
+        request = PutObject(task.target_ref, properties=properties, content_md5=md5)
         with await self.buffers.take(PART_BYTES) as room:
             whole = PartRange(1, 0, task.source.size - 1)
             source = Streamed(self.origin, task, whole, room.buffer(), self.sums.algorithms(bucket, wanted.algorithm))
@@ -145,6 +148,7 @@ class PassedParts:
         self._head = head
         self._wanted = checksum
         self._counted: dict[int, Counted] = {}
+        self._comes_twice = False
         bucket = task.target_ref.bucket
         # An upload that is taken up keeps what it was begun with.
         takes = task.upload.checksum_algorithm != "" if task.upload is not None else by.sums.takes(bucket) is not False
@@ -214,10 +218,20 @@ class PassedParts:
 
     async def _stream(self, upload: UploadRef, part: PartRange, buffer: memoryview) -> tuple[UploadedPart, Counted]:
         """A part that is longer than a buffer. Where its checksum cannot be known before it has passed, what its server
-        says of it is compared afterwards."""
+        says of it is compared afterwards; but for an object with a lock, of which S3 takes no part without a digest:
+        there each part comes twice."""
         origin, algorithms = self._by.origin, self._algorithms
         source = Streamed(origin, self.task, part, buffer, algorithms)
-        done = await self._send(upload, part, source, await origin.ahead(self.task, part, algorithms) or Counted({}))
+        ahead = await origin.ahead(self.task, part, algorithms)
+        if ahead is None and self._comes_twice:
+            ahead = await source.count()
+        try:
+            done = await self._send(upload, part, source, ahead or Counted({}))
+        except Rejected as error:
+            if ahead is not None or error.code != "InvalidRequest":
+                raise
+            self._comes_twice = True
+            done = await self._send(upload, part, source, await source.count())
         return done, source.counted
 
     def _refuse_other(self, part: PartRange, done: UploadedPart, sums: Counted) -> None:

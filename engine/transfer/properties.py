@@ -195,7 +195,7 @@ async def with_lock(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Obj
 
 
 def source_properties(head: ObjectHead) -> Properties:
-    """What the source carries that a copy can carry: a retention that has ended by the server's clock cannot be set."""
+    """What an object carries that can be written again: a retention that has ended by the server's clock cannot."""
     lock = head.properties.lock
     if lock is None or not lock.retain_until:
         return head.properties

@@ -71,7 +71,7 @@ class Elsewhere:
         if told is not None and told.value and summed:
             return Way(part_layout(size), told), 0
         if not parts_of(head.etag):
-            one_piece = is_plain(head.etag) and size <= MAX_COPY_BYTES
+            one_piece = is_plain(head.etag) and is_md5(head.properties.encryption) and size <= MAX_COPY_BYTES
             return Way(None if one_piece else part_layout(size), counted_here), 0
         layout, asked = await own_layout(self._store, task.source_ref, head)
         if layout is None:

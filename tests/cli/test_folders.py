@@ -155,7 +155,7 @@ def test_what_was_read_below_a_linked_directory_is_left_and_why_is_said(
     assert terminal.call("delete", "./x/", "--links", "follow").code == 0
     for deleted in (2, 0):
         ended = terminal.call("delete", "./x/", "--links", "follow", "--confirm", f"{made}/", "--json")
-        assert (ended.code, ended.summary["deleted"], ended.summary["kept"]) == (3, deleted, {"left": 1})
+        assert (ended.code, ended.summary["deleted"], ended.summary["kept"]) == (3, deleted, {"elsewhere": 1})
         assert "link/kept" in ended.out and "followed to read and never to delete" in ended.out
     assert files(outside) == {"kept": b"kept"} and (made / "link").is_symlink()
 
@@ -417,3 +417,24 @@ def test_a_list_of_checksums_says_only_what_can_be_checked_with_it(terminal: Ter
     assert terminal.call("verify", "--deep", "--ledger", "up.ledger").code == 0
     in_s3 = terminal.call("export", "--ledger", "up.ledger", "--format", "checksums", "-o", "up.txt")
     assert "xxh128sum" not in in_s3.out and "--deep" in in_s3.out.splitlines()[-1]
+
+
+def test_what_lies_below_a_link_is_named_by_the_gate_and_stays_for_good(terminal: Terminal) -> None:
+    """A run changes nothing about it, and so it is not what comes next."""
+    for name in ("src/a", "other/b", "other/deep/c", "other/empty/"):
+        place = terminal.folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir() if name.endswith("/") else place.write_bytes(b"x")
+    (terminal.folder / "src" / "linked").symlink_to("../other")
+    plan = terminal.folder / "p.toml"
+    plan.write_text('name = "p"\n[cleanup]\nhold = "0s"\n[[routes]]\nname = "r"\nfrom = "./src/"\nto = "./dst/"\n')
+    assert terminal.call("run", plan, "--links", "follow").code == 0
+    assert terminal.call("verify", plan).code == 0
+    shown = terminal.call("cleanup", plan)
+    assert "3 sources below a symbolic link, which is followed to read and never to delete, stay" in shown.out
+    assert "first r: 'linked/b'" in shown.out and "the gate is open for 1 source (1 B)" in shown.out
+    done = terminal.call("cleanup", plan, "--delete", "--confirm", "p")
+    assert done.code == 3 and "1 source deleted" in done.out
+    assert f"3 sources stay: 3 elsewhere\nnext: cartage receipt {plan}\n" in done.out
+    assert "the gate is open, and there is nothing to delete" in terminal.call("cleanup", plan).out
+    assert sorted(files(terminal.folder / "other")) == ["b", "deep/c"]

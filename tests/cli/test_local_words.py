@@ -54,6 +54,13 @@ def test_a_local_place_is_told_of_as_one(
     assert sentence.format(here=here) in said(terminal.call(*words), words[0], code)
 
 
+@pytest.mark.parametrize("verb", ["cp", "sync"])
+def test_who_wrote_no_plan_is_not_told_of_one(terminal: Terminal, here: Path, verb: str) -> None:
+    err = said(terminal.call(verb, "./src/", "./src/x/"), verb, 2)
+    assert f"cartage {verb}: What was asked for has one problem:\n  - its target {here}/src/x/ is inside" in err
+    assert "The plan" not in err and 'route "' not in err
+
+
 def test_ledgers_of_our_own_are_not_what_begins_alike(terminal: Terminal, here: Path) -> None:
     """A copy's ledger is named after it, so that the very command that is refused has left one."""
     (here / "nopes").write_bytes(b"")

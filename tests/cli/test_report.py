@@ -10,13 +10,15 @@ import stat
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
 import engine
-from engine.ledger import History, open_to_read
+from engine.ledger import History, Worker, open_to_read
+from engine.report.standing import standing_of
 from engine.report.text import safe
 from engine.sandbox import Sandbox
 from tests import forking
@@ -81,6 +83,21 @@ async def test_the_gate_says_what_opens_each_reason(tmp_path: Path, bare: None) 
     before = (await engine.report_on(await made(_new(tmp_path), Stage.KILLED))).html
     assert "the listing of raw never reached its end" in before
     assert f"cartage run {tmp_path / 'again' / 'plan.toml'}" in before
+
+
+async def test_proof_that_is_too_low_is_raised_as_the_gate_itself_says(tmp_path: Path, bare: None) -> None:
+    plan = await made(tmp_path, Stage.VERIFIED)
+    text = Path(plan.source).read_text()
+    Path(plan.source).write_text(text.replace("[cleanup]", '[cleanup]\nproof = "bytes"'))
+    page = (await engine.report_on(engine.load_plan(plan.source))).html
+    assert f"cartage verify {plan.source} --deep" in page
+
+
+async def test_a_ledger_at_work_without_its_plan_is_watched_all_the_same(tmp_path: Path) -> None:
+    report = await engine.report_on(await made(tmp_path, Stage.COPIED))
+    at_work = replace(report.status, worker=Worker(1, "here", 0.0))
+    standing = standing_of(replace(report, plan=None, status=at_work))
+    assert standing.command == f"cartage status --ledger {report.ledger} --watch"
 
 
 async def test_a_page_without_the_extra_has_the_tables_and_says_what_brings_pictures(

@@ -1,11 +1,15 @@
-"""A run whose state is in S3: what is said to be next goes to the same state."""
+"""A run whose state is in S3: what is said to be next goes to the same state, and what it needs is said."""
 
 from __future__ import annotations
 
-from engine.api.commands import command
+from pathlib import Path
+
+from engine.api.commands import command, kept_at, what_is_not_done
 from engine.api.options import Options
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
+from tests.cli.commands import Terminal, write_plan
+from tests.servers import Endpoint
 
 TEXT = """
 name = "p"
@@ -21,3 +25,25 @@ def test_the_next_command_has_the_state_that_this_one_had() -> None:
     options = Options(state="s3://state/runs/")
     plan = Invocation("run", options, json=False, quiet=True, progress=None).named(Plan.parse(TEXT, "p.toml"))
     assert command(plan, None, "verify") == "cartage verify p.toml --state s3://state/runs/"
+
+
+def test_what_is_not_done_is_listed_where_its_rows_are() -> None:
+    state, plan, ledger = "s3://state/runs/", Plan.parse(TEXT, "p.toml"), Path("p.ledger")
+    in_state = what_is_not_done(kept_at(plan, state), ledger, state)
+    assert in_state == "cartage status p.toml --failed --state s3://state/runs/"
+    assert what_is_not_done(plan, ledger, None) == "cartage status --ledger p.ledger --failed"
+
+
+def test_a_plan_says_what_its_state_has_to_be_allowed(terminal: Terminal, sandbox: Endpoint) -> None:
+    terminal.on(sandbox)
+    sandbox.emptied("stated").put_object(Bucket="stated", Key="old/a", Body=b"a")
+    plan = write_plan(terminal.folder, "stated")
+    of_state = {"s3:DeleteObject", "s3:GetLifecycleConfiguration"}
+    alone = set(terminal.call("plan", plan, "--ledger", "alone.ledger", "--json").summary["actions"])
+    kept = ("--state", "s3://stated/state/")
+    with_state = set(terminal.call("plan", plan, *kept, "--json").summary["actions"])
+    assert with_state - alone == of_state
+    policy = terminal.call("plan", plan, *kept, "--policy", "run", "--json").summary["policy"]
+    assert with_state == {action for statement in policy["Statement"] for action in statement["Action"]}
+    [line] = [it for it in terminal.call("plan", plan, *kept).out.splitlines() if it.startswith("allowed")]
+    assert "s3:DeleteObject" in line

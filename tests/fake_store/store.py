@@ -28,6 +28,7 @@ from engine.model import (
     MIB,
     RESTORING,
     Acl,
+    Checksum,
     CopyResult,
     DeleteFailure,
     DeleteReport,
@@ -413,8 +414,9 @@ class FakeStore:
         return CopyResult(held.etag, self._hold(request.ref, held).modified, held.checksums)
 
     def _compare(self, request: PutObject | UploadPart) -> None:
-        told = request.checksum
-        if told is not None and checksums.checksum_of(told.algorithm, request.body) != told.value:
+        told = [request.checksum] if request.checksum is not None else []
+        told += [Checksum("MD5", "", request.content_md5)] if request.content_md5 else []
+        if any(checksums.checksum_of(it.algorithm, request.body) != it.value for it in told):
             raise Ambiguous("it is not what was sent", operation=request.operation, code="BadDigest")
 
     def _get(self, request: GetRange) -> Body:

@@ -345,7 +345,7 @@ def test_a_rule_of_others_that_expires_a_target_is_said(here: Project) -> None:
         (("s3://bucket/p/", "--transition", "GLACIER"), "a class and a time"),
         (("s3://bucket/p/", "--abort-uploads", "7h"), "is no number of days"),
         (("s3://bucket/p/", "--apply"), "there is no rule to be written"),
-        (("s3://bucket/p/", "--apply", "--undo"), "two different things"),
+        (("s3://bucket/p/", "--apply", "--undo"), "--undo stands alone"),
         (("s3://bucket/p/", "--undo", "--expire", "7d"), "--undo stands alone"),
         (("./p/",), "is a local path"),
     ],

@@ -15,6 +15,7 @@ from engine.ledger import LedgerReader
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.record import ObjectRecord
+from engine.sandbox import start_sandbox
 from tests.scenario.kinds import COMPOSITE, MIB, ODD, UNIFORM, empty, parts, plain
 from tests.servers import Endpoint, start_sandbox_endpoint
 
@@ -37,7 +38,7 @@ def clients(sandbox: Endpoint, far: Endpoint, monkeypatch: pytest.MonkeyPatch, t
     return [endpoint.emptied(BUCKET) for endpoint in (sandbox, far)]
 
 
-def plan_of(folder: Path, far: Endpoint) -> Plan:
+def plan_of(folder: Path, far: Endpoint, target: str = BUCKET, rules: str = "") -> Plan:
     text = f"""
 name = "relay"
 [sites.far]
@@ -47,8 +48,9 @@ profile = "far"
 [[routes]]
 name = "r"
 from = "s3://{BUCKET}/old/"
-to = "s3://{BUCKET}/new/"
+to = "s3://{target}/new/"
 to_site = "far"
+{rules}
 """
     return Plan.parse(text, str(folder / "relay.toml"))
 
@@ -90,3 +92,30 @@ async def test_every_kind_arrives_with_its_bytes_and_what_it_carries_and_is_prov
     assert (await verify(plan_of(tmp_path, far), Options(), properties=True)).agrees
     again = await migrate(plan_of(tmp_path, far), Options())
     assert (again.copied, again.complete) == (0, True)
+
+
+async def test_what_is_locked_arrives_with_the_digest_that_s3_asks_for(
+    far: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one piece, in parts that are longer than a buffer, and where the ETag is no MD5; of older objects, which have
+    no checksum."""
+    locked, s3 = "locked", far.client()
+    s3.create_bucket(
+        Bucket=locked, CreateBucketConfiguration={"LocationConstraint": far.region}, ObjectLockEnabledForBucket=True
+    )
+    with start_sandbox() as near:
+        near.control("bucket", {"name": BUCKET, "legacy_checksums": True})
+        for name in ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, Endpoint.of(near).env()[name])
+        monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+        client = Endpoint.of(near).client()
+        client.put_object(Bucket=BUCKET, Key="old/one piece", Body=b"card" * (9 * MIB // 4))
+        client.put_object(Bucket=BUCKET, Key="old/kms", Body=b"card" * (9 * MIB // 4), ServerSideEncryption="aws:kms")
+        parts(40 * MIB, 34 * MIB, 7)(client, BUCKET, "old/large parts")
+        plan = plan_of(tmp_path, far, locked, "properties = { lock = { legal_hold = true } }")
+        result = await migrate(plan, Options())
+        assert (result.copied, result.aside) == (3, {}), [row.message for row in (await rows(tmp_path)).values()]
+    for name in ("one piece", "kms", "large parts"):
+        assert s3.head_object(Bucket=locked, Key=f"new/{name}")["ObjectLockLegalHoldStatus"] == "ON"
+    proofs = {key: row.proof for key, row in (await rows(tmp_path)).items()}
+    assert proofs == {"one piece": Proof.DIGEST, "large parts": Proof.DIGEST, "kms": Proof.SIZE}

@@ -22,6 +22,7 @@ import engine
 import engine.sync
 from engine.cli.main import cli
 from engine.events import Doing, Event, Notice
+from engine.listing.unlisted import UnlistedThings
 from engine.plan.document import Plan
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests import forking
@@ -145,6 +146,21 @@ def test_a_key_of_a_list_whose_head_is_refused_holds_up_no_other(scene: Scene) -
     assert "left: 1 of a list of keys, which S3 refuses to show" in scene.say("restore", str(scene.plan), code=3)
     asked = scene.restore("--yes", code=3)["asked"]
     assert (asked["begun"]["objects"], asked["refused"]) == (1, {"Unseen": 1})
+
+
+def test_keys_of_a_list_that_are_refused_are_all_counted_however_many_there_are(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that are too many to be kept by name."""
+    monkeypatch.setattr(UnlistedThings.__init__, "__kwdefaults__", {"named": 1})
+    scene.freeze()
+    (scene.folder / "keys.txt").write_text("old/deep-0\nold/deep-1\nold/deep-2\nold/glacier-0\n")
+    scene.plan.write_text(scene.plan.read_text() + 'keys = "keys.txt"\n')
+    refused = {"kind": "403", "operation": "HeadObject", "key": "deep-", "every": 1}
+    scene.on_sandbox.control("settings", {"faults": [refused]})
+    assert scene.restore(code=3)["unseen"] == {"Unseen": 3}
+    asked = scene.restore("--yes", code=3)["asked"]
+    assert (asked["begun"]["objects"], asked["refused"]) == (1, {"Unseen": 3})
 
 
 def test_what_a_plan_needs_is_shown_with_its_price_and_asked_for_once_that_is_agreed_to(scene: Scene) -> None:

@@ -45,18 +45,18 @@ from engine.api.verify import verify
 from engine.errors import EngineError, LedgerMismatch, LedgerMissing, PlanError, Unsupported, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import Ledger, ShardedLedger, open_to_read
-from engine.ledger.shard_files import AT_WORK, shard_path
+from engine.ledger.shard_places import AT_WORK, shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
 from engine.listing.pages import Prefix
 from engine.listing.sorted_keys import KeySorter
-from engine.model import CopyResult
+from engine.model import CopyResult, Overwrite
 from engine.plan.decide import taken
 from engine.plan.document import Plan
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
-from engine.plan.record import Decision
+from engine.plan.record import Decision, by_state
 from engine.plan.route import Route
 from engine.plan.settings import Expectation
 from engine.plan.shards import Piece, joined
@@ -312,6 +312,42 @@ async def test_a_run_that_was_stopped_goes_on_with_what_is_not_done(
     assert first.copied + second.copied >= IMAGES + 3
 
 
+@pytest.mark.parametrize("why", ["it is to be brought up to date", "its snapshot is old"])
+async def test_what_changed_since_a_run_was_stopped_is_brought_over_by_the_next(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    small: None,
+    monkeypatch: pytest.MonkeyPatch,
+    why: str,
+) -> None:
+    if why == "its snapshot is old":
+        monkeypatch.setattr(engine.shards.coordinating, "GOES_ON_FOR_MS", 0)
+    else:
+        plan = replace(plan, routes=tuple(replace(it, overwrite=Overwrite.IF_DIFFERENT) for it in plan.routes))
+    stop = StopSignal()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress) and event.done:
+            stop.request()
+
+    await migrate(plan, in_shards(tmp_path, listener=listen), stop=stop, executor=threads)
+    there = keys_of(sandbox, "new/img/")
+    assert 0 < len(there) < IMAGES
+    first = there[0].removeprefix("new/")
+    for key in (f"old/{first}-new", *([f"old/{first}"] if why != "its snapshot is old" else [])):
+        sandbox.client().put_object(Bucket=BUCKET, Key=key, Body=b"since then")
+
+    assert (await migrate(plan, in_shards(tmp_path), executor=threads)).complete
+    for key in keys_of(sandbox, "old/img/"):
+        old, new = (
+            sandbox.client().get_object(Bucket=BUCKET, Key=it)["Body"].read()
+            for it in (key, key.replace("old/", "new/"))
+        )
+        assert old == new, key
+
+
 async def test_new_arrivals_are_taken_along_by_the_next_run(
     plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, small: None
 ) -> None:
@@ -323,6 +359,24 @@ async def test_new_arrivals_are_taken_along_by_the_next_run(
     assert again.copied == 3
     known = [row[0] for row in await rows(tmp_path / "in-shards.ledger")]
     assert len(known) == len(set(known)) == IMAGES + 6, "what a shard has rows of it does not hand over"
+
+
+async def test_a_shard_that_was_not_closed_is_read_as_it_is_and_not_as_it_was_recorded(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    """As where a cleanup is at work, or was killed: its shards were recorded before it began."""
+    options = in_shards(tmp_path)
+    await migrate(plan, options, executor=threads)
+    path = options.ledger or Path()
+    async with await open_to_read(path) as reader:
+        binding = await reader.binding()
+    async with await ShardedLedger.open(path, binding, now_ms=now_ms) as ledger:
+        row = (await ledger.entries("img", None, None, 1))[0]
+        planned = Decision(row.key, row.size, row.source_etag, row.source_modified, "", "", State.PLANNED)
+        await ledger.decide("img", [planned])
+        async with await open_to_read(path) as reader:
+            there = by_state(await reader.tallies(), frozenset(State))
+    assert there == {State.COPIED: IMAGES + 2, State.PLANNED: 1}
 
 
 async def test_a_ledger_of_one_file_is_carried_by_one_process(plan: Plan, tmp_path: Path) -> None:

@@ -248,6 +248,8 @@ def test_what_the_system_refuses_is_said_with_the_path_and_how_far_it_reaches(
 ) -> None:
     error = told(OSError(getattr(errno, code), ""), "PutObject", "/x/y", writing=True)
     assert (type(error), error.scope, error.ref) == (kind, scope, "/x/y")
+    assert ("Make room" in error.advice) == (code in ("ENOSPC", "EDQUOT"))
+    assert ("Mount it" in error.advice) == (code == "EROFS")
     assert said in error.message
     assert "/x/y" in str(error)
 

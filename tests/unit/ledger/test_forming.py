@@ -12,7 +12,7 @@ from engine.errors import LedgerError, LedgerLocked, UsageError
 from engine.ledger import form_shards, forming, is_one_file, is_there, open_to_read, open_to_write
 from engine.ledger.files import beside
 from engine.ledger.opening import connect
-from engine.ledger.shard_files import INDEX, SHARDS
+from engine.ledger.shard_places import INDEX, SHARDS
 from tests.unit.ledger.scene import BINDING, decision, opened
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import LedgerError, LedgerMismatch
-from engine.ledger.shard_files import INDEX
-from engine.ledger.sharded import ShardedLedger
+from engine.errors import LedgerError, LedgerLocked, LedgerMismatch
+from engine.ledger.ledger import Ledger
+from engine.ledger.shard_places import INDEX, SHARDS
+from engine.ledger.sharded import ShardedLedger, open_to_read
 from engine.plan.shards import Piece
 from tests.unit.ledger.scene import BINDING, RAW, Clock, decision
 
@@ -44,3 +45,21 @@ async def test_a_shard_whose_closing_fails_leaves_neither_the_others_nor_the_ind
         assert sum(tally.objects for tally in await ledger.tallies()) == 2
     finally:
         await ledger.close()
+
+
+async def test_it_goes_by_its_folder_whichever_of_its_files_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    async with await begun(path):
+        with pytest.raises(LedgerLocked) as locked:
+            await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())
+        assert locked.value.advice.endswith(f"cartage status --ledger {path}")
+        for file in (path / INDEX, next((path / SHARDS).glob("*.ledger"))):
+            async with await open_to_read(file) as reader:
+                assert reader.path == path
+                assert sum(tally.objects for tally in await reader.tallies()) == 2
+
+
+async def test_a_single_file_may_be_called_like_an_index(tmp_path: Path) -> None:
+    await (await Ledger.open(tmp_path / INDEX, ONE_ROUTE, now_ms=Clock())).close()
+    async with await open_to_read(tmp_path / INDEX) as reader:
+        assert await reader.tallies() == []

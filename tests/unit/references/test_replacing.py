@@ -18,7 +18,7 @@ from engine.api.options import Options
 from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
 from engine.ledger import Binding, Ledger
-from engine.model import ABSENT, CopyResult, ObjectHead, ObjectRef, Properties
+from engine.model import ABSENT, CopyResult, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
@@ -82,6 +82,14 @@ class Hiding(StoreDecorator):
     async def head_object(self, request: HeadObject) -> ObjectHead:
         head = await super().head_object(request)
         return head._replace(properties=head.properties._replace(lock=None))
+
+
+class Later(StoreDecorator):
+    """A server in whose time every retention has ended."""
+
+    async def head_object(self, request: HeadObject) -> ObjectHead:
+        head = await super().head_object(request)
+        return head._replace(date="Fri, 01 Jan 2100 00:00:00 GMT")
 
 
 @pytest.fixture
@@ -318,6 +326,15 @@ async def test_its_lock_is_written_again(store: Meddling, ledger: Ledger, locked
     lock = (await store.head_object(HeadObject(locked))).properties.lock
     assert lock is not None
     assert (lock.mode, lock.retain_until[:10], lock.legal_hold) == ("GOVERNANCE", "2040-01-01", True)
+
+
+async def test_a_retention_that_has_ended_is_left_out_and_the_hold_stays(
+    store: Meddling, ledger: Ledger, locked: ObjectRef
+) -> None:
+    """S3 takes none that is past."""
+    noting = Noting(Later(store))
+    await replace_object(noting, ledger, "k", locked, etag=hashlib.md5(BEFORE).hexdigest(), before=BEFORE, after=AFTER)
+    assert noting.put.properties.lock == ObjectLock(legal_hold=True)
 
 
 @pytest.mark.parametrize("operation", ["GetObjectRetention", "GetObjectLegalHold"])

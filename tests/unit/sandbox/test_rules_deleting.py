@@ -111,13 +111,14 @@ def test_a_suspended_bucket_replaces_its_null_version(sandbox: Sandbox) -> None:
 
 
 def test_a_version_under_a_lock_stays(sandbox: Sandbox) -> None:
-    sandbox("PUT", "bbb", "", ENABLED, {"versioning": ""})
+    sandbox("PUT", "locked", x_amz_bucket_object_lock_enabled="true")
     until: dict[str, Any] = {
         "x_amz_object_lock_retain_until_date": "2099-01-01T00:00:00Z",
         "x_amz_object_lock_mode": "GOVERNANCE",
+        "content_md5": base64.b64encode(hashlib.md5(b"x").digest()).decode(),
     }
-    version = header(sandbox("PUT", "bbb", "a", b"x", **until), "x-amz-version-id")
+    version = header(sandbox("PUT", "locked", "a", b"x", **until), "x-amz-version-id")
     query = {"versionId": version}
-    sandbox.refused("AccessDenied", "DELETE", "bbb", "a", query=query)
-    sandbox("DELETE", "bbb", "a", query=query, x_amz_bypass_governance_retention="true")
-    assert sandbox.stored("a") is None
+    sandbox.refused("AccessDenied", "DELETE", "locked", "a", query=query)
+    sandbox("DELETE", "locked", "a", query=query, x_amz_bypass_governance_retention="true")
+    assert sandbox.stored("a", "locked") is None

@@ -17,6 +17,16 @@ from tests.unit.sandbox.asking import Sandbox, condition_of, header, text_of, te
 
 PAST, FUTURE = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
 
+LOCK: dict[str, Any] = {
+    "x_amz_object_lock_mode": "GOVERNANCE",
+    "x_amz_object_lock_retain_until_date": "2040-01-01T00:00:00Z",
+    "x_amz_object_lock_legal_hold": "ON",
+}
+
+
+def md5_of(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body).digest()).decode()
+
 
 @pytest.fixture
 def sandbox() -> Sandbox:
@@ -201,9 +211,8 @@ def test_a_bucket_with_object_lock_keeps_versions_and_tells_what_is_locked(sandb
         "locked",
         "a",
         b"x",
-        x_amz_object_lock_mode="GOVERNANCE",
-        x_amz_object_lock_retain_until_date="2040-01-01T00:00:00Z",
-        x_amz_object_lock_legal_hold="ON",
+        **LOCK,
+        content_md5=md5_of(b"x"),
     )
     sandbox("PUT", "locked", "b", b"x")
     sandbox("PUT", "bbb", "b", b"x")
@@ -213,6 +222,34 @@ def test_a_bucket_with_object_lock_keeps_versions_and_tells_what_is_locked(sandb
         sandbox.refused("NoSuchObjectLockConfiguration", "GET", "locked", "b", query={what: ""})
         sandbox.refused("NoSuchKey", "GET", "locked", "c", query={what: ""})
         sandbox.refused("InvalidRequest", "GET", "bbb", "b", query={what: ""})
+
+
+def test_what_locks_is_refused_in_a_bucket_without_object_lock(sandbox: Sandbox) -> None:
+    sandbox.put("a")
+    asked = (("PUT", "bbb", "b", b"x"), ("POST", "bbb", "b", b"", {"uploads": ""}))
+    for lock in (LOCK, {"x_amz_object_lock_legal_hold": "ON"}):
+        for request in asked:
+            error = sandbox.refused("InvalidRequest", *request, **lock, content_md5=md5_of(request[3]))
+            assert error.message == "Bucket is missing Object Lock Configuration"
+        sandbox.refused("InvalidRequest", "PUT", "bbb", "b", b"", x_amz_copy_source="/bbb/a", **lock)
+
+
+def test_a_retention_that_has_ended_is_refused(sandbox: Sandbox) -> None:
+    sandbox("PUT", "locked", x_amz_bucket_object_lock_enabled="true")
+    ended = {**LOCK, "x_amz_object_lock_retain_until_date": "2020-01-01T00:00:00Z"}
+    error = sandbox.refused("InvalidArgument", "PUT", "locked", "a", b"x", **ended, content_md5=md5_of(b"x"))
+    assert error.message == "The retain until date must be in the future!"
+
+
+def test_the_body_of_what_is_locked_comes_with_a_digest(sandbox: Sandbox) -> None:
+    sandbox("PUT", "locked", x_amz_bucket_object_lock_enabled="true")
+    error = sandbox.refused("InvalidRequest", "PUT", "locked", "a", b"x", **LOCK)
+    assert "required for Put Object requests with Object Lock parameters" in error.message
+    upload = text_of(sandbox("POST", "locked", "a", b"", {"uploads": ""}, **LOCK), "UploadId")
+    part = ("PUT", "locked", "a", b"x", {"uploadId": upload, "partNumber": "1"})
+    error = sandbox.refused("InvalidRequest", *part)
+    assert "required for Put Part requests with Object Lock parameters" in error.message
+    sandbox(*part, content_md5=md5_of(b"x"))
 
 
 # --- routing --------------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ def test_what_goes_from_folder_to_folder_asks_no_server_and_leaves_this_machine_
 
 def test_what_is_relayed_comes_and_goes() -> None:
     assert cost(S3, OTHER, 5) == Cost(1, 1, 5, 5)
+    assert cost(S3, OTHER, 5, OF_PARTS, "CRC64NVME:FULL_OBJECT") == Cost(1, 1, 5, 5)  # in one piece, by its checksum
 
 
 @pytest.mark.parametrize(
