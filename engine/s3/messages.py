@@ -159,8 +159,8 @@ def put_object(request: store.PutObject) -> Call:
 
 
 def _digest_of(request: store.PutObject | store.UploadPart) -> dict[str, str]:
-    """The MD5 of a body that bears nothing to be compared with: S3 takes none without into a bucket that locks what it
-    is given (PutObject in its API reference: "required for any request to upload an object with a retention period")."""
+    """The MD5 of a body that bears nothing to be compared with. S3 takes none without into a bucket that locks what it
+    is given (PutObject, API reference: "required for any request to upload an object with a retention period")."""
     known = request.checksum is not None or request.content_md5
     return {} if known else checksum_headers(None, checksums.checksum_of("MD5", request.body))
 
