@@ -8,11 +8,13 @@ descriptor: no path is ever walked here.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
 import os
 import stat
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -133,10 +135,41 @@ def cut(descriptor: int, size: int) -> None:
 
 @functools.cache
 def umask() -> int:
-    """What this process gives no new file. Asked once: it cannot be read without being set for a moment."""
+    """What this process gives no new file. Asked once: where Linux does not tell, it cannot be read without being set
+    for a moment."""
+    with contextlib.suppress(OSError), Path("/proc/self/status").open("rb") as told:
+        for line in told:
+            if line.startswith(b"Umask:"):
+                return int(line.split()[1], 8)
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+_USER, _GROUP, _MASK, _OTHER = 0x01, 0x04, 0x10, 0x20  # entries of an access list that a mode shows (acl(5))
+
+
+def permitted(directory: int) -> int:
+    """The permissions that a new file of a directory may have, as the system reckons them where it makes one: by the
+    directory's default access list, where it has one, else by the umask."""
+    try:
+        packed = os.getxattr(directory, "system.posix_acl_default") if sys.platform == "linux" else b""
+    except OSError:
+        packed = b""
+    if not packed:
+        return 0o777 & ~umask()
+    entries: dict[int, int] = {tag: may for tag, may, _ in struct.iter_unpack("<HHI", packed[4:])}  # a version ahead
+    group = entries.get(_MASK, entries.get(_GROUP, 0))
+    return (entries.get(_USER, 0) << 6 | group << 3 | entries.get(_OTHER, 0)) & 0o777
+
+
+def give_mode(descriptor: int, mode: int) -> None:
+    """A file's permissions, where its file system has any."""
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in CANNOT and error.errno != errno.EACCES:
+            raise
 
 
 def is_ours(status: os.stat_result) -> bool:
