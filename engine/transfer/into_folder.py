@@ -22,9 +22,10 @@ import anyio
 from engine.bodies import Disk
 from engine.crc import CRC64NVME
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
-from engine.folder.carried import MTIME, mode_of, mtime_of, mtime_text
+from engine.folder.carried import MTIME, is_link, mode_of, mtime_of, mtime_text
 from engine.folder.journal import Part
 from engine.folder.store import FolderStore
+from engine.folder.system import umask
 from engine.folder.unfinished import Unfinished
 from engine.model import ABSENT, MIB, ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import Evidence
@@ -150,7 +151,8 @@ class IntoFolder(ABC):
 
     async def _mend(self, task: Task) -> Outcome:
         """The file holds the bytes of the ETag that is listed, and the object was written again, perhaps with other
-        properties: what a file does not carry of them is kept as a difference."""
+        properties. A file of ours that is to have another time or other permissions now is copied again: once, whatever
+        its file system makes of them. What no file carries is kept as a difference."""
         again = task._replace(mend=False)
         if task.target_condition == ABSENT:
             return await self.carry(again)
@@ -163,12 +165,27 @@ class IntoFolder(ABC):
         as_listed(task, compared.source, 2)
         if compared.target.etag != task.target_condition:
             raise conflict(task, compared.target.etag, "the file was written to since it was listed")
+        if not task.found and self._is_other(task, compared.source, compared.target):
+            return await self.carry(again)
         wanted, requests = await self._wanted(task, compared.source)
         if not wanted.algorithm or not await self._holds(task, wanted):
             return await self.carry(again)
         method = "found" if task.found else ""  # nothing was written
         outcome = copied(task, compared.target.etag, "", self._by_digest(wanted), method, self.requests + requests)
         return outcome._replace(properties=compared.found)
+
+    def _is_other(self, task: Task, source: ObjectHead, target: ObjectHead) -> bool:
+        """Whether a file is to be a link, or the other way round, or its object says another time or other permissions
+        than it has. An object that says no time leaves the file the one that it was given first."""
+        if task.target_ref.key.endswith("/"):
+            return False  # a directory keeps neither
+        keeps = self._target.manner.links == "keep"
+        if (keeps and is_link(source.properties)) or is_link(target.properties):
+            return is_link(source.properties) != is_link(target.properties)
+        time_ns, mode = mtime_of(source.properties), permissions(task, source)
+        return time_ns not in (None, mtime_of(target.properties)) or (
+            mode is not None and mode & ~umask() != mode_of(target.properties)
+        )
 
     # --- an object ------------------------------------------------------------------------------------------
 
