@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -323,6 +324,28 @@ def test_a_folder_is_archived_in_another_one_and_taken_back(terminal: Terminal) 
     assert terminal.call("revert", plan).code == 0
     assert terminal.call("run", "archive-back.toml").code == 0
     assert files(data) == wanted
+
+
+def test_links_that_were_kept_come_back_as_links_by_the_commands_that_are_shown(
+    terminal: Terminal, client: Any
+) -> None:
+    data = terminal.folder / "data"
+    data.mkdir()
+    (data / "real").write_text("hi")
+    (data / "link").symlink_to("real")
+    terminal.folder.joinpath("up.toml").write_text(
+        f'name = "up"\n[[routes]]\nname = "r"\nfrom = "./data/"\nto = "s3://{BUCKET}/up/"\n[cleanup]\nhold = "0s"\n'
+    )
+    kept = ("--links", "keep")
+    for words in (("run", *kept), ("verify",), ("cleanup", "--delete", "--confirm", "up")):
+        assert terminal.call(words[0], "up.toml", *words[1:]).code == 0
+    assert files(data) == {}
+    back = shlex.split(terminal.call("revert", "up.toml").out.splitlines()[-1].removeprefix("next: cartage"))
+    assert back[-2:] == ["--links", "keep"] and "--links keep" in terminal.folder.joinpath("up-back.toml").read_text()
+    assert shlex.split(terminal.call("revert", "up.toml", *kept).out.splitlines()[-1])[2:] == back, "said once"
+    run = shlex.split(terminal.call(*back).out.splitlines()[-1].removeprefix("next: cartage"))
+    assert run[0] == "run" and terminal.call(*run).code == 0
+    assert (data / "link").readlink() == Path("real")
 
 
 @pytest.mark.parametrize(("source", "target"), [("./data/", "./link/new/"), ("./link/", "./data/"), ("./data/", "./")])
