@@ -283,9 +283,10 @@ def punch(descriptor: int, offset: int, length: int) -> bool:
 
 
 def free_bytes(place: int | Path) -> int:
-    """What the file system under a descriptor or a path has left for this user, in bytes."""
+    """What the file system under a descriptor or a path has left for this user, in bytes: more than any file takes
+    where it says no size of itself, as one in memory without a bound, or of a server, does."""
     found = os.statvfs(place)
-    return found.f_bavail * found.f_frsize
+    return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
 
 
 def expect_in_order(descriptor: int) -> None:

@@ -247,6 +247,15 @@ def test_a_file_that_replaces_a_program_is_not_run_as_its_owner(publisher: Publi
     assert stat.S_IMODE((tmp_path / "tool").stat().st_mode) == 0o755
 
 
+def test_a_disk_that_says_no_size_of_itself_is_not_full(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in memory without a bound (`mount -t tmpfs -o size=0`, ramfs) has no blocks, and none that are free."""
+    monkeypatch.setattr(os, "statvfs", lambda place: os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255)))
+    publisher.put("one", b"1")
+    assert (tmp_path / "one").read_bytes() == b"1"
+
+
 @pytest.mark.parametrize("mode", [None, 0o640])
 def test_nobody_else_can_read_a_file_before_it_has_its_name(
     mode: int | None, publisher: Publisher, tmp_path: Path
