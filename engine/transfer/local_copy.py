@@ -52,6 +52,7 @@ class LocalCopy(IntoFolder):
 
     async def _wanted(self, task: Task, head: ObjectHead) -> tuple[Wanted, int]:
         if not task.source.size:
+            await self._see_empty(task)
             return Wanted(CRC64NVME), 0
         layout = Layout(task.source.size, part_bytes=task.source.size)
         reading = self._disk.run(sums_of_file, self._folders, task.source_ref, task.source.etag, layout, CRC64NVME)
@@ -60,6 +61,20 @@ class LocalCopy(IntoFolder):
 
     def _by_digest(self, wanted: Wanted) -> Evidence:
         return FOUND
+
+    # --- an empty file --------------------------------------------------------------------------------------
+
+    async def _make_empty(self, task: Task) -> Outcome:
+        await self._see_empty(task)
+        return await super()._make_empty(task)
+
+    async def _see_empty(self, task: Task) -> None:
+        """Open an empty file. Raises `Rejected` where it is none."""
+
+        def see() -> None:
+            self._folders.open_file(task.source_ref, task.source.etag).close()
+
+        await as_read(self._folders, task, self._disk.get(see))
 
     # --- a small file ---------------------------------------------------------------------------------------
 

@@ -468,3 +468,23 @@ async def test_a_copy_is_taken_back(folder: Path) -> None:
     assert done.reverted is not None and done.reverted.removed == 2
     assert [path.name for path in target_of(folder).iterdir()] == ["was there"]
     assert len([*folder.rglob("*")]) == 3
+
+
+async def test_a_file_that_gives_bytes_and_has_no_size_is_left_and_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of /proc: nothing is taken for an empty file of it, nor for its copy."""
+    inodes = [put(folder, name, b"").stat().st_ino for name in ("made up", "there")]
+    put(folder, "empty", b"")
+    target_of(folder).mkdir()
+    (target_of(folder) / "there").touch()
+    pread = os.pread
+
+    def made_up(descriptor: int, length: int, offset: int) -> bytes:
+        return b"1" if os.fstat(descriptor).st_ino in inodes else pread(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", made_up)
+    result = await migrate(plan_of(folder), options(folder))
+    assert (result.copied, result.aside) == (1, {State.FAILED: 2})
+    found = await rows(folder)
+    assert [found[key].code for key in ("made up", "there")] == ["NoSize"] * 2
