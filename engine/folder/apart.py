@@ -51,6 +51,24 @@ def _nested(route: Route) -> str:
     return ""
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is, or would be, in a folder, by whatever link or mount either is called. Blocks."""
+    inner, outer = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    there = next(place for place in (outer, *outer.parents) if _identity(place) is not None)
+    below = outer.relative_to(there).parts  # of the folder, yet to be made
+    return any(
+        _identity(place) == _identity(there) and inner.relative_to(place).parts[: len(below)] == below
+        for place in (inner, *inner.parents)
+    )
+
+
+def _identity(place: Path) -> Identity | None:
+    with suppress(OSError):
+        status = place.stat()
+        return status.st_dev, status.st_ino
+    return None
+
+
 def _above(path: str) -> Iterator[Identity]:
     """A folder, or the nearest one above it that is there, and all that it lies in."""
     real = Path(os.path.realpath(path))

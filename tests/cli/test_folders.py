@@ -196,6 +196,29 @@ def test_a_ledger_is_not_kept_in_the_folder_that_is_uploaded(terminal: Terminal,
     assert terminal.call("cp", "./", f"s3://{BUCKET}/up/", "--exclude", "*.ledger*").code == 0
 
 
+@pytest.mark.parametrize(("flag", "file"), [("--log-file", "x/now.log"), ("--report", "x/now.html")])
+def test_what_changes_meanwhile_is_not_kept_in_the_folders_that_it_would_go_with(
+    flag: str, file: str, terminal: Terminal
+) -> None:
+    """Into the target with what is copied, or away as what stands there alone."""
+    clone(terminal.folder)
+    for words in (("cp", "./x/", "./y/"), ("sync", "./y/", "./x/", "--delete", "--allow-empty", "--yes")):
+        (terminal.folder / "y").mkdir(exist_ok=True)
+        ended = terminal.call(*words, flag, file)
+        assert_said_well(ended, words[0])
+        assert ended.code == 2 and f"with {flag} FILE" in ended.err, ended.err
+        assert files(terminal.folder / "y") == {} and files(terminal.folder / "x").keys() >= {"a", "deep/b"}
+    terminal.folder.joinpath("x", Path(file).name).unlink(missing_ok=True)
+    assert terminal.call("cp", "./x/", "./y/", flag, "y/now").code == 0, "nobody takes it along from there"
+
+
+def test_a_log_is_not_kept_in_the_folder_that_goes(terminal: Terminal) -> None:
+    made = clone(terminal.folder)
+    ended = terminal.call("delete", "./x/", "--confirm", "./x/", "--log-file", "x/now.log")
+    assert ended.code == 2 and "with --log-file FILE" in ended.err
+    assert files(made).keys() >= {"a", "deep/b"}
+
+
 def test_what_cannot_be_an_object_is_named_and_never_passed_over(terminal: Terminal, client: Any) -> None:
     made = clone(terminal.folder)
     (made / "link").symlink_to("a")
