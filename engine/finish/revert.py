@@ -84,6 +84,11 @@ class Outlook:
         return self.objects.get(Part.REMOVE, 0)
 
     @property
+    def changed(self) -> int:
+        """Copies of ours that stay, since they or their sources are no longer what was copied."""
+        return self.objects.get(Part.CHANGED, 0)
+
+    @property
     def unsettled(self) -> int:
         """Objects that were decided, and of which no outcome is known: perhaps nothing of them was written."""
         return self.objects.get(Part.LOOK, 0)

@@ -349,6 +349,28 @@ def test_a_folder_is_archived_in_another_one_and_taken_back(terminal: Terminal) 
     assert files(data) == wanted
 
 
+def test_a_revert_that_leaves_a_changed_copy_is_not_done(terminal: Terminal) -> None:
+    """What was found in place stays as it should."""
+    clone(terminal.folder)
+    out = terminal.folder / "out"
+    out.mkdir()
+    (out / "a").write_bytes((terminal.folder / "x" / "a").read_bytes())
+    terminal.folder.joinpath("all.toml").write_text(
+        'name = "all"\n[[routes]]\nname = "r"\nfrom = "./x/"\nto = "./out/"\n'
+    )
+    gone = ("revert", "all.toml", "--delete", "--confirm", "all")
+    assert terminal.call("run", "all.toml").code == 0
+    assert terminal.call(*gone).code == 0 and files(out).keys() == {"a"}
+    assert terminal.call("run", "all.toml").code == 0
+    (out / "deep/b").write_text("theirs")
+    assert terminal.call("verify", "all.toml").code == 4
+    assert terminal.call("revert", "all.toml").code == 0, "nothing was to go yet"
+    ended = terminal.call(*gone)
+    assert ended.code == 3 and "1 target stays, changed" in ended.out, ended.out + ended.err
+    assert "stays, changed" in terminal.call(*gone, "--quiet").err
+    assert files(out)["deep/b"] == b"theirs"
+
+
 def test_links_that_were_kept_come_back_as_links_by_the_commands_that_are_shown(
     terminal: Terminal, client: Any
 ) -> None:
