@@ -24,6 +24,7 @@ from engine.crc import CRC64NVME
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
 from engine.folder.carried import MTIME, is_link, mode_of, mtime_of, mtime_text
 from engine.folder.journal import Part
+from engine.folder.publishing import no_link
 from engine.folder.store import FolderStore
 from engine.folder.system import umask
 from engine.folder.unfinished import Unfinished
@@ -59,6 +60,10 @@ class IntoFolder(ABC):
         self._target = target
         self._queue = queue
         self._disk = disk
+
+    @property
+    def _keeps_links(self) -> bool:
+        return self._target.manner.links == "keep"
 
     async def discard(self, upload: UploadRecord) -> None:
         """As `Carrier.discard`."""
@@ -179,8 +184,7 @@ class IntoFolder(ABC):
         than it has. An object that says no time leaves the file the one that it was given first."""
         if task.target_ref.key.endswith("/"):
             return False  # a directory keeps neither
-        keeps = self._target.manner.links == "keep"
-        if (keeps and is_link(source.properties)) or is_link(target.properties):
+        if (self._keeps_links and is_link(source.properties)) or is_link(target.properties):
             return is_link(source.properties) != is_link(target.properties)
         time_ns, mode = mtime_of(source.properties), permissions(task, source)
         return time_ns not in (None, mtime_of(target.properties)) or (
@@ -204,6 +208,8 @@ class IntoFolder(ABC):
 
     async def _carry_parts(self, task: Task) -> Outcome:
         head = await source_now(self._source, task, self.requests, checksums=True)
+        if self._keeps_links and is_link(head.properties):  # so long a text is no path anywhere
+            raise no_link(self._target.root(task.target_ref.bucket).shown(task.target_ref.key))
         wanted, requests = await self._ahead(task, head)
         # An MD5 of the whole is counted in order, once all is there.
         algorithm = wanted.algorithm if wanted.layout is not None or wanted.checksum is not None else CRC64NVME

@@ -439,3 +439,13 @@ async def test_a_source_written_again_gives_a_file_of_ours_its_time_and_permissi
     again = await migrate(plan_of(tmp_path), keep)
     assert (again.copied, again.counters.done, again.complete) == (0, 6, True)
     assert (await verify(plan_of(tmp_path), keep, properties=True)).agrees
+
+
+async def test_what_is_a_link_by_its_metadata_and_too_long_for_one_is_no_file(client: Any, tmp_path: Path) -> None:
+    """Neither where it comes at one go, nor in parts."""
+    for size in (0, 5000, 3 * MIB):
+        client.put_object(Bucket=BUCKET, Key=f"p/{size}", Body=b"x" * size, Metadata={"mode": str(0o120777)})
+    result = await migrate(plan_of(tmp_path), replace(options(tmp_path), links="keep"))
+    assert result.aside == {State.FAILED: 3}
+    assert [row.code for row in (await rows(tmp_path)).values()] == ["LinkRefused"] * 3
+    assert [*(tmp_path / "clone").iterdir()] == []

@@ -300,7 +300,7 @@ def test_a_directorys_default_access_list_says_what_a_new_file_may_have(
         new.unlink()
 
 
-@pytest.mark.parametrize("text", [b"", b"a\0b"])
+@pytest.mark.parametrize("text", [b"", b"a\0b", b"a/" * 4096])
 def test_a_text_that_can_be_no_links_is_refused(text: bytes, publisher: Publisher, tmp_path: Path) -> None:
     with pytest.raises(Rejected) as raised:
         publisher.put_link("link", text)
