@@ -222,7 +222,7 @@ class Invocation:
 
     def give(self, page: Page | str) -> None:
         """What was asked for, such as a list: on stdout under `--quiet` too; nothing under `--json`."""
-        if self.json:
+        if self.json or page == []:
             return
         if isinstance(page, str):
             with writing_to(sys.stdout):
