@@ -54,6 +54,7 @@ DOING = {
     "share": "listing",
     "rewrite": "scanning",
     "receipt": "reading the ledger",
+    "report": "keeping the page current",
     "restore": "listing",
 }
 """What a command begins with; the others begin with looking."""
