@@ -106,7 +106,7 @@ class Metrics:
         elif isinstance(event, RunStarted):
             self._plan, self._ledger = event.plan, event.ledger
             self._begin_counting()
-        elif isinstance(event, Doing):
+        elif isinstance(event, Doing) and not event.goes_on:
             self._begin_counting()
 
     def _begin_counting(self) -> None:
