@@ -163,7 +163,8 @@ def test_a_port_in_use_is_said_before_anything_is_begun(plan: engine.Plan, termi
 def test_so_is_a_file_that_cannot_be_written_and_a_port_that_is_none(plan: engine.Plan, terminal: Terminal) -> None:
     told = plan.source, "is neither a port nor a file"
     ports = [(port, "names no port") for port in (":65536", "127.0.0.1:999999")]
-    for where, said in (("no/such/folder/x.prom", "metrics cannot be written to no/such"), told, *ports):
+    empty = "", "--metrics is empty"
+    for where, said in (("no/such/folder/x.prom", "metrics cannot be written to no/such"), told, empty, *ports):
         ended = terminal.call("run", plan.source, "--metrics", where)
         assert ended.code == 2 and said in ended.err
         assert_said_well(ended, "run")
