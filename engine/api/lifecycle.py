@@ -154,6 +154,7 @@ async def _look(
                 if not watch.is_idle:
                     watch.add(objects)
             options.listener(Progress.of_listing(effects.objects, effects.bytes))
+    options.listener(Progress.of_listing(effects.objects, effects.bytes, ended=True))
     uploads, notes = await _uploads(site, place, options, effects)
     older_known = facts.versioning is not None
     if facts.versioning is None:
