@@ -206,7 +206,8 @@ class Revert(Removal[Reverted, ObjectRecord]):
             return await resting_on(looker, bucket, sources, stands)
 
         async def then(gone: Collection[str]) -> None:
-            await refuse_gone(looker, bucket, sorted(route.source_key(record_of[key].key) for key in gone), "source")
+            sources = sorted(route.source_key(record_of[key].key) for key in gone)
+            await refuse_gone(looker, route.source, sources, "source")
 
         span = Span(route.target, batch.after)
         ends = await self._ask(self._deleter_of(route.target), items, span, check, then if first else None)

@@ -29,7 +29,8 @@ from engine import freshness
 from engine.bodies import with_body
 from engine.bucket_facts import BucketFacts
 from engine.errors import Rejected, StoreError, UsageError
-from engine.folder import system
+from engine.folder import mounts, system
+from engine.folder.apart import is_one_file
 from engine.folder.carried import is_link, mode_of, mtime_of
 from engine.folder.deleting import delete
 from engine.folder.lacking import Lacking, unsupported
@@ -170,6 +171,11 @@ class FolderStore(Lacking, ObjectStore):
         """A file to be read as a source, pinned to a version. Blocks: it belongs in a thread."""
         return OpenedFile(self.root(ref.bucket), ref.key, self.manner, if_match=if_match)
 
+    async def is_one(self, source: ObjectRef, target: ObjectRef) -> bool:
+        """Whether a source and its target are one file by two names, so that to delete the one is to delete both."""
+        one, other = ((self.root(ref.bucket), ref.key) for ref in (source, target))
+        return await self._in_thread(partial(is_one_file, follow=self.manner.links == "follow"), one, other)
+
     def close(self) -> None:
         """Let go of what listings and folders hold open."""
         with self._lock:
@@ -196,13 +202,18 @@ class FolderStore(Lacking, ObjectStore):
         return self._walks.page(root, request, self._shut_to(request.bucket))
 
     def _shut_to(self, bucket: str) -> Shut | None:
-        """What the listing of a folder does not go into: those that its routes lead to or come from."""
+        """What the listing of a folder does not go into: those that its routes lead to or come from, and what is
+        theirs by a second mount."""
         roots = [self.root(name) for name in self._opposite.get(bucket, ())]
+        mounted: set[Identity] | None = None
 
         def is_shut(identity: Identity) -> bool:
+            nonlocal mounted
+            if mounted is None:
+                mounted = set().union(*(mounts.shared(bucket, root.path) for root in roots))
             # Asked each time: a target may be made while its source is listed.
             found = (os.fstat(root.descriptor()) for root in roots if not self._is_yet_to_be(root))
-            return any((status.st_dev, status.st_ino) == identity for status in found)
+            return identity in mounted or any((status.st_dev, status.st_ino) == identity for status in found)
 
         return is_shut if roots else None
 
