@@ -29,6 +29,7 @@ from engine.plan.route import Route
 from engine.store import StoreOf, by_store
 
 if TYPE_CHECKING:
+    from engine.folder.durable import Synced
     from engine.folder.store import FolderStore
 
 
@@ -108,6 +109,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         self._others: OtherCopies
         self._gone_in = set(gone_in)
         self._folders = folders
+        self._synced: Synced = {}
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
         """Delete, route by route. Raises errors of scope `run`; what was confirmed before is committed."""
@@ -136,7 +138,8 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
     async def _delete_batch(self, route: Route, batch: Batch[ObjectRecord], first: bool) -> bool:
         """Whether anything of it went. With the `first`, and with all of folders, what went is held against its targets
         once more."""
-        records = batch.records
+        if not (records := await self._on_disk(route, batch.records)):
+            return False
         await self._ledger.conclude_durably(route.name, [after_look(record, State.DELETING) for record in records])
         items = [Item(route.source_key(record.key), record.source_etag) for record in records]
         record_of = {item.key: record for item, record in zip(items, records, strict=True)}
@@ -189,6 +192,19 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         message = f"the target {what}; the source stays"
         self._keep(route.name, record.key, State.DAMAGED.value, code, message)
         return after_look(record, State.DAMAGED, code, message)
+
+    async def _on_disk(self, route: Route, records: Sequence[ObjectRecord]) -> Sequence[ObjectRecord]:
+        """Those whose targets a power cut does not reach: a file that was found there, or written without a sync, may
+        be in the system's memory alone. Looked at it is afterwards, as what it was when it was proven."""
+        if self._folders is None or not route.target.is_local:
+            return records
+        keys = [route.target_key(record.key) for record in records]
+        failed = await self._folders.make_durable(route.target.bucket, keys, self._synced)
+        for record, key in zip(records, keys, strict=True):
+            if (error := failed.get(key)) is not None:
+                message = f"its target could not be brought to the disk: {error.message}; the source stays"
+                self._keep(route.name, record.key, Fate.BARRED.value, "NotOnDisk", message)
+        return [record for record, key in zip(records, keys, strict=True) if key not in failed]
 
     async def _is_its_target(self, route: Route, record: ObjectRecord) -> bool:
         """Whether a source in a folder is its own target, by a mount or a link: then it bears the target's version."""

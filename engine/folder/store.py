@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from engine.folder import mounts, system
 from engine.folder.apart import is_one_file
 from engine.folder.carried import is_link, mode_of, mtime_of
 from engine.folder.deleting import delete
+from engine.folder.durable import Synced, make_durable
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
 from engine.folder.making import Durability, Identity
@@ -175,6 +176,11 @@ class FolderStore(Lacking, ObjectStore):
         """Whether a source and its target are one file by two names, so that to delete the one is to delete both."""
         one, other = ((self.root(ref.bucket), ref.key) for ref in (source, target))
         return await self._in_thread(partial(is_one_file, follow=self.manner.links == "follow"), one, other)
+
+    async def make_durable(self, bucket: str, keys: Sequence[str], synced: Synced) -> dict[str, StoreError]:
+        """As `engine.folder.durable`: what was `synced` since nothing was written is kept there from call to call."""
+        sync = partial(make_durable, follow=self.manner.links == "follow")
+        return await self._in_thread(sync, self.root(bucket), keys, synced)
 
     def close(self) -> None:
         """Let go of what listings and folders hold open."""

@@ -50,6 +50,7 @@ _RENAME = _function("renameat2", "renameatx_np")
 if _RENAME is not None:
     _RENAME.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)  # type: ignore[attr-defined]
 _FALLOCATE = _function("fallocate")
+_SYNCFS = _function("syncfs") if sys.platform == "linux" else None
 _FSTATFS = _function("fstatfs") if sys.platform == "linux" else None
 _TMPFS = 0x01021994
 
@@ -189,6 +190,24 @@ def sync(descriptor: int) -> None:
             if error.errno not in CANNOT:
                 raise
     os.fsync(descriptor)
+
+
+def hand_over(descriptor: int) -> None:
+    """The first half of `sync`: to the drive, which on macOS may keep it in its own cache until any sync there."""
+    os.fsync(descriptor)
+
+
+def sync_all(descriptor: int) -> bool:
+    """As `sync`, for all of the file system that a descriptor is on, whoever wrote it. False where there is no such
+    call here."""
+    if _SYNCFS is None:
+        return False
+    if _SYNCFS(descriptor) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in CANNOT:
+        return False
+    raise OSError(code, os.strerror(code))
 
 
 def sync_data(descriptor: int) -> None:
