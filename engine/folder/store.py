@@ -32,7 +32,7 @@ from engine.errors import Rejected, StoreError, UsageError
 from engine.folder import mounts, system
 from engine.folder.apart import is_one_file
 from engine.folder.carried import is_link, mode_of, mtime_of
-from engine.folder.deleting import delete
+from engine.folder.deleting import Unlinked, delete
 from engine.folder.durable import Synced, make_durable
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
@@ -98,6 +98,7 @@ class FolderStore(Lacking, ObjectStore):
         self._roots: dict[str, Root] = {}
         self._publishers: dict[str, Publisher] = {}
         self._walks = Walks(manner)
+        self._unlinked = Unlinked()
         self._lock = threading.Lock()
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -201,11 +202,10 @@ class FolderStore(Lacking, ObjectStore):
         root = self.root(request.bucket)
         if self._is_yet_to_be(root):
             return Page([])
+        exact = None
         if request.max_keys == 1 and not request.start_after and request.token is None:
             exact = self._exact(root, request)
-            if exact is not None:
-                return exact
-        return self._walks.page(root, request, self._shut_to(request.bucket))
+        return self._unlinked.shown(exact or self._walks.page(root, request, self._shut_to(request.bucket)))
 
     def _shut_to(self, bucket: str) -> Shut | None:
         """What the listing of a folder does not go into: those that its routes lead to or come from, and what is
@@ -248,7 +248,9 @@ class FolderStore(Lacking, ObjectStore):
         if self._is_yet_to_be(root):
             raise missing("HeadObject", root.shown(ref.key))
         status = standing(root, ref.key, self.manner, "HeadObject")
-        return head_of(ref.key, status, self.manner.now_ns())
+        head = head_of(ref.key, status, self.manner.now_ns())
+        named = self._unlinked.as_named(head.etag)
+        return head if named == head.etag else head._replace(etag=named)
 
     async def get_range(self, request: GetRange) -> Body:
         return await self._do(self._get, request)
@@ -359,7 +361,8 @@ class FolderStore(Lacking, ObjectStore):
         return DeleteReport(tuple(deleted), tuple(failed))
 
     def _delete(self, ref: ObjectRef, if_match: str | None, operation: str) -> None:
-        delete(self.root(ref.bucket), ref.key, if_match, operation, self.manner, self._kept.get(ref.bucket, ()))
+        kept = self._kept.get(ref.bucket, ())
+        delete(self.root(ref.bucket), ref.key, if_match, operation, self.manner, self._unlinked, kept)
         with self._lock:
             if publisher := self._publishers.get(ref.bucket):
                 publisher.directories.forget()  # some may be gone with their last file
