@@ -79,6 +79,10 @@ def delete(
     try:
         status = look()
     except PreconditionFailed:
+        if manner.links == "follow" and (link := _left_link(root, parts_of(key))):
+            _remove(root, b"/".join(link).decode(), operation, system.unlink)
+            _prune(root, link[:-1], kept)
+            return
         with unlinked.turn:  # another of its names may have gone at that moment
             status = look()
     if status is None:
@@ -108,6 +112,27 @@ def _look(
     if if_match is not None and not same(if_match, version):
         raise changed(operation, path, f"the file is another one now: its version is {version}")
     return status
+
+
+def _left_link(root: Root, parts: list[bytes]) -> list[bytes]:
+    """The link on a path that leads to nothing any more, and led to what was in the same folder: by its other name that
+    was deleted, and the link is what is left of it. Of none, no names."""
+    for depth in range(1, len(parts) + 1):
+        link = parts[:depth]
+        try:
+            with root.directory(link[:-1]) as directory:
+                if not stat.S_ISLNK(os.stat(link[-1], dir_fd=directory, follow_symlinks=False).st_mode):
+                    continue
+                os.stat(link[-1], dir_fd=directory)
+                return []
+        except FileNotFoundError:
+            folder = os.fsencode(os.path.realpath(root.path))
+            is_link = os.path.islink(os.path.join(folder, *link))  # noqa: PTH114, PTH118  (bytes)
+            leads = os.path.realpath(os.path.join(folder, *link))  # noqa: PTH118
+            return link if is_link and leads.startswith(folder + b"/") else []
+        except OSError:
+            return []
+    return []
 
 
 def _remove(root: Root, key: str, operation: str, unlink: Callable[[int, bytes], None]) -> None:

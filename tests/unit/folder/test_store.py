@@ -182,6 +182,26 @@ async def test_a_file_that_was_written_to_by_another_name_stays(scene: Scene) ->
     assert scene.on_disk() == ["b"]
 
 
+async def test_a_link_whose_file_went_before_it_goes_too(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    for key in ("d/x", "d/y", "real", "../outside/f"):
+        scene.write(key)
+    for name, leads in (("ld", "d"), ("z-ln", "real"), ("out", "../outside"), ("gone", "../outside/f")):
+        (scene.folder / name).symlink_to(leads)
+    follow = scene.with_manner(links="follow")
+    keys = [key for key in await follow.keys() if not key.startswith("out/")]
+    assert keys == ["d/x", "d/y", "gone", "ld/x", "ld/y", "real", "z-ln"]
+    named = tuple([(key, (await follow.head(key)).etag) for key in keys])
+    (tmp_path / "outside" / "f").unlink()  # by its owner: that the link led there is for him to see
+    report = await follow.store.delete_objects(DeleteObjects(str(scene.folder), named))
+    assert report.deleted == ("d/x", "d/y", "ld/x", "real", "z-ln")
+    assert [(item.key, item.code) for item in report.failed] == [
+        ("gone", "PreconditionFailed"),
+        ("ld/y", "PreconditionFailed"),
+    ]
+    assert sorted(path.name for path in scene.folder.iterdir()) == ["gone", "out"]
+
+
 async def test_a_batch_says_of_each_key_what_became_of_it(scene: Scene) -> None:
     same = await scene.put("same")
     for key in ("changed", "d/"):
