@@ -77,8 +77,9 @@ class Looking(Progress):
 @dataclass(frozen=True, slots=True)
 class Doing(Event):
     """What is done from now on: "copying"; or, with `at_most_s`, waited for so many seconds: "the bucket to answer".
-    What `Progress` counts begins anew with it. `objects` and `size_bytes` are about what it comes to in all, where that
-    is known before everything is listed (0: it is not). For people alone: NDJSON does not have it."""
+    What `Progress` counts begins anew with it, but where it `goes_on` with what was counted before. `objects` and
+    `size_bytes` are about what it comes to in all, where that is known before everything is listed (0: it is not). For
+    people alone: NDJSON does not have it."""
 
     event: ClassVar[str] = "doing"
     for_people: ClassVar[bool] = True
@@ -86,6 +87,7 @@ class Doing(Event):
     at_most_s: float = 0.0
     objects: int = 0
     size_bytes: int = 0
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

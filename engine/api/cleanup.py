@@ -172,6 +172,7 @@ async def _delete(
                 minimum=plan.cleanup.proof,
                 markers_accepted={item.name for item in facts.sources if item.versioning != ""},
                 gone_in={item.route for item in facts.audits if item.gone},
+                folders=opened.folders,
             )
             stop.listen(deletion.stop)
             return await deletion.go(plan.routes)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.api.consent import Consent
 from engine.api.load import place_of
-from engine.api.opening import refuse_inside
+from engine.api.opening import ours, refuse_inside
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
@@ -67,7 +67,8 @@ async def delete(
         site = opened.site(location)
         facts = await site.facts(location.bucket)
         path = list_path(location, options)
-        refuse_inside(path, [location])
+        for file, flag in ours(path):
+            refuse_inside(file, [location], flag)
         async with await DeletionList.open(path, str(location), site.endpoint) as listed:
             options.listener(RunStarted("delete", str(location), str(path), site.endpoint, resumed=not again))
             result = await snapshot_of(

@@ -76,7 +76,8 @@ async def of_location(store: ObjectStore, location: Location, basis: Basis, list
             digests = await reading.digests(objects)
             for item in objects:
                 tree.add(item.key[len(location.key) :], item.size, digests.get(item.key, ""))
-            listener(_progress(tree))
+            listener(_progress(tree, done=False))
+    listener(_progress(tree, done=True))
     return tree
 
 
@@ -122,7 +123,8 @@ async def _of_folder(folder: FolderStore, location: Location, basis: Basis, list
                 if basis is not Basis.SIZE:
                     digest = await anyio.to_thread.run_sync(_digest, folder, ref, item, basis)
                 tree.add(item.key[len(location.key) :], item.size, digest)
-            listener(_progress(tree))
+            listener(_progress(tree, done=False))
+    listener(_progress(tree, done=True))
     return tree
 
 
@@ -136,5 +138,5 @@ def _digest(folder: FolderStore, ref: ObjectRef, item: ListedObject, basis: Basi
     return str(hasher.hexdigest())
 
 
-def _progress(tree: Fingerprint) -> Progress:
-    return Progress.of_listing(tree.objects, tree.bytes)
+def _progress(tree: Fingerprint, *, done: bool) -> Progress:
+    return Progress.of_listing(tree.objects, tree.bytes, ended=done)

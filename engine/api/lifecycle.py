@@ -155,6 +155,7 @@ async def _look(
                 if not watch.is_idle:
                     watch.add(objects)
             options.listener(Progress.of_listing(effects.objects, effects.bytes))
+    options.listener(Progress.of_listing(effects.objects, effects.bytes, ended=True))
     uploads, notes = await _uploads(site, place, options, effects)
     if place.key and not effects.objects and (nothing := await why_nothing(site.store, place)):
         notes.append(nothing)

@@ -64,8 +64,9 @@ class Metrics:
         self._within = 0
         self._command = self._plan = self._ledger = ""
         self._began_s = self._ended_s = 0.0
-        self._past: Counter[str] = Counter(_counted(Progress()))
-        self._progress = Progress()
+        self._so_far = Counter(_counted(Progress())), Progress()
+        """What is counted of the stages that have ended, and how far this one is: replaced together, since another
+        thread may read at any moment."""
         self._tallies: tuple[float, list[Tally]] = -inf, []
         self._reading = threading.Lock()
 
@@ -100,19 +101,20 @@ class Metrics:
         if isinstance(event, Progress):
             if isinstance(event, Looking):
                 return
-            if event.done < self._progress.done or event.listed < self._progress.listed:
-                self._begin_counting()  # another of the call's stages
-            self._progress = event
+            past, last = self._so_far
+            if event.done < last.done or event.listed < last.listed:  # another of the call's stages
+                past = past + Counter(_counted(last))
+            self._so_far = past, event
         elif isinstance(event, RunStarted):
             self._plan, self._ledger = event.plan, event.ledger
             self._begin_counting()
-        elif isinstance(event, Doing):
+        elif isinstance(event, Doing) and not event.goes_on:
             self._begin_counting()
 
     def _begin_counting(self) -> None:
         """From here on progress is told from nothing again."""
-        self._past.update(_counted(self._progress))
-        self._progress = Progress()
+        past, last = self._so_far
+        self._so_far = past + Counter(_counted(last)), Progress()
 
     # --- where it is read -----------------------------------------------------------------------------------
 
@@ -220,7 +222,8 @@ class Metrics:
         yield family(gauges, "requests_in_flight", "Requests under way.", "site", summed("gauges", 1, 4))
         rate = "The rate that S3 answers without SlowDown, as found; 0: none yet."
         yield family(gauges, "allowed_requests_per_second", rate, "site", summed("gauges", 1, 3))
-        counted = self._past + Counter(_counted(self._progress))
+        past, last = self._so_far
+        counted = past + Counter(_counted(last))
         for name, (_, text) in _PROGRESS.items():
             yield family(CounterMetricFamily, name, text, "", {none: counted[name]})
         state, objects, size_bytes = "route state proof", _by_state(tallies, "objects"), _by_state(tallies, "bytes")

@@ -29,30 +29,42 @@ from engine.ledger import (
     refuse_other_folder,
 )
 from engine.listing.sources import open_sources
+from engine.logs import destination
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
 from engine.plan.in_place import refuse_in_place
 from engine.plan.locations import state_of
 from engine.plan.overlap import refuse_collisions
+from engine.plan.route import Route
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_sites
 from engine.sites.sites import Sites
 from engine.sites.traits import Answer
 
 
-def refuse_inside(path: Path, places: Iterable[Location]) -> None:
+def ours(ledger: Path) -> list[tuple[Path, str]]:
+    """The files of ours that change all the time while a command goes on, each with the flag that names it."""
+    log = destination()
+    return [(ledger, "--ledger"), *([(log.file, "--log-file")] if log is not None and log.file is not None else [])]
+
+
+def refuse_inside(path: Path, places: Iterable[Location], flag: str) -> None:
     """Raise `UsageError` where a file of ours, which changes all the time, would lie in one of the folders that a
-    command is about."""
+    command is about. `flag` names it. Blocks."""
     for where in places:
-        if (
-            where.is_local
-            and where.is_prefix
-            and path.resolve().is_relative_to(Path(where.bucket, where.key).resolve())
-        ):
-            raise UsageError(
-                f"{path} would lie in {where}, and change while that is looked at.",
-                advice="Name a place outside of it with --ledger FILE.",
-            )
+        if where.is_local and where.is_prefix:
+            from engine.folder.apart import lies_in  # only where there is one
+
+            if lies_in(path, Path(where.bucket, where.key)):
+                raise UsageError(
+                    f"{path} would lie in {where}, and change while that is looked at.",
+                    advice=f"Name a place outside of it with {flag} FILE.",
+                )
+
+
+def refuse_in_sources(path: Path, routes: Iterable[Route], flag: str) -> None:
+    """As `refuse_inside`, for the sources that would take the file along."""
+    refuse_inside(path, [route.source for route in routes if route.selection.takes_key(path.name)], flag)
 
 
 async def open_ledger(
@@ -71,7 +83,8 @@ async def open_ledger(
     path = ledger_path(plan, options)
     await refuse_one_file(path, options)
     await anyio.to_thread.run_sync(refuse_other_folder, path)
-    refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
+    for file, flag in ours(path):
+        refuse_in_sources(file, plan.routes, flag)
     await _settle_folders(plan, path, opened, make=writes)
     binding = await binding_of(plan, opened)
     journals = await _journals(plan, opened, options)

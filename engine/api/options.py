@@ -19,6 +19,7 @@ class Options(SiteOptions):
 
     `session` is one of boto3's, aioboto3's or botocore's: its credentials (refreshed as it refreshes them), region and
     configuration count instead of the environment's, for all but a plan's named sites. Nothing in it is changed.
+    `request_payer` "requester" pays for requests to a bucket that has its requesters pay.
 
     `store`: "wire" is our own way to S3, "boto" botocore's. At most `concurrency` copies are under way and `max_rps`
     requests a second begun. `give_up_after_s` is how long S3 may be out of reach before the run stops; `assume` "aws"
@@ -40,7 +41,9 @@ class Options(SiteOptions):
     of an hour later.
 
     `metrics` has the call's figures for Prometheus: a `Metrics`, or what that is made of, ":PORT" or a file. A bar is
-    drawn by tqdm.auto with `progress`, and in a notebook where it is None and there is no `listener`."""
+    drawn by tqdm.auto with `progress`, and in a notebook where it is None and there is no `listener`.
+
+    Raises `UsageError` for a value that an option does not take."""
 
     ledger: Path | None = None
     state_dir: Path | None = None

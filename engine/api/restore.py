@@ -151,6 +151,8 @@ async def _found(
         return take
 
     await find(take_by)
+    if asking is None:
+        options.listener(Progress.of_listing(outlook.objects, ended=True))
     return RestoreResult(outlook, asking.asked if asking is not None else None)
 
 

@@ -43,7 +43,7 @@ async def carry_and_wait(
     while True:
         waiting = await look(opened.store, ledger, plan.routes)
         if waiting.back:
-            options.listener(Doing(COPYING, 0.0, waiting.ready))
+            options.listener(Doing(COPYING, 0.0, waiting.ready, goes_on=True))
             before = Held.of(await ledger.tallies())
             later = await carry(replace(options, listener=_going_on(options.listener, run.counters)), waiting.back)
             run = run.then(later, before, Held.of(await ledger.tallies()))
@@ -53,7 +53,7 @@ async def carry_and_wait(
             options.listener(_notice(waiting))
             told = waiting.under_way
         pause = pause_s(monotonic() - began_s) if options.look_every_s is None else options.look_every_s
-        options.listener(Doing(f"waiting for what is archived ({waiting.under_way:,})", pause))
+        options.listener(Doing(f"waiting for what is archived ({waiting.under_way:,})", pause, goes_on=True))
         with anyio.move_on_after(pause):
             await stopped.wait()
         if stopped.is_set():

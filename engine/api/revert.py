@@ -34,13 +34,15 @@ from engine.sites.sites import buckets_of
 @dataclass(frozen=True, slots=True)
 class RevertResult(LedgerResult):
     """What a revert would do, by the ledger (`outlook`), and what it did (None: nothing). `way_back` is the plan that
-    leads back, where sources are gone already; `versioned` are the buckets that keep versions, or may, and `markers`
+    leads back, where sources are gone already, and `links` what its commands are to be given as `--links` (empty:
+    nothing); `versioned` are the buckets that keep versions, or may, and `markers`
     says of each what a delete does there."""
 
     ledger: Path
     outlook: Outlook
     reverted: Reverted | None = None
     way_back: Path | None = None
+    links: str = ""
     versioned: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
 
@@ -69,7 +71,9 @@ async def revert(
         await remove_left_probes(opened, ledger)
         found = await outlook(ledger, options.listener)
         if found.cleaned_up:
-            return RevertResult(ledger.path, found, way_back=_write_way_back(plan, ledger.path))
+            kept = opened.folders.manner.links if opened.folders is not None else "skip"
+            links = "" if kept == "skip" else kept
+            return RevertResult(ledger.path, found, way_back=_write_way_back(plan, ledger.path, links), links=links)
         targets = buckets_of(route.target for route in plan.routes)
         facts = list((await opened.facts(targets, anew=True)).values())
         versioned = [item for item in facts if item.versioning != ""]
@@ -114,11 +118,11 @@ async def _refuse(ledger: Ledger, plan: Plan, reasons: list[Reason]) -> None:
         raise GateClosed([item.sentence + accept for item, accept in zip(shut, opens, strict=True)])
 
 
-def _write_way_back(plan: Plan, ledger: Path) -> Path:
+def _write_way_back(plan: Plan, ledger: Path, links: str) -> Path:
     """Write the plan that leads back, beside the ledger. One that says the same already is left.
 
     Raises `UsageError` where another file is in its place."""
-    text = way_back(plan)
+    text = way_back(plan, links)
     path = ledger.with_name(f"{plan.name}-back.toml")
     with refused_as(f"{path} cannot be written"):
         if path.is_file() and path.read_text(encoding="utf-8") != text:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-import anyio.to_thread
 
 from engine.api.asked import ASKED
 from engine.api.carrying import begun, carry, processes_for
@@ -40,6 +39,7 @@ from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
 from engine.sites.sites import Sites, buckets_of
 from engine.store import StoreOf
+from engine.to_the_end import to_the_end
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date
 from engine.transfer.counting import Carried, Counters
@@ -111,7 +111,7 @@ async def migrate(
         path = ledger_path(plan, options)
         processes = processes_for(plan, options, path, executor=executor)
         if in_shards := processes > 1 or executor is not None:
-            await anyio.to_thread.run_sync(form_shards, path)
+            await to_the_end(partial(form_shards, path))
         async with (
             begun(executor, processes) as at_work,
             await open_ledger(plan, opened, options, writes=True, in_shards=in_shards) as ledger,

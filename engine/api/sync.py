@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.api.accept import accept_ended, accept_ended_in
 from engine.api.consent import Consent
-from engine.api.opening import at_work, refuse_inside
+from engine.api.opening import at_work, ours, refuse_inside
 from engine.api.options import Options, ledger_path
 from engine.api.run import MigrationResult, migrate
 from engine.api.stopping import StopSignal
@@ -69,7 +69,8 @@ async def synchronize(
     options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
     if delete:
         _refuse_parts(plan)
-        refuse_inside(ledger_path(plan, options), [plan.routes[0].target])
+        for file, flag in ours(ledger_path(plan, options)):
+            refuse_inside(file, [plan.routes[0].target], flag)
     run = await migrate(plan, options, stop=stop, listed=listed)
     if not ENDED.isdisjoint(run.aside):
         await accept_ended(plan, options, TAKEN)  # for whoever looks at the ledger later, too

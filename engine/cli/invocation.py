@@ -54,6 +54,7 @@ DOING = {
     "share": "listing",
     "rewrite": "scanning",
     "receipt": "reading the ledger",
+    "report": "keeping the page current",
     "restore": "listing",
 }
 """What a command begins with; the others begin with looking."""
@@ -222,7 +223,7 @@ class Invocation:
 
     def give(self, page: Page | str) -> None:
         """What was asked for, such as a list: on stdout under `--quiet` too; nothing under `--json`."""
-        if self.json:
+        if self.json or page == []:
             return
         if isinstance(page, str):
             with writing_to(sys.stdout):

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import click
 
+from engine.api.opening import refuse_in_sources
 from engine.api.options import ledger_path
 from engine.api.report import report_on, unbegun
 from engine.cli.invocation import Invocation
@@ -28,6 +29,7 @@ LOOKS_S = 0.1
 def kept_page(plan: Plan, invocation: Invocation, page: Path) -> Iterator[None]:
     """Keep a report current while the work inside goes on: by a process of its own, which stands back from it, and
     which goes on to the last page also where this one is killed. Raises `UsageError` where there can be none."""
+    refuse_in_sources(page, plan.routes, "--report")
     try:
         report = anyio.run(report_on, plan, invocation.options)
     except LedgerMissing:  # the work makes it

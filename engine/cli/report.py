@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 
+from engine.api.options import Options
 from engine.api.report import Report, kept_current, report_on
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
@@ -17,6 +21,7 @@ from engine.errors import LedgerMissing
 from engine.plan.document import Plan
 from engine.report.report import report_lines, report_values
 
+NO_LONGER = "no longer kept current: the page is as it was written last; whoever is at work goes on"
 NICE = 10
 """How far a page that is kept current stands back from the work that it shows."""
 
@@ -27,7 +32,7 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
     page = output or _beside(plan, invocation)
     if follow:
         os.nice(NICE) if hasattr(os, "nice") else None
-        report = anyio.run(_follow, plan, invocation, page)
+        report = invocation.run(lambda options, _: _follow(plan, options, page), leaving=NO_LONGER)
     else:
         report = anyio.run(report_on, plan, invocation.options)
         if page.exists() and not report.ledger.exists():
@@ -47,29 +52,32 @@ def _beside(plan: Plan | None, invocation: Invocation) -> Path:
     return folder / f"{name}.report.html"
 
 
-async def _follow(plan: Plan | None, invocation: Invocation, page: Path) -> Report:
+async def _follow(plan: Plan | None, options: Options, page: Path) -> Report:
     """Keep the page current until stdin ends: whoever began this closes it, and a killed one does too."""
-    over = anyio.Event()
+    over = _end_of_stdin()
 
     async def ended(wait_s: float) -> bool:
         with anyio.move_on_after(wait_s):
             await over.wait()
         return over.is_set()
 
-    async def listen() -> None:
-        await anyio.to_thread.run_sync(_read_to_the_end, abandon_on_cancel=True)
-        over.set()
-
     report: Report | None = None
-    async with anyio.create_task_group() as beside:
-        beside.start_soon(listen)
-        async for report in kept_current(plan, invocation.options, ended):
-            await anyio.to_thread.run_sync(report.write, page)
-        beside.cancel_scope.cancel()
+    async for report in kept_current(plan, options, ended):
+        await anyio.to_thread.run_sync(report.write, page)
     assert report is not None
     return report
 
 
-def _read_to_the_end() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
+def _end_of_stdin() -> anyio.Event:
+    """Set when stdin ends. It is read by a thread that nobody waits for: at a terminal it ends when someone types."""
+    over, loop = anyio.Event(), asyncio.get_running_loop()
+
+    def read() -> None:
+        with suppress(OSError):  # the terminal is gone
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+        with suppress(RuntimeError):  # the loop is over before
+            loop.call_soon_threadsafe(over.set)
+
+    threading.Thread(target=read, name="end-of-stdin", daemon=True).start()
+    return over

@@ -33,7 +33,7 @@ def revert_command(
         invocation.show(revert_page(plan, first, invocation.took_s))
         found = first.outlook
         if first.way_back is not None or not (found.removable or found.unsettled or found.uploads):
-            invocation.end(DONE, first)
+            invocation.end(_code(first, delete=delete), first)
         confirm = ask(plan.name, f"{found.removable:,} copies")
     if delete:
         require(plan.name, confirm)
@@ -42,4 +42,12 @@ def revert_command(
     done = result.reverted
     if done is not None and done.interrupted:
         invocation.end_interrupted(result)
-    invocation.end(ASIDE if done is not None and not done.is_whole else DONE, result)
+    invocation.end(_code(result, delete=delete), result)
+
+
+def _code(result: RevertResult, *, delete: bool) -> int:
+    """A revert that was to delete, and left copies of ours where they are, is not done."""
+    if not delete or result.way_back is not None:
+        return DONE
+    done = result.reverted
+    return ASIDE if result.outlook.changed or (done is not None and not done.is_whole) else DONE

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.consent import Consent
+from engine.api.opening import refuse_inside
 from engine.api.sync import SyncResult, synchronize
 from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import agree, can_ask, seconds
@@ -35,6 +36,8 @@ def sync_command(
     **rules: Any,
 ) -> None:
     plan = plan_of_flags(invocation, source, target, rules, overwrite="if-different")
+    if delete and report is not None:
+        refuse_inside(report, [plan.routes[0].target], "--report")
     if dry:
         dry_run(invocation, plan, deletes=delete)
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)

@@ -19,7 +19,7 @@ from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.finish.deleting import KEYS_A_BATCH, Check, Checked, Deleter, Then
 from engine.finish.looking import FEW, PATIENCE_S, Looker, Span, There
 from engine.finish.sending import BATCHES_AT_ONCE, End, Item
-from engine.model import bucket_name
+from engine.model import Location, bucket_name
 
 STAYS_SHOWN = 10
 
@@ -193,18 +193,18 @@ class Removal(ABC, Generic[Report, Record]):
                     await send.send(batch)
 
 
-async def refuse_gone(looker: Looker, bucket: str, keys: Sequence[str], what: str) -> None:
-    """Raise `GoneTogether` where one of `keys`, which are in key order, is not there any more, right after what it
-    belongs to was deleted, and the error where one could not be looked at. `what` is what they are: "target",
-    "source"."""
-    seen = await looker.look(bucket, keys)
+async def refuse_gone(looker: Looker, where: Location, keys: Sequence[str], what: str) -> None:
+    """Raise `GoneTogether` where one of `keys`, which are in key order in the bucket of `where`, is not there any more,
+    right after what it belongs to was deleted, and the error where one could not be looked at. `what` is what they are:
+    "target", "source"."""
+    seen = await looker.look(where.bucket, keys)
     for error in seen.unseen.values():
         raise error
     gone = [key for key in keys if seen.there(key) is None]
     if gone:
         raise GoneTogether(
-            f"of the first {len(keys):,} that were deleted, {len(gone):,} lost their {what} with them, first "
-            f"s3://{bucket}/{gone[0]}: source and target are the same objects by two names, something carries deletes "
+            f"of {len(keys):,} that were deleted just now, {len(gone):,} lost their {what} with them, first "
+            f"{where.at(gone[0])}: source and target are the same objects by two names, something carries deletes "
             "over, or somebody deletes there. Nothing more was deleted.",
             advice="Nothing may be deleted between these two places. The ledger's export lists what was deleted.",
         )

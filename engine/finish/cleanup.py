@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from engine.errors import RunError, StoreError
 from engine.events import Listener
@@ -17,13 +18,19 @@ from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.looking import Looker, Span, There
 from engine.finish.other_copies import OtherCopies
 from engine.finish.sending import End, Fate, Item
+from engine.folder.refusals import IS_ONE_FILE, ONE_FILE
+from engine.folder.versions import same
 from engine.ledger import Ledger
-from engine.model import Proof
+from engine.model import ObjectRef, Proof
 from engine.plan.in_place import refuse_in_place
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.store import StoreOf, by_store
+
+if TYPE_CHECKING:
+    from engine.folder.durable import Synced
+    from engine.folder.store import FolderStore
 
 
 @dataclass(slots=True)
@@ -79,7 +86,8 @@ def after_look(record: ObjectRecord, state: State, code: str = "", message: str 
 
 class Cleanup(Removal[Cleaned, ObjectRecord]):
     """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open. `gone_in` are the routes
-    of which an audit found some sources gone: there each batch is looked at first, so that those are told apart."""
+    of which an audit found some sources gone: there each batch is looked at first, so that those are told apart.
+    `folders` is the store of local folders, where a route has one."""
 
     def __init__(
         self,
@@ -91,6 +99,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         minimum: Proof,
         markers_accepted: Collection[str] = (),
         gone_in: Collection[str] = (),
+        folders: FolderStore | None = None,
     ) -> None:
         super().__init__(Cleaned(), listener, markers_accepted)
         self._ledger = ledger
@@ -99,6 +108,8 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         self._minimum = minimum
         self._others: OtherCopies
         self._gone_in = set(gone_in)
+        self._folders = folders
+        self._synced: Synced = {}
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
         """Delete, route by route. Raises errors of scope `run`; what was confirmed before is committed."""
@@ -125,8 +136,10 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
             yield [record for record in records if record.proof >= self._minimum]
 
     async def _delete_batch(self, route: Route, batch: Batch[ObjectRecord], first: bool) -> bool:
-        """Whether anything of it went. With the `first`, what went is held against its targets once more."""
-        records = batch.records
+        """Whether anything of it went. With the `first`, and with all of folders, what went is held against its targets
+        once more."""
+        if not (records := await self._on_disk(route, batch.records)):
+            return False
         await self._ledger.conclude_durably(route.name, [after_look(record, State.DELETING) for record in records])
         items = [Item(route.source_key(record.key), record.source_etag) for record in records]
         record_of = {item.key: record for item, record in zip(items, records, strict=True)}
@@ -142,19 +155,26 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
 
         async def check(some: Sequence[Item]) -> Checked:
             targets = {item.key: route.target_key(record_of[item.key].key) for item in some}
-            return await self._others.check(route, await resting_on(looker, bucket, targets, stands), bar)
+            found = await self._others.check(route, await resting_on(looker, bucket, targets, stands), bar)
+            themselves = {key for key in found.may_go if await self._is_its_target(route, record_of[key])}
+            for key in themselves:
+                bar(key, IS_ONE_FILE, ONE_FILE)
+            return found._replace(may_go={key: at for key, at in found.may_go.items() if key not in themselves})
 
-        def bar(key: str, why: str) -> None:
-            record, code = record_of[key], "OtherCopyLost"
+        def bar(key: str, why: str, code: str = "OtherCopyLost") -> None:
+            record = record_of[key]
             self._keep(route.name, record.key, Fate.BARRED.value, code, why)
             barred[record.key] = after_look(record, State.VERIFIED, code, why)
 
         async def then(gone: Collection[str]) -> None:
-            await refuse_gone(looker, bucket, sorted(route.target_key(record_of[key].key) for key in gone), "target")
+            targets = sorted(route.target_key(record_of[key].key) for key in gone)
+            await refuse_gone(looker, route.target, targets, "target")
 
         span = Span(route.source, batch.after)
         gone = await self._gone_before(route, list(record_of), span)
-        ends = await self._ask(self._deleter_of(route.source), items, span, check, then if first else None)
+        # Of folders a part may be the other's, by means that neither device nor inode tells: it costs little to look.
+        looks = then if first or route.stays_here else None
+        ends = await self._ask(self._deleter_of(route.source), items, span, check, looks)
         outcomes = []
         for record, item in zip(records, items, strict=True):
             outcome = barred.get(record.key) or self._outcome(route, record, ends[item.key], gone=item.key in gone)
@@ -172,6 +192,26 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         message = f"the target {what}; the source stays"
         self._keep(route.name, record.key, State.DAMAGED.value, code, message)
         return after_look(record, State.DAMAGED, code, message)
+
+    async def _on_disk(self, route: Route, records: Sequence[ObjectRecord]) -> Sequence[ObjectRecord]:
+        """Those whose targets a power cut does not reach: a file that was found there, or written without a sync, may
+        be in the system's memory alone. Looked at it is afterwards, as what it was when it was proven."""
+        if self._folders is None or not route.target.is_local:
+            return records
+        keys = [route.target_key(record.key) for record in records]
+        failed = await self._folders.make_durable(route.target.bucket, keys, self._synced)
+        for record, key in zip(records, keys, strict=True):
+            if (error := failed.get(key)) is not None:
+                message = f"its target could not be brought to the disk: {error.message}; the source stays"
+                self._keep(route.name, record.key, Fate.BARRED.value, "NotOnDisk", message)
+        return [record for record, key in zip(records, keys, strict=True) if key not in failed]
+
+    async def _is_its_target(self, route: Route, record: ObjectRecord) -> bool:
+        """Whether a source in a folder is its own target, by a mount or a link: then it bears the target's version."""
+        if self._folders is None or not route.stays_here or not same(record.source_etag, record.target_etag):
+            return False
+        source = ObjectRef(route.source.bucket, route.source_key(record.key))
+        return await self._folders.is_one(source, ObjectRef(route.target.bucket, route.target_key(record.key)))
 
     async def _gone_before(self, route: Route, keys: Sequence[str], span: Span) -> Collection[str]:
         """Those that are not there, before any delete of ours is sent: none that goes later is among them."""

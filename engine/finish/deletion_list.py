@@ -9,10 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
-
-import anyio
 
 from engine.errors import LedgerCorrupt, LedgerMismatch
 from engine.ledger.descriptors import real_place, refuse_planted
@@ -22,6 +21,7 @@ from engine.ledger.network import refuse_network
 from engine.ledger.opening import connect, make_whole
 from engine.ledger.writer import Writer, translated
 from engine.model import ListedObject
+from engine.to_the_end import to_the_end
 
 APPLICATION_ID = 0x43415244  # "CARD"
 VERSION = 1
@@ -74,7 +74,7 @@ class DeletionList:
     async def open(cls, path: Path, location: str, endpoint: str, made_of: str = "") -> DeletionList:
         """Open or make it. Raises `LedgerLocked`, `LedgerMismatch` where it is another location's or endpoint's,
         `LedgerCorrupt`, `LedgerError`."""
-        return await anyio.to_thread.run_sync(cls._open, path, location, endpoint, made_of)
+        return await to_the_end(partial(cls._open, path, location, endpoint, made_of), give_back=cls.close)
 
     @classmethod
     def _open(cls, path: Path, location: str, endpoint: str, made_of: str) -> DeletionList:
@@ -107,8 +107,13 @@ class DeletionList:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        with anyio.CancelScope(shield=True):
+        await self.close()
+
+    async def close(self) -> None:
+        """Commit what was queued, close the file, give the lock back."""
+        try:
             await self._writer.close()
+        finally:
             self._lock.release()
 
     # --- the snapshot ---------------------------------------------------------------------------------------

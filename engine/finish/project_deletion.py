@@ -55,6 +55,7 @@ async def take_snapshot(
             summary.add(objects)
             await into.add(objects)
             listener(Progress.of_listing(summary.total.objects, summary.total.bytes))
+    listener(Progress.of_listing(summary.total.objects, summary.total.bytes, ended=True))
     if kept:
         await into.close_snapshot(taken_ms)
     return summary

@@ -84,6 +84,11 @@ class Outlook:
         return self.objects.get(Part.REMOVE, 0)
 
     @property
+    def changed(self) -> int:
+        """Copies of ours that stay, since they or their sources are no longer what was copied."""
+        return self.objects.get(Part.CHANGED, 0)
+
+    @property
     def unsettled(self) -> int:
         """Objects that were decided, and of which no outcome is known: perhaps nothing of them was written."""
         return self.objects.get(Part.LOOK, 0)
@@ -201,7 +206,8 @@ class Revert(Removal[Reverted, ObjectRecord]):
             return await resting_on(looker, bucket, sources, stands)
 
         async def then(gone: Collection[str]) -> None:
-            await refuse_gone(looker, bucket, sorted(route.source_key(record_of[key].key) for key in gone), "source")
+            sources = sorted(route.source_key(record_of[key].key) for key in gone)
+            await refuse_gone(looker, route.source, sources, "source")
 
         span = Span(route.target, batch.after)
         ends = await self._ask(self._deleter_of(route.target), items, span, check, then if first else None)

@@ -15,16 +15,18 @@ from engine.plan.sizes import duration_text
 from engine.plan.starter import quoted
 
 
-def way_back(plan: Plan) -> str:
-    """The text of a plan that copies everything from its targets to where it came from. It is run like any other.
+def way_back(plan: Plan, links: str = "") -> str:
+    """The text of a plan that copies everything from its targets to where it came from. It is run like any other, with
+    `--links` as the plan was, where that is said: no plan can say it.
 
     Raises `UsageError` where that would be refused."""
     lines = [
         f"# The way back of {_comment(plan.name)}: every route turned round. cartage plan shows what it would do.",
         "# It copies whatever lies under its sources today; say with exclude what is not to go back.",
-        "",
-        f"name = {quoted(plan.name[:95] + '-back')}",
     ]
+    if links:
+        lines.append(f"# Give plan and run --links {links}, as the way there had it: else no link comes back as one.")
+    lines += ["", f"name = {quoted(plan.name[:95] + '-back')}"]
     if plan.connection.said:
         lines += _connection("connection", plan.connection)
     for name, site in plan.sites:

@@ -1,4 +1,5 @@
-"""Whether the folders of routes lie apart, whatever they are called: asked of the file system before anything is done.
+"""Whether the folders of routes lie apart, whatever they are called: asked of the file system before anything is done;
+and whether a source and its target do.
 
 A plan is refused where one path begins with another (`engine.plan.overlap`). What no path tells, a symbolic link, a
 letter's case, a folder that is mounted a second time, is told by each folder's device and inode, and by those of all
@@ -8,13 +9,16 @@ that it lies in.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from engine.errors import PlanError
+from engine.errors import PlanError, StoreError
 from engine.folder.making import Identity
+from engine.folder.names import parts_of
+from engine.folder.roots import Root
 from engine.model import Location
 from engine.plan.overlap import refuse_collisions
 from engine.plan.route import Route
@@ -51,6 +55,24 @@ def _nested(route: Route) -> str:
     return ""
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is, or would be, in a folder, by whatever link or mount either is called. Blocks."""
+    inner, outer = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    there = next(place for place in (outer, *outer.parents) if _identity(place) is not None)
+    below = outer.relative_to(there).parts  # of the folder, yet to be made
+    return any(
+        _identity(place) == _identity(there) and inner.relative_to(place).parts[: len(below)] == below
+        for place in (inner, *inner.parents)
+    )
+
+
+def _identity(place: Path) -> Identity | None:
+    with suppress(OSError):
+        status = place.stat()
+        return status.st_dev, status.st_ino
+    return None
+
+
 def _above(path: str) -> Iterator[Identity]:
     """A folder, or the nearest one above it that is there, and all that it lies in."""
     real = Path(os.path.realpath(path))
@@ -74,3 +96,31 @@ def _is_one_file(source: Location, target: Location) -> bool:
 def _resolved(at: Location) -> Location:
     """The same place without links in its path."""
     return replace(at, bucket=os.path.realpath(at.bucket)) if at.is_local else at
+
+
+def is_one_file(source: tuple[Root, str], target: tuple[Root, str], *, follow: bool) -> bool:
+    """Whether what stands for two keys, each below its folder, is one file by two names, so that to delete the source
+    is to delete both: by a second mount, or, with `follow`, by a link in the target. Hard links are two files to that:
+    each of their names keeps the bytes. So is a link in the source, which is deleted as itself. Blocks."""
+    try:
+        place, status = _stands(*source, follow=False)  # as a delete has it
+        other_place, other = _stands(*target, follow=follow)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, StoreError):
+        return True  # nothing is deleted for the sake of what may not be looked at
+    if (status.st_dev, status.st_ino) != (other.st_dev, other.st_ino):
+        return False
+    return other_place in (None, place) or status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)
+
+
+def _stands(root: Root, key: str, *, follow: bool) -> tuple[tuple[Identity, bytes] | None, os.stat_result]:
+    """What stands for a key: its directory's identity and its name, None where that is a link that is followed; and
+    the file."""
+    *above, name = parts_of(key)
+    with root.directory(above, follow=follow) as directory:
+        within = os.fstat(directory)
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if follow and stat.S_ISLNK(status.st_mode):
+            return None, os.stat(name, dir_fd=directory)
+        return ((within.st_dev, within.st_ino), name), status

@@ -18,6 +18,7 @@ All of this blocks, and belongs in threads.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 
 from engine.errors import Rejected
@@ -141,15 +142,19 @@ class Publisher:
         with telling(self.root.shown(key)):
             self.check(key)
             if not text or b"\0" in text:
-                said = "it says that it is a symbolic link, and what it holds leads nowhere"
-                raise Rejected(said, operation=WRITING, ref=self.root.shown(key), code="LinkRefused")
+                raise no_link(self.root.shown(key))
             *above, name = parts_of(key)
             directory = self.directories.open(above)
             temporary = temporary_name(name)
             try:
                 with contextlib.suppress(FileNotFoundError):
                     system.unlink(directory, temporary)
-                system.link_text(directory, temporary, text)
+                try:
+                    system.link_text(directory, temporary, text)
+                except OSError as error:
+                    if error.errno == errno.ENAMETOOLONG:  # the text: a temporary name never is
+                        raise no_link(self.root.shown(key)) from error
+                    raise
                 try:
                     if os.readlink(temporary, dir_fd=directory) != text:
                         said = "the link's text is not what was written"
@@ -169,3 +174,9 @@ class Publisher:
         """Raise `Rejected` where a key can be no file's name here, before anything is touched."""
         if fault := fault_of(key, self.limits()):
             raise misnamed(WRITING, self.root.shown(key), fault)
+
+
+def no_link(path: str) -> Rejected:
+    """The error for what is a symbolic link by its metadata, and cannot be one by its bytes."""
+    said = "it says that it is a symbolic link, and what it holds leads nowhere"
+    return Rejected(said, operation=WRITING, ref=path, code="LinkRefused")

@@ -34,6 +34,8 @@ WRITTEN_BACK_NS = 120_000_000_000
 """By then a system has written to the disk what it was given (Linux: after 35 s, dirty_expire_centisecs and
 dirty_writeback_centisecs). A sync costs a flush of the disk even where there is nothing to write."""
 
+WITHOUT_SIZE = "Copy it to a plain file (cat) and take that one, or leave it out with exclude."
+
 _QUICK = os.O_RDONLY | AS_IT_STANDS
 
 
@@ -99,7 +101,8 @@ class OpenedFile:
     """A file, or a directory's marker, or a link's text (`links="keep"`), open to be read. A context manager.
 
     All methods block: they belong in a thread. Several threads may read at once. Raises `NotFound`, `AccessDenied`,
-    `PreconditionFailed` where `if_match` is another version, or another `StoreError`."""
+    `PreconditionFailed` where `if_match` is another version, `Rejected` where its system gives bytes of it and no size,
+    or another `StoreError`."""
 
     def __init__(self, root: Root, key: str, manner: Manner = USUAL, *, if_match: str | None = None) -> None:
         self.path = root.shown(key)
@@ -122,6 +125,12 @@ class OpenedFile:
         if if_match is not None and not same(if_match, self.version):
             self.close()
             raise self._changed(f"the file is not the one that was listed: its version is {self.version} now")
+        if self.size == 0:
+            try:
+                self._check_empty()
+            except StoreError:
+                self.close()
+                raise
 
     def _open(self, root: Root, key: str, manner: Manner) -> None:
         *above, name = parts_of(key)
@@ -136,6 +145,18 @@ class OpenedFile:
                 if stat.S_IFMT(self._status.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
                     raise no_object(self._status.st_mode, self.path, READING)
         self._seen_ns = manner.now_ns()
+
+    def _check_empty(self) -> None:
+        """Raise `Rejected` for what is empty as the system has it, and gives bytes: some file systems make up what a
+        file holds as it is read (/proc, some of FUSE)."""
+        try:
+            found = os.pread(self._descriptor, 1, 0) if self._is_file else self._link
+        except OSError as error:
+            raise told(error, READING, self.path) from error
+        if found:
+            self.check_unchanged()
+            said = f"{self.path} gives bytes, and its file system says that it has none: it cannot be known to be whole"
+            raise Rejected(said, operation=READING, ref=self.path, code="NoSize", advice=WITHOUT_SIZE)
 
     @property
     def modified_ns(self) -> int:

@@ -45,6 +45,12 @@ MAKE_WAY = (
     "command again; else copy this key under another one, or leave it out with exclude."
 )
 
+ONE_FILE = "OneFile"
+IS_ONE_FILE = (
+    "source and target are one file by two names, since a mount, or a link that is followed, leads from the target to "
+    "the source: that is no copy; take the mount or the link away, then run and verify again"
+)
+
 _THEN = "then run the command again; nothing was concluded from its absence."
 RESTORE = f"Mount or restore it, {_THEN}"
 MEND = f"Mend the path, or mount or restore the folder, {_THEN}"

@@ -8,13 +8,17 @@ keys below them (`a.txt` lies between a file `a` and what is in a directory `a`)
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from engine.errors import Unwritable
 from engine.folder.names import is_unfinished
+from engine.folder.system import write
 from engine.plan.own import MARK
 
 NAMES_HELD = 50_000
@@ -45,7 +49,8 @@ def scan(
     """The names of the directory at a descriptor for which `keep` says so. `follow`: a link to a directory is one;
     `unfinished` hears of each name that a file has while it is written, which is none of them.
 
-    Raises `OSError`. What is added or removed meanwhile may be there or not."""
+    Raises `OSError`, and `Unwritable` where there is no room to sort so many. What is added or removed meanwhile may be
+    there or not."""
     held: list[bytes] = []
     lots: _Lots | None = None
     empty = True
@@ -86,20 +91,25 @@ class _Lots:
     NUL, and so are parted by it."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        with _sorting():
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self._spans: list[tuple[int, int]] = []
         self._end = 0
 
     def add(self, names: list[bytes]) -> None:
         names.sort()
         data = b"\0".join(names)
-        self._file.write(data)
+        try:
+            with _sorting():
+                write(self._file.fileno(), data, self._end)
+        except Unwritable:
+            self._file.close()
+            raise
         self._spans.append((self._end, len(data)))
         self._end += len(data)
 
     def merged(self) -> Generator[bytes, None, None]:
-        with self._file as file:
-            file.flush()
+        with self._file:
             yield from heapq.merge(*(self._read(start, length) for start, length in self._spans))
 
     def _read(self, start: int, length: int) -> Iterator[bytes]:
@@ -114,3 +124,21 @@ class _Lots:
             *whole, rest = (rest + data).split(b"\0")
             yield from whole
         yield rest
+
+
+@contextmanager
+def _sorting() -> Iterator[None]:
+    """What the system refuses of the temporary file is no fault of the directory whose names are sorted."""
+    try:
+        yield
+    except OSError as error:
+        at = tempfile.tempdir or os.environ.get("TMPDIR", "")
+        raise Unwritable(
+            f"the names of a large directory are sorted in the folder for temporary files, and {at or 'it'} cannot be "
+            f"written: {error.strerror or error}",
+            operation="ListObjectsV2",
+            ref=at,
+            code="DiskFull" if error.errno == errno.ENOSPC else errno.errorcode.get(error.errno or 0, "OSError"),
+            advice="Make room there, or name another folder with the environment variable TMPDIR; "
+            "then run the command again.",
+        ) from error

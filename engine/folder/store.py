@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
@@ -29,9 +29,11 @@ from engine import freshness
 from engine.bodies import with_body
 from engine.bucket_facts import BucketFacts
 from engine.errors import Rejected, StoreError, UsageError
-from engine.folder import system
+from engine.folder import mounts, system
+from engine.folder.apart import is_one_file
 from engine.folder.carried import is_link, mode_of, mtime_of
-from engine.folder.deleting import delete
+from engine.folder.deleting import Unlinked, delete
+from engine.folder.durable import Synced, make_durable
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
 from engine.folder.making import Durability, Identity
@@ -96,6 +98,7 @@ class FolderStore(Lacking, ObjectStore):
         self._roots: dict[str, Root] = {}
         self._publishers: dict[str, Publisher] = {}
         self._walks = Walks(manner)
+        self._unlinked = Unlinked()
         self._lock = threading.Lock()
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -170,6 +173,16 @@ class FolderStore(Lacking, ObjectStore):
         """A file to be read as a source, pinned to a version. Blocks: it belongs in a thread."""
         return OpenedFile(self.root(ref.bucket), ref.key, self.manner, if_match=if_match)
 
+    async def is_one(self, source: ObjectRef, target: ObjectRef) -> bool:
+        """Whether a source and its target are one file by two names, so that to delete the one is to delete both."""
+        one, other = ((self.root(ref.bucket), ref.key) for ref in (source, target))
+        return await self._in_thread(partial(is_one_file, follow=self.manner.links == "follow"), one, other)
+
+    async def make_durable(self, bucket: str, keys: Sequence[str], synced: Synced) -> dict[str, StoreError]:
+        """As `engine.folder.durable`: what was `synced` since nothing was written is kept there from call to call."""
+        sync = partial(make_durable, follow=self.manner.links == "follow")
+        return await self._in_thread(sync, self.root(bucket), keys, synced)
+
     def close(self) -> None:
         """Let go of what listings and folders hold open."""
         with self._lock:
@@ -189,20 +202,24 @@ class FolderStore(Lacking, ObjectStore):
         root = self.root(request.bucket)
         if self._is_yet_to_be(root):
             return Page([])
+        exact = None
         if request.max_keys == 1 and not request.start_after and request.token is None:
             exact = self._exact(root, request)
-            if exact is not None:
-                return exact
-        return self._walks.page(root, request, self._shut_to(request.bucket))
+        return self._unlinked.shown(exact or self._walks.page(root, request, self._shut_to(request.bucket)))
 
     def _shut_to(self, bucket: str) -> Shut | None:
-        """What the listing of a folder does not go into: those that its routes lead to or come from."""
+        """What the listing of a folder does not go into: those that its routes lead to or come from, and what is
+        theirs by a second mount."""
         roots = [self.root(name) for name in self._opposite.get(bucket, ())]
+        mounted: set[Identity] | None = None
 
         def is_shut(identity: Identity) -> bool:
+            nonlocal mounted
+            if mounted is None:
+                mounted = set().union(*(mounts.shared(bucket, root.path) for root in roots))
             # Asked each time: a target may be made while its source is listed.
             found = (os.fstat(root.descriptor()) for root in roots if not self._is_yet_to_be(root))
-            return any((status.st_dev, status.st_ino) == identity for status in found)
+            return identity in mounted or any((status.st_dev, status.st_ino) == identity for status in found)
 
         return is_shut if roots else None
 
@@ -231,7 +248,9 @@ class FolderStore(Lacking, ObjectStore):
         if self._is_yet_to_be(root):
             raise missing("HeadObject", root.shown(ref.key))
         status = standing(root, ref.key, self.manner, "HeadObject")
-        return head_of(ref.key, status, self.manner.now_ns())
+        head = head_of(ref.key, status, self.manner.now_ns())
+        named = self._unlinked.as_named(head.etag)
+        return head if named == head.etag else head._replace(etag=named)
 
     async def get_range(self, request: GetRange) -> Body:
         return await self._do(self._get, request)
@@ -342,7 +361,8 @@ class FolderStore(Lacking, ObjectStore):
         return DeleteReport(tuple(deleted), tuple(failed))
 
     def _delete(self, ref: ObjectRef, if_match: str | None, operation: str) -> None:
-        delete(self.root(ref.bucket), ref.key, if_match, operation, self.manner, self._kept.get(ref.bucket, ()))
+        kept = self._kept.get(ref.bucket, ())
+        delete(self.root(ref.bucket), ref.key, if_match, operation, self.manner, self._unlinked, kept)
         with self._lock:
             if publisher := self._publishers.get(ref.bucket):
                 publisher.directories.forget()  # some may be gone with their last file

@@ -8,11 +8,13 @@ descriptor: no path is ever walked here.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
 import os
 import stat
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +50,7 @@ _RENAME = _function("renameat2", "renameatx_np")
 if _RENAME is not None:
     _RENAME.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)  # type: ignore[attr-defined]
 _FALLOCATE = _function("fallocate")
+_SYNCFS = _function("syncfs") if sys.platform == "linux" else None
 _FSTATFS = _function("fstatfs") if sys.platform == "linux" else None
 _TMPFS = 0x01021994
 
@@ -133,10 +136,41 @@ def cut(descriptor: int, size: int) -> None:
 
 @functools.cache
 def umask() -> int:
-    """What this process gives no new file. Asked once: it cannot be read without being set for a moment."""
+    """What this process gives no new file. Asked once: where Linux does not tell, it cannot be read without being set
+    for a moment."""
+    with contextlib.suppress(OSError), Path("/proc/self/status").open("rb") as told:
+        for line in told:
+            if line.startswith(b"Umask:"):
+                return int(line.split()[1], 8)
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+_USER, _GROUP, _MASK, _OTHER = 0x01, 0x04, 0x10, 0x20  # entries of an access list that a mode shows (acl(5))
+
+
+def permitted(directory: int) -> int:
+    """The permissions that a new file of a directory may have, as the system reckons them where it makes one: by the
+    directory's default access list, where it has one, else by the umask."""
+    try:
+        packed = os.getxattr(directory, "system.posix_acl_default") if sys.platform == "linux" else b""
+    except OSError:
+        packed = b""
+    if not packed:
+        return 0o777 & ~umask()
+    entries: dict[int, int] = {tag: may for tag, may, _ in struct.iter_unpack("<HHI", packed[4:])}  # a version ahead
+    group = entries.get(_MASK, entries.get(_GROUP, 0))
+    return (entries.get(_USER, 0) << 6 | group << 3 | entries.get(_OTHER, 0)) & 0o777
+
+
+def give_mode(descriptor: int, mode: int) -> None:
+    """A file's permissions, where its file system has any."""
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in CANNOT and error.errno != errno.EACCES:
+            raise
 
 
 def is_ours(status: os.stat_result) -> bool:
@@ -156,6 +190,24 @@ def sync(descriptor: int) -> None:
             if error.errno not in CANNOT:
                 raise
     os.fsync(descriptor)
+
+
+def hand_over(descriptor: int) -> None:
+    """The first half of `sync`: to the drive, which on macOS may keep it in its own cache until any sync there."""
+    os.fsync(descriptor)
+
+
+def sync_all(descriptor: int) -> bool:
+    """As `sync`, for all of the file system that a descriptor is on, whoever wrote it. False where there is no such
+    call here."""
+    if _SYNCFS is None:
+        return False
+    if _SYNCFS(descriptor) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in CANNOT:
+        return False
+    raise OSError(code, os.strerror(code))
 
 
 def sync_data(descriptor: int) -> None:
@@ -250,9 +302,10 @@ def punch(descriptor: int, offset: int, length: int) -> bool:
 
 
 def free_bytes(place: int | Path) -> int:
-    """What the file system under a descriptor or a path has left for this user, in bytes."""
+    """What the file system under a descriptor or a path has left for this user, in bytes: more than any file takes
+    where it says no size of itself, as one in memory without a bound, or of a server, does."""
     found = os.statvfs(place)
-    return found.f_bavail * found.f_frsize
+    return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
 
 
 def expect_in_order(descriptor: int) -> None:

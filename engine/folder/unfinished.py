@@ -105,7 +105,7 @@ class Unfinished:
 
     def _opened(self) -> int | None:
         try:
-            return system.create(self._directory, self._temporary, 0o666)
+            return system.create(self._directory, self._temporary)
         except FileExistsError:
             return self._opened_again()
 
@@ -117,7 +117,9 @@ class Unfinished:
             return None
         except OSError:
             descriptor = -1
-        if descriptor >= 0 and system.is_ours(os.fstat(descriptor)):
+        if descriptor >= 0 and system.is_ours(status := os.fstat(descriptor)):
+            if status.st_mode & 0o077:  # an older Cartage's
+                system.give_mode(descriptor, 0o600)
             return descriptor
         if descriptor >= 0:
             os.close(descriptor)
@@ -177,7 +179,9 @@ class Unfinished:
 
     def publish(self, condition: str | None = None, mtime_ns: int | None = None, mode: int | None = None) -> Published:
         """Give the file its name. `condition`: `ABSENT`, or the version that may be replaced; None replaces any file.
-        `mode` are its permissions, as far as this user's umask lets them be given; None: of the file that it replaces.
+        `mode` are its permissions, as far as its directory's default access list or this user's umask lets them be
+        given; None: of the file that it replaces, and of a new one what the system gives new files. Until then nobody
+        but this user can read it.
 
         Raises `PreconditionFailed` where the condition does not hold, `Rejected` where something that is no file, or
         another spelling of the name, stands there; what was written is kept then."""
@@ -188,10 +192,10 @@ class Unfinished:
                 )
             if mtime_ns is not None:
                 os.utime(self.descriptor, ns=(mtime_ns, mtime_ns))
-            if condition != ABSENT:
-                self._resemble()
-            if mode is not None:
-                give_mode(self.descriptor, mode)
+            given = self._resemble() if condition != ABSENT else None
+            if mode is not None or given is None:
+                given = system.permitted(self._directory) & (0o666 if mode is None else mode)
+            system.give_mode(self.descriptor, given)
             if self._directories.durable:
                 system.sync(self.descriptor)
             place(self._directory, self._temporary, self._name, condition, self.path)
@@ -201,22 +205,20 @@ class Unfinished:
                     system.unlink(self._directory, self._list)
             return published_of(os.fstat(self.descriptor))
 
-    def _resemble(self) -> None:
-        """Permissions and owner of the file that is to be replaced; a new one has what the system gives new files. Not
-        the bits that have a program run as its owner or group: these are other bytes, and perhaps another owner's."""
+    def _resemble(self) -> int | None:
+        """The owner of the file that is to be replaced; gives its permissions, None where there is none. Not the bits
+        that have a program run as its owner or group: these are other bytes, and perhaps another owner's."""
         try:
             old = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
         except OSError:
-            return
+            return None
         if not stat.S_ISREG(old.st_mode):
-            return
+            return None
         now = os.fstat(self.descriptor)
         if (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid):
             with contextlib.suppress(OSError):  # also an owner that this container has no number for
                 os.fchown(self.descriptor, old.st_uid, old.st_gid)
-        if old.st_mode != now.st_mode:
-            with contextlib.suppress(PermissionError):
-                os.fchmod(self.descriptor, old.st_mode & 0o777)
+        return old.st_mode & 0o777
 
     @contextlib.contextmanager
     def discarded_on_error(self) -> Iterator[None]:
@@ -252,12 +254,6 @@ class Unfinished:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
-
-
-def give_mode(descriptor: int, mode: int) -> None:
-    """A file's permissions, as far as this user's umask lets them be given, and its file system has any."""
-    with contextlib.suppress(PermissionError):
-        os.fchmod(descriptor, mode & ~system.umask())
 
 
 def temporary_name(name: bytes) -> bytes:

@@ -6,7 +6,6 @@ import os
 
 from engine.folder import system
 from engine.folder.placing import into_nothing
-from engine.folder.unfinished import give_mode
 
 
 def put_unnamed(
@@ -16,15 +15,14 @@ def put_unnamed(
     file system there, has no unnamed files: nothing was written.
 
     Raises `PreconditionFailed` where a file stands under the name, `Clash` where anything else does, and `OSError`."""
-    descriptor = system.create_unnamed(directory, 0o666)
+    # Nobody else reaches a file without a name: it may have its permissions at once.
+    descriptor = system.create_unnamed(directory, 0o666 if mode is None else mode)
     if descriptor is None:
         return None
     try:
         system.write_sparse(descriptor, data, 0)
         if mtime_ns is not None:
             os.utime(descriptor, ns=(mtime_ns, mtime_ns))
-        if mode is not None:
-            give_mode(descriptor, mode)
         with into_nothing(directory, name, path):
             if not system.give_name(descriptor, directory, name):
                 return None

@@ -39,7 +39,7 @@ Shut = Callable[[Identity], bool]
 
 CLOSED = {
     "LinkCycle": "a symbolic link leads back to a directory above it",
-    "OtherFolder": "it is the route's other folder, by another name: originals and copies would be mixed",
+    "OtherFolder": "it is of the route's other folder, by another name: originals and copies would be mixed",
 }
 """Directories that are not gone into, and why."""
 

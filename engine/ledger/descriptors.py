@@ -167,6 +167,15 @@ class Hold:
             for descriptor in descriptors:
                 os.close(descriptor)
 
+    @classmethod
+    def leave_to_parent(cls) -> None:
+        """In a child that was forked off: close what it inherited, and hold nothing."""
+        cls._guard = threading.Lock()  # a thread that is not there any more may have it
+        inherited, cls._open = cls._open, {}
+        for descriptors, _ in inherited.values():
+            for descriptor in descriptors:
+                os.close(descriptor)
+
 
 def open_to_look(path: Path) -> int:
     """A descriptor to read a regular file with one name. Raises `LedgerError` for anything else, OSError where it

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-
-import anyio.to_thread
 
 from engine.events import ObjectAside
 from engine.ledger import history
@@ -24,6 +23,7 @@ from engine.ledger.reader import LEFT, LedgerReader
 from engine.ledger.writer import DISK_ERRORS, Writer, translated
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord
+from engine.to_the_end import to_the_end
 
 LEFT_NAMED = 100
 """Of what a listing left so many are kept by name."""
@@ -62,7 +62,7 @@ class Ledger(LedgerReader):
     async def open(cls, path: Path, binding: Binding, *, now_ms: Callable[[], int], create: bool = True) -> Ledger:
         """Open for writing, or make it. Raises `LedgerMissing` (not `create`), `LedgerLocked`, `LedgerMismatch` with
         every difference, `LedgerCorrupt`, or `LedgerError` where the place will not do."""
-        return await anyio.to_thread.run_sync(cls._open, path, binding, now_ms, create)
+        return await to_the_end(partial(cls._open, path, binding, now_ms, create), give_back=cls.close)
 
     @classmethod
     def _open(cls, path: Path, binding: Binding, now_ms: Callable[[], int], create: bool) -> Ledger:
@@ -88,11 +88,12 @@ class Ledger(LedgerReader):
 
     async def close(self) -> None:
         """Commit what was queued, close the file, give the lock back."""
-        with anyio.CancelScope(shield=True):
+        try:
+            await self.close_reading()
+        finally:
             try:
-                await self.close_reading()
-            finally:
                 await self._writer.close()  # last: then SQLite puts all of the -wal into the file and removes it
+            finally:
                 self._lock.release()
 
     # --- writing --------------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ import os
 import re
 import shlex
 import socket
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, ClassVar, NamedTuple
+from weakref import WeakSet
 
 from engine.errors import LedgerError, LedgerLocked
 from engine.ledger.descriptors import Hold, open_own, open_to_look
@@ -63,7 +65,9 @@ class FileLock:
     """Exclusive, held until `release` or the process's end, however it ends.
 
     `acquire` takes `<ledger>.lock`, of which there is one before there is a ledger; `hold` takes the ledger's own file,
-    which has the same lock by any name, and when somebody has removed the lock file."""
+    which has the same lock by any name, and when somebody has removed the lock file. A forked child has neither."""
+
+    _held: ClassVar[WeakSet[FileLock]] = WeakSet()
 
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
@@ -90,6 +94,7 @@ class FileLock:
                 raise self._locked(holder)
             if _same_file(file, self._path):
                 self._file = file
+                self._held.add(self)
                 self._sign(file)
                 return
             file.close()
@@ -139,8 +144,21 @@ class FileLock:
             self._hold.release()
             self._hold = None
         if self._file is not None:
+            self._held.discard(self)
+            _unlock(self._file)
             self._file.close()
             self._file = None
+
+    @classmethod
+    def leave_to_parent(cls) -> None:
+        """In a child that was forked off: close what it inherited, which would keep the parent's ledgers locked past
+        that one's end. Nothing is unlocked, which would be so for the parent as well."""
+        for lock in cls._held:
+            if lock._file is not None:
+                lock._file.close()
+            lock._file = lock._hold = None
+        cls._held.clear()
+        Hold.leave_to_parent()
 
     def _open(self) -> IO[str]:
         try:
@@ -174,6 +192,20 @@ def _same_file(file: IO[str], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
         return False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=FileLock.leave_to_parent)
+
+
+def _unlock(file: IO[str]) -> None:
+    """A process that was forked off may have the file open: closed here, it would stay locked there. Windows, which
+    forks none, unlocks what is closed."""
+    if os.name != "nt":
+        import fcntl
+
+        with suppress(OSError):  # of a disk that is gone
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _lock(file: IO[str]) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
-
-import anyio.to_thread
 
 from engine.errors import LedgerCorrupt
 from engine.events import ObjectAside
@@ -29,6 +29,7 @@ from engine.plan.noted import PROPERTIES, Noted, noted
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord, by_route, by_state
 from engine.plan.retrieval import UNDER_WAY
 from engine.plan.shards import Piece
+from engine.to_the_end import to_the_end
 
 Result = TypeVar("Result")
 
@@ -128,7 +129,7 @@ class LedgerReader:
     @classmethod
     async def open_to_read(cls, path: Path) -> LedgerReader:
         """Open without a lock. Raises `LedgerMissing`, `LedgerCorrupt`."""
-        return await anyio.to_thread.run_sync(open_alone, path, cls)
+        return await to_the_end(partial(open_alone, path, cls), give_back=cls.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,8 +138,10 @@ class LedgerReader:
         await self.close()
 
     async def close(self) -> None:
-        await self.close_reading()
-        self._hold.release()
+        try:
+            await self.close_reading()
+        finally:
+            self._hold.release()
 
     async def close_reading(self) -> None:
         """Close the connection; the hold on the file outlives it."""
@@ -190,17 +193,18 @@ class LedgerReader:
         *,
         after: str | None = None,
         upto: str | None = None,
-    ) -> AsyncIterator[list[ObjectRecord]]:
+    ) -> AsyncGenerator[list[ObjectRecord], None]:
         """Whole rows in batches of 1,000, by route and key; memory does not grow with the ledger. `after` (exclusive)
         and `upto` (inclusive) are relative keys."""
         for (name,) in await self._rows("SELECT name FROM routes ORDER BY id"):
             if route is None or route == name:
-                async for records in self._records_of(name, states, after, upto):
-                    yield records
+                async with aclosing(self._records_of(name, states, after, upto)) as batches:
+                    async for records in batches:
+                        yield records
 
     async def _records_of(
         self, route: str, states: Collection[State] | None, after: str | None, upto: str | None
-    ) -> AsyncIterator[list[ObjectRecord]]:
+    ) -> AsyncGenerator[list[ObjectRecord], None]:
         """Those of one route."""
         chosen = "" if states is None else f" AND o.state IN ({', '.join('?' * len(states))})"
         rare = states is not None and not USUAL.intersection(states) and await self._has_open_index()

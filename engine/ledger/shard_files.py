@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -52,8 +53,7 @@ class ShardFiles(Generic[Opened]):
             yield ledger
         finally:
             slot.users -= 1
-            with anyio.CancelScope(shield=True):
-                await self._close_all_but(KEPT_OPEN)
+            await self._close_all_but(KEPT_OPEN)
 
     @property
     def open(self) -> list[int]:
@@ -65,19 +65,23 @@ class ShardFiles(Generic[Opened]):
         await self._close_all_but(0)
 
     async def _close_all_but(self, kept: int) -> None:
-        """One that cannot be closed as it should holds up no other. Raises the first error."""
+        """One that cannot be closed as it should holds up no other, nor does a cancellation, asyncio's own included.
+        Raises that, or the first error."""
+        cancelled: list[CancelledError] = []
         failed: list[EngineError] = []
-        for number, slot in list(self._slots.items()):
-            if len(self.open) <= kept:
-                break
-            if slot.ledger is None or slot.users:
-                continue
-            async with slot.lock:
-                if slot.ledger is not None and not slot.users:
-                    ledger, slot.ledger = slot.ledger, None
+        with anyio.CancelScope(shield=True):
+            for number, slot in list(self._slots.items()):
+                if len(self.open) <= kept:
+                    break
+                while slot.ledger is not None and not slot.users:
                     try:
-                        await self._close_one(number, ledger)
+                        async with slot.lock:
+                            if slot.ledger is not None and not slot.users:
+                                ledger, slot.ledger = slot.ledger, None
+                                await self._close_one(number, ledger)
                     except EngineError as error:
                         failed.append(error)
-        if failed:
-            raise failed[0]
+                    except CancelledError as error:
+                        cancelled.append(error)
+        for wrong in (*cancelled, *failed):
+            raise wrong

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import anyio.to_thread
+import anyio
 
 from engine.ledger import index
 from engine.ledger.binding import Binding
@@ -24,6 +24,7 @@ from engine.ledger.sharded_reader import InShards, ShardedReader
 from engine.plan.noted import Noted
 from engine.plan.record import Tally
 from engine.plan.shards import Piece
+from engine.to_the_end import to_the_end
 
 
 class Journals(Protocol):
@@ -60,13 +61,18 @@ class ShardedLedger(InShards, Ledger):
         journals: Journals | None = None,
     ) -> ShardedLedger:
         """With `journals` its files are views of those. Raises as `Ledger.open`, and what the journals raise."""
-        if create:
-            await anyio.to_thread.run_sync(make_folder, path)
-        ledger = await anyio.to_thread.run_sync(cls._open, index_path(path), binding, now_ms, create)
-        assert isinstance(ledger, ShardedLedger)
-        ledger._binding, ledger._journals = binding, journals
-        ledger._files = ShardFiles(ledger._open_one, ledger._close_one)
-        ledger._lie_in(path)
+
+        def opened() -> ShardedLedger:
+            if create:
+                make_folder(path)
+            ledger = cls._open(index_path(path), binding, now_ms, create)
+            assert isinstance(ledger, ShardedLedger)
+            ledger._binding, ledger._journals = binding, journals
+            ledger._files = ShardFiles(ledger._open_one, ledger._close_one)
+            ledger._lie_in(path)
+            return ledger
+
+        ledger = await to_the_end(opened, give_back=cls.close)
         try:
             if journals is not None:
                 await _settle_freshness(ledger)
@@ -74,17 +80,21 @@ class ShardedLedger(InShards, Ledger):
             await ledger._read_atlas()
             for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
                 await ledger.record(number)
+            ledger.fresh = not await ledger._rows("SELECT 1 FROM shard_tallies WHERE objects > 0 LIMIT 1")
         except BaseException:
             await ledger.close()
             raise
-        ledger.fresh = not await ledger._rows("SELECT 1 FROM shard_tallies WHERE objects > 0 LIMIT 1")
         return ledger
 
     async def _open_one(self, number: int) -> Ledger:
         await self._do_durably("open_shard", number)
         shard = await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms)
-        if self._journals is not None:
-            await self._journals.join(shard, shard_name(number))
+        try:
+            if self._journals is not None:
+                await self._journals.join(shard, shard_name(number))
+        except BaseException:
+            await shard.close()
+            raise
         return shard
 
     async def _open_reader(self, number: int) -> LedgerReader:
@@ -95,7 +105,7 @@ class ShardedLedger(InShards, Ledger):
 
     async def _open_own(self, number: int) -> LedgerReader:
         path = shard_path(self._folder, number)
-        return await anyio.to_thread.run_sync(partial(open_alone, path, own=True))
+        return await to_the_end(partial(open_alone, path, own=True), give_back=LedgerReader.close)
 
     def _begun(self, number: int) -> bool:
         return self._journals is not None or super()._begun(number)
@@ -112,11 +122,10 @@ class ShardedLedger(InShards, Ledger):
         await self._do("record_shard", number, closing, self._now_ms(), still_open, durable=not still_open)
 
     async def close(self) -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._files.close()
-            finally:
-                await super().close()
+        try:
+            await self._files.close()
+        finally:
+            await super().close()
 
     # --- shards -----------------------------------------------------------------------------------------------
 
@@ -199,7 +208,7 @@ async def follow(
     somebody may be changing, with `rows` all of them. Gives the shards that there are.
 
     Raises as `ShardedLedger.open`."""
-    await anyio.to_thread.run_sync(make_folder, path)
+    await to_the_end(partial(make_folder, path))
     async with await Ledger.open(index_path(path), binding, now_ms=now_ms) as ledger:
         await _settle_freshness(ledger)
         await journals.follow(ledger, "index")

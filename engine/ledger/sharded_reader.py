@@ -4,14 +4,12 @@ from the index's records, or shard by shard in the order of keys.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import suppress
-from functools import reduce
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import aclosing, suppress
+from functools import partial, reduce
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
-
-import anyio.to_thread
 
 from engine.errors import LedgerError
 from engine.ledger import composition, index
@@ -24,6 +22,7 @@ from engine.plan.lifecycle import State
 from engine.plan.noted import Noted
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
 from engine.plan.shards import Atlas, tile
+from engine.to_the_end import to_the_end
 
 Answer = TypeVar("Answer")
 
@@ -96,15 +95,17 @@ class InShards(LedgerReader):
 
     async def _records_of(
         self, route: str, states: Collection[State] | None, after: str | None, upto: str | None
-    ) -> AsyncIterator[list[ObjectRecord]]:
+    ) -> AsyncGenerator[list[ObjectRecord], None]:
         held = "1" if states is None else f"state IN ({', '.join('?' * len(states))})"
         in_them = f"number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND {held})"
         holding = set(await self._shards_with(in_them, *(state.value for state in states or ())))
         for piece, number in self._atlas.within(route, after, upto):
             if number in holding:
                 async with self._readers.use(number) as shard:
-                    async for found in shard.records(route, states, after=piece.after, upto=piece.upto):
-                        yield found
+                    rows = shard.records(route, states, after=piece.after, upto=piece.upto)
+                    async with aclosing(rows) as batches:
+                        async for found in batches:
+                            yield found
 
     async def entry(self, route: str, key: str) -> Entry | None:
         found = await self._where(route, key, lambda shard: shard.entry(route, key))
@@ -176,14 +177,19 @@ class ShardedReader(InShards):
     @classmethod
     async def open_to_read(cls, path: Path) -> ShardedReader:
         """Raises as `LedgerReader.open_to_read`."""
-        reader = await anyio.to_thread.run_sync(open_alone, index_path(path), cls)
-        assert isinstance(reader, ShardedReader)
-        reader._lie_in(path)
+        reader = await to_the_end(partial(cls._opened, path), give_back=cls.close)
         try:
             await reader._read_atlas()
         except BaseException:
             await reader.close()
             raise
+        return reader
+
+    @classmethod
+    def _opened(cls, path: Path) -> ShardedReader:
+        reader = open_alone(index_path(path), cls)
+        assert isinstance(reader, cls)
+        reader._lie_in(path)
         return reader
 
     async def tallies(self) -> list[Tally]:

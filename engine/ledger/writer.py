@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import anyio
 
 from engine.errors import LedgerCorrupt, LedgerError
+from engine.to_the_end import to_the_end
 
 Result = TypeVar("Result")
 Command = Callable[[sqlite3.Connection], Result]
@@ -114,8 +115,7 @@ class Writer:
         """Finish what was queued and close the file. What comes later is refused."""
         self._closed = True
         self._queue.put_nowait(None)
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._thread.join)
+        await to_the_end(self._thread.join)
 
     def _run(self) -> None:
         connection = self._connection

@@ -78,6 +78,10 @@ async def survey(
     by itself, where both sides are in S3. Raises what the listings raise."""
     found = [RouteSurvey(route.name, change=Change.of(route) if route.in_place else None) for route in routes]
 
+    def tell(*, done: bool) -> None:
+        objects, size_bytes = sum(item.objects for item in found), sum(item.bytes for item in found)
+        listener(Looking.of_listing(objects, size_bytes, ended=done))
+
     async def look(route: Route, report: RouteSurvey) -> None:
         by_server = copies(route)
         async with anyio.create_task_group() as group:
@@ -92,8 +96,7 @@ async def survey(
                     for row in rows:
                         if row.key not in seen:
                             _count_hidden(route, report, row)
-                counted = sum(item.objects for item in found), sum(item.bytes for item in found)
-                listener(Looking.of_listing(*counted))
+                tell(done=False)
             things, *_ = join.unlisted
             report.unlisted = things.count
             for key, item in things.named()[: PROBLEMS_KEPT - len(report.problems)]:
@@ -102,6 +105,7 @@ async def survey(
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
             group.start_soon(look, route, report)
+    tell(done=True)
     return found
 
 

@@ -148,6 +148,7 @@ class Scanner:
             await self._scan_s3(location)
         for folder in dict.fromkeys(self._plan.references.folders):
             await self._scan_folder(folder)
+        self._listener(Looking.of_listing(self.scan.looked, ended=True))
         self.scan.files.sort(key=lambda file: file.name)
         return self.scan
 

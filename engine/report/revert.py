@@ -20,7 +20,8 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float) -> Page:
     if result.way_back is not None:
         gone = plural(found.objects[Part.GONE], "source")
         said = f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:"
-        return [said, next_step(typed("cartage", "plan", str(result.way_back), *plan.flags))]
+        links = ("--links", result.links) if result.links and "--links" not in plan.flags else ()
+        return [said, next_step(typed("cartage", "plan", str(result.way_back), *plan.flags, *links))]
     if result.reverted is not None:
         next_verb = "status" if result.reverted.is_whole else "revert"
         return [*_left(found), *_reverted(result.reverted, took_s), next_step(command(plan, result.ledger, next_verb))]

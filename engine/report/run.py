@@ -26,7 +26,9 @@ from engine.report.text import count_text, pace_text, plural, size_text
 
 
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
-    """After a run: what this run did and how fast, then what the ledger holds."""
+    """After a run: what this run did and how fast, then what the ledger holds. Empty where there was nothing to do."""
+    if result.empty and not result.tallies:
+        return []  # nothing was done: what there is to say is said of the sources that hold nothing
     counters = result.counters
     done, there = "copied", "in place"
     if plan.in_place:

@@ -153,7 +153,16 @@ def put_object(request: store.PutObject) -> Call:
     headers = _put_headers(request)
     if request.checksum_algorithm:
         headers |= checksum_headers(Checksum(request.checksum_algorithm, "", body_checksum(request)))
+    else:
+        headers |= _digest_of(request)
     return _with_body(operations.PUT, request.ref, "", headers, request.body)
+
+
+def _digest_of(request: store.PutObject | store.UploadPart) -> dict[str, str]:
+    """The MD5 of a body that bears nothing to be compared with. S3 takes none without into a bucket that locks what it
+    is given (PutObject, API reference: "required for any request to upload an object with a retention period")."""
+    known = request.checksum is not None or request.content_md5
+    return {} if known else checksum_headers(None, checksums.checksum_of("MD5", request.body))
 
 
 def put_from(request: store.PutObject, length: int, body_hash: str) -> Call:
@@ -194,9 +203,8 @@ def create_upload(request: store.CreateUpload) -> Call:
 
 def upload_part(request: store.UploadPart) -> Call:
     ref, query = request.upload.target, _part_query(request.upload, request.number)
-    return _with_body(
-        operations.UPLOAD_PART, ref, query, checksum_headers(request.checksum, request.content_md5), request.body
-    )
+    headers = checksum_headers(request.checksum, request.content_md5) | _digest_of(request)
+    return _with_body(operations.UPLOAD_PART, ref, query, headers, request.body)
 
 
 def upload_part_from(request: store.UploadPart, length: int, body_hash: str) -> Call:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from engine.errors import UsageError
 from engine.events import Listener, ignore
@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from engine.sites.measuring import Meter
 
 StoreKind = Literal["wire", "boto"]
+RequestPayer = Literal["requester"]
+Assumed = Literal["", "aws"]
+Durability = Literal["none", "object"]
+Links = Literal["skip", "follow", "keep"]
+
+_WORDS = {
+    "store": get_args(StoreKind),
+    "request_payer": (None, *get_args(RequestPayer)),
+    "assume": get_args(Assumed),
+    "durability": get_args(Durability),
+    "links": (None, *get_args(Links)),
+}
+"""What each field of words takes. A type checker knows it; who runs none is told as well."""
 
 CONCURRENCY: dict[StoreKind, int] = {"wire": 1024, "boto": 128}
 """Copies under way at once unless told otherwise. The wire: at 9,000 requests a second of 100 ms each, 900 are in
@@ -22,22 +35,36 @@ flight. botocore costs about 1.2 ms of processor a call, so that more than 128 o
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
     """How sites are spoken to; what each field means is said of `engine.Options`, which has what a call needs beside
-    them. None leaves the plan's or the AWS environment's own value. `meter` counts what requests come to."""
+    them. None leaves the plan's or the AWS environment's own value. `meter` counts what requests come to.
+
+    Raises `UsageError` for a value that an option does not take."""
 
     endpoint_url: str | None = None
     region: str | None = None
     profile: str | None = None
-    request_payer: Literal["requester"] | None = None
+    request_payer: RequestPayer | None = None
     session: Any = None
     store: StoreKind = "wire"
     concurrency: int | None = None
     max_rps: float | None = None
     give_up_after_s: float = 300.0
-    assume: Literal["", "aws"] = ""
-    durability: Literal["none", "object"] = "object"
-    links: Literal["skip", "follow", "keep"] | None = None
+    assume: Assumed = ""
+    durability: Durability = "object"
+    links: Links | None = None
     listener: Listener = ignore
     meter: Meter | None = None
+
+    def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            if (given := getattr(self, name)) not in words:
+                *others, last = map(repr, words)
+                raise UsageError(f"{name} is {given!r}, and takes {', '.join(others)} or {last}.")
+        if self.concurrency is not None and not self.concurrency >= 1:
+            raise UsageError(f"concurrency is {self.concurrency}, and has to be at least 1.")
+        if self.max_rps is not None and not self.max_rps > 0:
+            raise UsageError(f"max_rps is {self.max_rps}, and has to be above 0.")
+        if not self.give_up_after_s >= 0:
+            raise UsageError(f"give_up_after_s is {self.give_up_after_s}, and must not be below 0.")
 
     def connection(self, base: Connection) -> Connection:
         """The plan's connection with these options over it. Raises `UsageError` for a profile beside a session, which
@@ -56,7 +83,5 @@ class SiteOptions:
 
     @property
     def workers(self) -> int:
-        """How many copies may be under way at once. Raises `UsageError` below one."""
-        if self.concurrency is not None and self.concurrency < 1:
-            raise UsageError("--concurrency must be at least 1")
+        """How many copies may be under way at once."""
         return self.concurrency or CONCURRENCY[self.store]

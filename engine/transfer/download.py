@@ -72,7 +72,7 @@ class Download(IntoFolder):
     def _put(self, task: Task, data: memoryview, head: ObjectHead) -> Published:
         ref = task.target_ref
         publisher = self._target.publisher(ref.bucket)
-        if self._target.manner.links == "keep" and is_link(head.properties):
+        if self._keeps_links and is_link(head.properties):
             return publisher.put_link(ref.key, bytes(data), condition=task.target_condition)
         return publisher.put(
             ref.key, data, condition=task.target_condition, mtime_ns=written_ns(head), mode=permissions(task, head)

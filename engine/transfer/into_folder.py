@@ -22,9 +22,11 @@ import anyio
 from engine.bodies import Disk
 from engine.crc import CRC64NVME
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
-from engine.folder.carried import MTIME, mode_of, mtime_of, mtime_text
+from engine.folder.carried import MTIME, is_link, mode_of, mtime_of, mtime_text
 from engine.folder.journal import Part
+from engine.folder.publishing import no_link
 from engine.folder.store import FolderStore
+from engine.folder.system import umask
 from engine.folder.unfinished import Unfinished
 from engine.model import ABSENT, MIB, ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import Evidence
@@ -58,6 +60,10 @@ class IntoFolder(ABC):
         self._target = target
         self._queue = queue
         self._disk = disk
+
+    @property
+    def _keeps_links(self) -> bool:
+        return self._target.manner.links == "keep"
 
     async def discard(self, upload: UploadRecord) -> None:
         """As `Carrier.discard`."""
@@ -150,7 +156,8 @@ class IntoFolder(ABC):
 
     async def _mend(self, task: Task) -> Outcome:
         """The file holds the bytes of the ETag that is listed, and the object was written again, perhaps with other
-        properties: what a file does not carry of them is kept as a difference."""
+        properties. A file of ours that is to have another time or other permissions now is copied again: once, whatever
+        its file system makes of them. What no file carries is kept as a difference."""
         again = task._replace(mend=False)
         if task.target_condition == ABSENT:
             return await self.carry(again)
@@ -163,12 +170,26 @@ class IntoFolder(ABC):
         as_listed(task, compared.source, 2)
         if compared.target.etag != task.target_condition:
             raise conflict(task, compared.target.etag, "the file was written to since it was listed")
+        if not task.found and self._is_other(task, compared.source, compared.target):
+            return await self.carry(again)
         wanted, requests = await self._wanted(task, compared.source)
         if not wanted.algorithm or not await self._holds(task, wanted):
             return await self.carry(again)
         method = "found" if task.found else ""  # nothing was written
         outcome = copied(task, compared.target.etag, "", self._by_digest(wanted), method, self.requests + requests)
         return outcome._replace(properties=compared.found)
+
+    def _is_other(self, task: Task, source: ObjectHead, target: ObjectHead) -> bool:
+        """Whether a file is to be a link, or the other way round, or its object says another time or other permissions
+        than it has. An object that says no time leaves the file the one that it was given first."""
+        if task.target_ref.key.endswith("/"):
+            return False  # a directory keeps neither
+        if (self._keeps_links and is_link(source.properties)) or is_link(target.properties):
+            return is_link(source.properties) != is_link(target.properties)
+        time_ns, mode = mtime_of(source.properties), permissions(task, source)
+        return time_ns not in (None, mtime_of(target.properties)) or (
+            mode is not None and mode & ~umask() != mode_of(target.properties)
+        )
 
     # --- an object ------------------------------------------------------------------------------------------
 
@@ -187,6 +208,8 @@ class IntoFolder(ABC):
 
     async def _carry_parts(self, task: Task) -> Outcome:
         head = await source_now(self._source, task, self.requests, checksums=True)
+        if self._keeps_links and is_link(head.properties):  # so long a text is no path anywhere
+            raise no_link(self._target.root(task.target_ref.bucket).shown(task.target_ref.key))
         wanted, requests = await self._ahead(task, head)
         # An MD5 of the whole is counted in order, once all is there.
         algorithm = wanted.algorithm if wanted.layout is not None or wanted.checksum is not None else CRC64NVME

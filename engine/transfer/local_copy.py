@@ -19,10 +19,13 @@ from engine.checksums import hasher
 from engine.crc import CRC64NVME
 from engine.folder.carried import is_link
 from engine.folder.reading import OpenedFile
+from engine.folder.refusals import IS_ONE_FILE, ONE_FILE
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import Published, Unfinished
+from engine.folder.versions import same
 from engine.model import Checksum, ObjectHead, Proof
 from engine.plan.integrity import Evidence, joined_checksum
+from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome
 from engine.transfer.carrier import Task, copied
@@ -50,8 +53,16 @@ class LocalCopy(IntoFolder):
 
     # --- what is there already ------------------------------------------------------------------------------
 
+    async def carry(self, task: Task) -> Outcome:
+        # Files of one version are one, be it by hard links: nobody has to look at any others.
+        are_like = same(task.source.etag, task.target_condition)
+        if are_like and await self._folders.is_one(task.source_ref, task.target_ref):
+            return Outcome(task.key, State.CONFLICT, code=ONE_FILE, message=IS_ONE_FILE)
+        return await super().carry(task)
+
     async def _wanted(self, task: Task, head: ObjectHead) -> tuple[Wanted, int]:
         if not task.source.size:
+            await self._see_empty(task)
             return Wanted(CRC64NVME), 0
         layout = Layout(task.source.size, part_bytes=task.source.size)
         reading = self._disk.run(sums_of_file, self._folders, task.source_ref, task.source.etag, layout, CRC64NVME)
@@ -60,6 +71,20 @@ class LocalCopy(IntoFolder):
 
     def _by_digest(self, wanted: Wanted) -> Evidence:
         return FOUND
+
+    # --- an empty file --------------------------------------------------------------------------------------
+
+    async def _make_empty(self, task: Task) -> Outcome:
+        await self._see_empty(task)
+        return await super()._make_empty(task)
+
+    async def _see_empty(self, task: Task) -> None:
+        """Open an empty file. Raises `Rejected` where it is none."""
+
+        def see() -> None:
+            self._folders.open_file(task.source_ref, task.source.etag).close()
+
+        await as_read(self._folders, task, self._disk.get(see))
 
     # --- a small file ---------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -195,6 +196,29 @@ def test_a_ledger_is_not_kept_in_the_folder_that_is_uploaded(terminal: Terminal,
     assert terminal.call("cp", "./", f"s3://{BUCKET}/up/", "--exclude", "*.ledger*").code == 0
 
 
+@pytest.mark.parametrize(("flag", "file"), [("--log-file", "x/now.log"), ("--report", "x/now.html")])
+def test_what_changes_meanwhile_is_not_kept_in_the_folders_that_it_would_go_with(
+    flag: str, file: str, terminal: Terminal
+) -> None:
+    """Into the target with what is copied, or away as what stands there alone."""
+    clone(terminal.folder)
+    for words in (("cp", "./x/", "./y/"), ("sync", "./y/", "./x/", "--delete", "--allow-empty", "--yes")):
+        (terminal.folder / "y").mkdir(exist_ok=True)
+        ended = terminal.call(*words, flag, file)
+        assert_said_well(ended, words[0])
+        assert ended.code == 2 and f"with {flag} FILE" in ended.err, ended.err
+        assert files(terminal.folder / "y") == {} and files(terminal.folder / "x").keys() >= {"a", "deep/b"}
+    terminal.folder.joinpath("x", Path(file).name).unlink(missing_ok=True)
+    assert terminal.call("cp", "./x/", "./y/", flag, "y/now").code == 0, "nobody takes it along from there"
+
+
+def test_a_log_is_not_kept_in_the_folder_that_goes(terminal: Terminal) -> None:
+    made = clone(terminal.folder)
+    ended = terminal.call("delete", "./x/", "--confirm", "./x/", "--log-file", "x/now.log")
+    assert ended.code == 2 and "with --log-file FILE" in ended.err
+    assert files(made).keys() >= {"a", "deep/b"}
+
+
 def test_what_cannot_be_an_object_is_named_and_never_passed_over(terminal: Terminal, client: Any) -> None:
     made = clone(terminal.folder)
     (made / "link").symlink_to("a")
@@ -323,6 +347,50 @@ def test_a_folder_is_archived_in_another_one_and_taken_back(terminal: Terminal) 
     assert terminal.call("revert", plan).code == 0
     assert terminal.call("run", "archive-back.toml").code == 0
     assert files(data) == wanted
+
+
+def test_a_revert_that_leaves_a_changed_copy_is_not_done(terminal: Terminal) -> None:
+    """What was found in place stays as it should."""
+    clone(terminal.folder)
+    out = terminal.folder / "out"
+    out.mkdir()
+    (out / "a").write_bytes((terminal.folder / "x" / "a").read_bytes())
+    terminal.folder.joinpath("all.toml").write_text(
+        'name = "all"\n[[routes]]\nname = "r"\nfrom = "./x/"\nto = "./out/"\n'
+    )
+    gone = ("revert", "all.toml", "--delete", "--confirm", "all")
+    assert terminal.call("run", "all.toml").code == 0
+    assert terminal.call(*gone).code == 0 and files(out).keys() == {"a"}
+    assert terminal.call("run", "all.toml").code == 0
+    (out / "deep/b").write_text("theirs")
+    assert terminal.call("verify", "all.toml").code == 4
+    assert terminal.call("revert", "all.toml").code == 0, "nothing was to go yet"
+    ended = terminal.call(*gone)
+    assert ended.code == 3 and "1 target stays, changed" in ended.out, ended.out + ended.err
+    assert "stays, changed" in terminal.call(*gone, "--quiet").err
+    assert files(out)["deep/b"] == b"theirs"
+
+
+def test_links_that_were_kept_come_back_as_links_by_the_commands_that_are_shown(
+    terminal: Terminal, client: Any
+) -> None:
+    data = terminal.folder / "data"
+    data.mkdir()
+    (data / "real").write_text("hi")
+    (data / "link").symlink_to("real")
+    terminal.folder.joinpath("up.toml").write_text(
+        f'name = "up"\n[[routes]]\nname = "r"\nfrom = "./data/"\nto = "s3://{BUCKET}/up/"\n[cleanup]\nhold = "0s"\n'
+    )
+    kept = ("--links", "keep")
+    for words in (("run", *kept), ("verify",), ("cleanup", "--delete", "--confirm", "up")):
+        assert terminal.call(words[0], "up.toml", *words[1:]).code == 0
+    assert files(data) == {}
+    back = shlex.split(terminal.call("revert", "up.toml").out.splitlines()[-1].removeprefix("next: cartage"))
+    assert back[-2:] == ["--links", "keep"] and "--links keep" in terminal.folder.joinpath("up-back.toml").read_text()
+    assert shlex.split(terminal.call("revert", "up.toml", *kept).out.splitlines()[-1])[2:] == back, "said once"
+    run = shlex.split(terminal.call(*back).out.splitlines()[-1].removeprefix("next: cartage"))
+    assert run[0] == "run" and terminal.call(*run).code == 0
+    assert (data / "link").readlink() == Path("real")
 
 
 @pytest.mark.parametrize(("source", "target"), [("./data/", "./link/new/"), ("./link/", "./data/"), ("./data/", "./")])

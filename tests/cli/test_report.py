@@ -6,9 +6,11 @@ import html
 import importlib.util
 import json
 import re
+import signal
 import stat
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ import anyio
 import pytest
 
 import engine
+from engine.cli.report import NO_LONGER
 from engine.ledger import History, Worker, open_to_read
 from engine.report.standing import standing_of
 from engine.report.text import safe
@@ -189,6 +192,24 @@ def test_a_page_is_kept_current_until_stdin_ends(tmp_path: Path) -> None:
     assert keeper.returncode == 0
     assert json.loads(said.splitlines()[-1])["standing"] == "Interrupted"
     assert "Interrupted</title>" in page.read_text() and 'http-equiv="refresh"' not in page.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_page_is_kept_current_until_a_signal_at_a_terminal_where_nobody_types(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    plan = anyio.run(made, tmp_path, Stage.KILLED)
+    page = tmp_path / "now.html"
+    words = [*MODULE, "report", plan.source, "--follow", "-o", str(page)]
+    with forking.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as keeper:
+        for _ in range(3_000):
+            if page.exists():
+                break
+            time.sleep(0.01)
+        keeper.send_signal(number)
+        assert keeper.stderr is not None and keeper.wait(30) == 130  # stdin is open still
+        assert keeper.stderr.read().endswith(f"{NO_LONGER}\n")
+    assert "Interrupted</title>" in page.read_text()
 
 
 def test_a_run_keeps_its_page_and_the_last_one_is_of_its_end(sandbox: Endpoint, tmp_path: Path) -> None:

@@ -164,6 +164,9 @@ def test_every_summary_has_the_fields_that_the_page_names_and_no_other(played: P
             assert set(line) == {"event", *fields}
             for name, field in fields.items():
                 assert_type(line[name], TYPES[str(field.type)])
+    told = {command: [line for line in end.lines if line["event"] == "progress"] for command, end in ended.items()}
+    still_listing = [command for command, lines in told.items() if lines and not lines[-1]["listing_done"]]
+    assert not still_listing, "a command has ended, and its listing has not"
 
 
 def assert_type(value: Any, described: str) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import socket
+import sys
 import urllib.request
 from collections import defaultdict
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import engine
+from engine.events import Doing
 from engine.sandbox import Sandbox
 from engine.sites.measuring import BOUNDS_S, KEYS_KEPT, Meter, status_of
 from engine.sites.opening import open_site
@@ -135,6 +139,30 @@ async def test_a_look_at_what_is_there_is_no_work(plan: engine.Plan) -> None:
         assert total(figures, f"cartage_{what}_objects_total") == 2 * OBJECTS
 
 
+def test_a_counter_never_falls_whenever_it_is_read() -> None:
+    """A scrape comes from another thread: here between any two lines that are carried out when something is heard."""
+    metrics = engine.Metrics()
+    seen: list[float] = []
+    before = sys.gettrace()
+
+    def scrape(frame: FrameType, event: str, argument: object) -> Any:
+        sys.settrace(None)
+        seen.append(total(figures_of(metrics), "cartage_done_objects_total"))
+        sys.settrace(scrape)
+        return scrape
+
+    with metrics.measuring("run", lambda event: None) as hear:
+        sys.settrace(scrape)
+        try:
+            for done in (3, 5, 2):  # the last is of another stage, which nobody told of
+                hear(engine.Progress(listed=done, done=done))
+            hear(Doing("verifying"))
+            hear(engine.Progress(listed=4, done=4))
+        finally:
+            sys.settrace(before)
+    assert seen == sorted(seen) and set(seen) == {0, 3, 5, 7, 11}
+
+
 def test_a_sync_is_one_call_although_it_has_a_run_in_it(plan: engine.Plan) -> None:
     metrics = engine.Metrics()
     engine.sync.synchronize(plan, engine.Options(metrics=metrics))
@@ -163,7 +191,8 @@ def test_a_port_in_use_is_said_before_anything_is_begun(plan: engine.Plan, termi
 def test_so_is_a_file_that_cannot_be_written_and_a_port_that_is_none(plan: engine.Plan, terminal: Terminal) -> None:
     told = plan.source, "is neither a port nor a file"
     ports = [(port, "names no port") for port in (":65536", "127.0.0.1:999999")]
-    for where, said in (("no/such/folder/x.prom", "metrics cannot be written to no/such"), told, *ports):
+    empty = "", "--metrics is empty"
+    for where, said in (("no/such/folder/x.prom", "metrics cannot be written to no/such"), told, empty, *ports):
         ended = terminal.call("run", plan.source, "--metrics", where)
         assert ended.code == 2 and said in ended.err
         assert_said_well(ended, "run")

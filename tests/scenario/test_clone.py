@@ -30,6 +30,7 @@ from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
+from engine.sandbox import Sandbox
 from engine.sites.doubting import DoubtingStore
 from engine.store import GetRange
 from engine.transfer import download, into_folder, ranges
@@ -406,3 +407,45 @@ async def test_what_was_executable_is_executable_again_unless_the_route_drops_it
         mode = stat.S_IMODE((tmp_path / "clone" / key.removeprefix("p/")).stat().st_mode)
         assert mode == (0o711 if executable else 0o666) & ~umask(), key
     assert (await verify(plan, options(tmp_path))).agrees
+
+
+async def test_a_source_written_again_gives_a_file_of_ours_its_time_and_permissions(
+    served: Sandbox, client: Any, tmp_path: Path
+) -> None:
+    """With the same bytes, so that the ETag tells nothing. A file that was there before us keeps its own."""
+    bodies = {"small": b"#!", "empty": b"", "large": bytes(3 * MIB), "found": b"2", "link": b"small", "untold": b"3"}
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone/found").write_bytes(b"2")
+    (tmp_path / "clone/found").chmod(0o640)
+    for key, body in bodies.items():
+        client.put_object(Bucket=BUCKET, Key=f"p/{key}", Body=body, Metadata={"mode": "0100644", "mtime": "1600000000"})
+    keep = replace(options(tmp_path), links="keep")
+    assert (await migrate(plan_of(tmp_path), keep)).complete
+    served.control("advance_clock", {"seconds": 2})
+    try:
+        for key, body in bodies.items():
+            metadata = {"mode": str(0o120777) if key == "link" else "0100600", "mtime": "1700000000"}
+            client.put_object(Bucket=BUCKET, Key=f"p/{key}", Body=body, Metadata={} if key == "untold" else metadata)
+        result = await migrate(plan_of(tmp_path), keep)
+    finally:
+        served.control("advance_clock", {"seconds": -2})
+    assert (result.copied, result.counters.found, result.complete) == (4, 2, True)
+    there = {key: (tmp_path / "clone" / key).lstat() for key in bodies}
+    for key in ("small", "empty", "large"):
+        assert (stat.S_IMODE(there[key].st_mode), there[key].st_mtime) == (0o600, 1_700_000_000), key
+    assert stat.S_IMODE(there["found"].st_mode) == 0o640
+    assert (stat.S_IMODE(there["untold"].st_mode), there["untold"].st_mtime) == (0o644 & ~umask(), 1_600_000_000)
+    assert (tmp_path / "clone/link").readlink() == Path("small")
+    again = await migrate(plan_of(tmp_path), keep)
+    assert (again.copied, again.counters.done, again.complete) == (0, 6, True)
+    assert (await verify(plan_of(tmp_path), keep, properties=True)).agrees
+
+
+async def test_what_is_a_link_by_its_metadata_and_too_long_for_one_is_no_file(client: Any, tmp_path: Path) -> None:
+    """Neither where it comes at one go, nor in parts."""
+    for size in (0, 5000, 3 * MIB):
+        client.put_object(Bucket=BUCKET, Key=f"p/{size}", Body=b"x" * size, Metadata={"mode": str(0o120777)})
+    result = await migrate(plan_of(tmp_path), replace(options(tmp_path), links="keep"))
+    assert result.aside == {State.FAILED: 3}
+    assert [row.code for row in (await rows(tmp_path)).values()] == ["LinkRefused"] * 3
+    assert [*(tmp_path / "clone").iterdir()] == []

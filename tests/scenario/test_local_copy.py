@@ -21,7 +21,9 @@ from engine.api.run import migrate
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.bodies import THREADS
-from engine.errors import GateClosed, PlanError
+from engine.errors import GateClosed, GoneTogether, PlanError
+from engine.finish import batches
+from engine.folder import system
 from engine.folder.apart import refuse_nested
 from engine.folder.reading import OpenedFile
 from engine.folder.unfinished import Unfinished
@@ -459,6 +461,83 @@ async def test_a_copy_that_changed_keeps_its_source(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
 
 
+def one_file(folder: Path, how: str) -> Path:
+    """A file in the source that is its own target by a link there; the other one has a copy."""
+    there = target_of(folder)
+    there.mkdir()
+    mine = put(folder, "deep/mine", BODY)
+    put(folder, "copied", BODY)
+    if how == "a linked directory":
+        (there / "deep").symlink_to(folder / "deep")
+    else:
+        (there / "deep").mkdir()
+        (there / "deep" / "mine").symlink_to(mine)
+    return mine
+
+
+@pytest.mark.parametrize("how", ["a linked directory", "a link"])
+async def test_a_source_that_is_its_own_target_is_no_copy(folder: Path, how: str) -> None:
+    mine, plan = one_file(folder, how), plan_of(folder, hold=0)
+    for _ in range(2):
+        result = await migrate(plan, options(folder, links="follow"))
+        assert result.aside == {State.CONFLICT: 1}
+    row = (await rows(folder))["deep/mine"]
+    assert row.code == "OneFile" and "take the mount or the link away" in row.message
+    assert not (await verify(plan, options(folder))).agrees
+    with pytest.raises(GateClosed):
+        await cleanup(plan, options(folder), delete=True, consent=Consent())
+    assert mine.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("how", ["a linked directory", "a link"])
+async def test_a_source_that_was_taken_for_its_own_copy_stays(
+    folder: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, plan = one_file(folder, how), plan_of(folder, hold=0)
+    with monkeypatch.context() as before:
+        before.setattr("engine.transfer.local_copy.same", lambda one, other: False)
+        assert (await migrate(plan, options(folder, links="follow"))).complete
+    assert (await verify(plan, options(folder), depth=Depth())).agrees
+    done = await cleanup(plan, options(folder), delete=True, consent=Consent())
+    assert done.cleaned is not None
+    assert (done.cleaned.deleted, [item.code for item in done.cleaned.first_kept]) == (1, ["OneFile"])
+    assert mine.read_bytes() == BODY and not (folder / "copied").exists()
+
+
+async def test_hard_links_are_copies_of_each_other(folder: Path) -> None:
+    put(folder, "a", BODY)
+    target_of(folder).mkdir()
+    (target_of(folder) / "a").hardlink_to(folder / "a")
+    plan = plan_of(folder, hold=0)
+    assert (await migrate(plan, options(folder))).counters.found == 1
+    assert (await verify(plan, options(folder))).agrees
+    done = await cleanup(plan, options(folder), delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == 1
+    assert (target_of(folder) / "a").read_bytes() == BODY
+
+
+async def test_what_takes_both_sides_away_stops_a_deletion_in_any_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file system of somebody's program may have it, which shows one file under two numbers."""
+    for number in range(20):
+        put(folder, f"{number:02}", BODY)
+    plan = plan_of(folder, hold=0)
+    await migrate(plan, options(folder))
+    await verify(plan, options(folder))
+    unlink = system.unlink
+
+    def both(directory: int, name: bytes) -> None:
+        unlink(directory, name)
+        if name >= b"08":
+            (target_of(folder) / name.decode()).unlink(missing_ok=True)
+
+    monkeypatch.setattr(system, "unlink", both)
+    monkeypatch.setattr(batches, "KEYS_A_BATCH", 4)
+    with pytest.raises(GoneTogether, match=f"first {target_of(folder)}/[01][0-9]: "):
+        await cleanup(plan, options(folder), delete=True, consent=Consent())
+
+
 async def test_a_copy_is_taken_back(folder: Path) -> None:
     for name in ("a", "deep/b"):
         put(folder, name, BODY)
@@ -468,3 +547,23 @@ async def test_a_copy_is_taken_back(folder: Path) -> None:
     assert done.reverted is not None and done.reverted.removed == 2
     assert [path.name for path in target_of(folder).iterdir()] == ["was there"]
     assert len([*folder.rglob("*")]) == 3
+
+
+async def test_a_file_that_gives_bytes_and_has_no_size_is_left_and_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of /proc: nothing is taken for an empty file of it, nor for its copy."""
+    inodes = [put(folder, name, b"").stat().st_ino for name in ("made up", "there")]
+    put(folder, "empty", b"")
+    target_of(folder).mkdir()
+    (target_of(folder) / "there").touch()
+    pread = os.pread
+
+    def made_up(descriptor: int, length: int, offset: int) -> bytes:
+        return b"1" if os.fstat(descriptor).st_ino in inodes else pread(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", made_up)
+    result = await migrate(plan_of(folder), options(folder))
+    assert (result.copied, result.aside) == (1, {State.FAILED: 2})
+    found = await rows(folder)
+    assert [found[key].code for key in ("made up", "there")] == ["NoSize"] * 2

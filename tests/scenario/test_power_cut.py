@@ -3,14 +3,19 @@ ledger says `copied` of bytes that are not there, and the next run ends what was
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from engine.api.cleanup import cleanup
+from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.run import migrate
+from engine.api.verify import verify
+from engine.folder import system
 from engine.ledger import LedgerReader
 from engine.model import MIB
 from engine.plan import parts
@@ -115,3 +120,55 @@ async def test_without_the_syncs_rows_would_be_copied_without_their_bytes(
     assert ended
     power.after(tmp_path / "after", lambda: False)
     assert lacking(tmp_path / "after", await copied(tmp_path / "run"), held) == set(held)
+
+
+async def proven_in_memory(tmp_path: Path) -> tuple[Plan, Options]:
+    """A copy of the folder that was proven, and of which nothing was synced."""
+    (tmp_path / "clone").mkdir(exist_ok=True)
+    plan = Plan.of(f"{tmp_path}/source/", f"{tmp_path}/clone/", name="clone", folder=tmp_path, hold=0)
+    options = Options(ledger=tmp_path / "clone.ledger", durability="none")
+    assert (await migrate(plan, options)).complete
+    assert (await verify(plan, options)).agrees
+    return plan, options
+
+
+@pytest.mark.parametrize("has_call", [True, False], ids=["by file system", "file by file"])
+async def test_a_source_is_deleted_once_its_target_is_on_the_disk(
+    held: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_call: bool
+) -> None:
+    if not has_call:
+        monkeypatch.setattr(system, "sync_all", lambda descriptor: False)
+    (tmp_path / "clone").mkdir()
+    power = Power(tmp_path, monkeypatch)
+    plan, options = await proven_in_memory(tmp_path)
+    power.after(tmp_path / "before", lambda: False)
+    assert lacking(tmp_path / "before" / "clone", set(held), held) == set(held), "or this proves nothing"
+    done = await cleanup(plan, options, delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == len(held)
+    power.after(tmp_path / "after", lambda: False)
+    assert lacking(tmp_path / "after" / "clone", set(held), held) == set()
+
+
+@pytest.mark.parametrize("call", ["sync_all", "hand_over", "sync"])
+async def test_a_source_whose_target_cannot_be_brought_to_the_disk_stays(
+    held: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    plan, options = await proven_in_memory(tmp_path)
+    if call != "sync_all":
+        monkeypatch.setattr(system, "sync_all", lambda descriptor: False)
+    failing = [OSError(errno.EIO, os.strerror(errno.EIO))]
+
+    def once(descriptor: int) -> bool:
+        """A second one would say that all is well, and have kept nothing."""
+        if failing:
+            raise failing.pop()
+        return True
+
+    monkeypatch.setattr(system, call, once)
+    done = await cleanup(plan, options, delete=True, consent=Consent())
+    assert done.cleaned is not None
+    stayed = {key for key in held if (tmp_path / "source" / key).exists()}
+    assert stayed and {item.key for item in done.cleaned.first_kept} == stayed
+    assert {item.code for item in done.cleaned.first_kept} == {"NotOnDisk"}
+    if call == "sync_all":
+        assert stayed == set(held), "nothing on that disk is believed any more"

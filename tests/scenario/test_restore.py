@@ -217,13 +217,16 @@ def test_a_run_that_waits_copies_what_is_ready_while_the_rest_is_on_its_way(scen
             seen.append(scene.copied())
             scene.pass_(6 * HOUR_S)
 
-    plan = engine.load_plan(scene.plan)
-    options = engine.Options(listener=hear, wait_restore=True, look_every_s=0.0)
+    plan, metrics = engine.load_plan(scene.plan), engine.Metrics()
+    options = engine.Options(listener=hear, wait_restore=True, look_every_s=0.0, metrics=metrics)
     result = engine.sync.migrate(plan, options)
     assert seen == [plain, plain | quick]
     assert scene.copied() == plain | quick | deep
     assert (result.copied, result.aside, result.restoring) == (len(plain | quick | deep), {}, 0)
     assert result.complete
+    counted = {family.name: family.samples[0].value for family in metrics.collect() if "_objects" in family.name}
+    for what in ("listed", "done"):  # not once more with each look
+        assert counted[f"cartage_{what}_objects"] == result.counters.listed == len(plain | quick | deep)
     assert (engine.sync.verify(plan)).agrees
 
 

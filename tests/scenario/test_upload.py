@@ -120,3 +120,22 @@ async def test_a_file_that_changes_in_the_middle_of_a_run_is_drifted_and_taken_b
     assert "Uploads" not in client.list_multipart_uploads(Bucket=BUCKET)
     assert (await migrate(plan_of(folder), options(folder))).complete
     assert client.get_object(Bucket=BUCKET, Key="p/large")["Body"].read() == large()[::-1]
+
+
+async def test_a_file_that_gives_bytes_and_has_no_size_is_left_and_named(
+    client: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of /proc: nothing is taken for an empty file of it, nor for its copy."""
+    inodes = [put(folder, name, b"").stat().st_ino for name in ("made up", "there")]
+    put(folder, "empty", b"")
+    client.put_object(Bucket=BUCKET, Key="p/there", Body=b"")
+    pread = os.pread
+
+    def made_up(descriptor: int, length: int, offset: int) -> bytes:
+        return b"1" if os.fstat(descriptor).st_ino in inodes else pread(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", made_up)
+    result = await migrate(plan_of(folder), options(folder))
+    assert (result.copied, result.aside) == (1, {State.FAILED: 2})
+    found = await rows(folder)
+    assert [found[key].code for key in ("made up", "there")] == ["NoSize"] * 2

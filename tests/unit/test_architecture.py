@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "bucket_facts",
         "freshness",
         "at_once",
+        "to_the_end",
         "process",
         "extras",
         "logs",

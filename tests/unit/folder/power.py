@@ -77,8 +77,8 @@ class Power:
         self._directories: dict[int, Directory] = {}
         self._root = self._know(folder)
         for name in ("create", "create_unnamed", "give_name",
-                     "make_directory", "write", "cut", "allocate", "punch", "sync", "sync_data", "rename",
-                     "rename_to_nothing", "exchange", "unlink"):  # fmt: skip
+                     "make_directory", "write", "cut", "allocate", "punch", "sync", "sync_data", "hand_over",
+                     "sync_all", "rename", "rename_to_nothing", "exchange", "unlink"):  # fmt: skip
             monkeypatch.setattr(system, name, self._recorded(getattr(system, name), getattr(self, f"_{name}")))
 
     def _know(self, folder: Path) -> int:
@@ -165,7 +165,14 @@ class Power:
         held: File | Directory = self._files.get(inode) or self._directories[inode]
         held.sync()
 
-    _sync_data = _sync
+    _sync_data = _hand_over = _sync
+
+    def _sync_all(self, done: bool, descriptor: int) -> None:
+        if done:
+            for file in self._files.values():
+                file.sync()
+            for directory in self._directories.values():
+                directory.sync()
 
     def _rename(self, _: None, directory: int, old: bytes, new: bytes) -> None:
         def change(names: Names) -> None:

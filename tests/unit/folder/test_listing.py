@@ -6,12 +6,15 @@ import contextlib
 import errno
 import os
 import socket
+import tempfile
 import tracemalloc
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.errors import AccessDenied, BucketMissing, NotFound, Rejected, Unsupported
+from engine.errors import AccessDenied, BucketMissing, NotFound, Rejected, Unsupported, Unwritable
 from engine.folder import scanning, walking
 from engine.folder.paging import WALKS_HELD
 from engine.folder.store import FolderStore
@@ -160,6 +163,30 @@ async def test_a_directory_larger_than_memory_is_sorted_on_disk(scene: Scene, mo
         assert await scene.keys(max_keys=size) == promised
     assert await scene.keys("name 5") == [name for name in promised if name.startswith("name 5")]
     assert await scene.keys(start_after="name 7") == [name for name in promised if name > "name 7"]
+
+
+@pytest.mark.parametrize("lacking", ["room", "any folder"])
+async def test_what_is_sorted_on_disk_and_finds_no_room_there_blames_no_directory(
+    lacking: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "NAMES_HELD", 7)
+    monkeypatch.setenv("TMPDIR", "/where/it/is/sorted")
+    monkeypatch.setattr(tempfile, "tempdir", "/where/it/is/sorted")
+    for number in range(10):
+        scene.write(f"sub/{number}")
+
+    def refuse(*of: Any, **how: Any) -> Any:
+        code = errno.ENOSPC if lacking == "room" else errno.ENOENT  # which of a directory is that it was removed
+        raise OSError(code, os.strerror(code))
+
+    if lacking == "room":
+        monkeypatch.setattr(tempfile, "TemporaryFile", partial(tempfile.TemporaryFile, dir=scene.folder.parent))
+        monkeypatch.setattr(scanning, "write", refuse)
+    else:
+        monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(Unwritable, match="temporary files, and /where/it/is/sorted") as refused:
+        await scene.keys()
+    assert "TMPDIR" in str(refused.value.advice) and str(scene.folder) not in str(refused.value)
 
 
 async def test_what_is_no_object_is_told_with_its_key(scene: Scene) -> None:

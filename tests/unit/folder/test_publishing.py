@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 import threading
 import time
 from pathlib import Path
@@ -246,7 +247,60 @@ def test_a_file_that_replaces_a_program_is_not_run_as_its_owner(publisher: Publi
     assert stat.S_IMODE((tmp_path / "tool").stat().st_mode) == 0o755
 
 
-@pytest.mark.parametrize("text", [b"", b"a\0b"])
+def test_a_disk_that_says_no_size_of_itself_is_not_full(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in memory without a bound (`mount -t tmpfs -o size=0`, ramfs) has no blocks, and none that are free."""
+    monkeypatch.setattr(os, "statvfs", lambda place: os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255)))
+    publisher.put("one", b"1")
+    assert (tmp_path / "one").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("mode", [None, 0o640])
+def test_nobody_else_can_read_a_file_before_it_has_its_name(
+    mode: int | None, publisher: Publisher, tmp_path: Path
+) -> None:
+    (tmp_path / "d").mkdir()
+    temporary(tmp_path).touch(0o644)  # as an older Cartage left it
+    for _ in range(2):
+        with publisher.begin("d/large", 1, "v1") as file:
+            file.write(b"1", 0)
+            assert stat.S_IMODE(temporary(tmp_path).stat().st_mode) == 0o600
+            file.publish(None, mode=mode)
+        (tmp_path / "plain").touch()
+        ordinary = stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+        assert stat.S_IMODE((tmp_path / "d/large").stat().st_mode) == (ordinary if mode is None else mode)
+    (tmp_path / "d/large").chmod(0o604)
+    publisher.put("d/large", b"2", condition=version_of((tmp_path / "d/large").stat()))
+    assert stat.S_IMODE((tmp_path / "d/large").stat().st_mode) == 0o604
+
+
+@pytest.mark.parametrize("how", ["unnamed", "named"])
+def test_a_directorys_default_access_list_says_what_a_new_file_may_have(
+    how: str, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "named":
+        monkeypatch.setattr(system, "_UNNAMED", 0)
+    nobody, anyone = 65534, 0xFFFFFFFF  # user 65534 may read and write, the group read; the mask is rw-, others nothing
+    entries = [(1, 7, anyone), (2, 6, nobody), (4, 4, anyone), (16, 6, anyone), (32, 0, anyone)]
+    (tmp_path / "d").mkdir()
+    try:
+        packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+        os.setxattr(tmp_path / "d", "system.posix_acl_default", packed)
+    except (AttributeError, OSError):
+        pytest.skip("this file system has no access lists")
+    for mode in (None, 0o600, 0o777):
+        with Root(str(tmp_path / "d")).directory([]) as directory:
+            os.close(system.create(directory, b"plain", 0o666 if mode is None else mode))
+        publisher.put("d/new", b"1", condition=ABSENT, mode=mode)
+        plain, new = tmp_path / "d/plain", tmp_path / "d/new"
+        assert new.stat().st_mode == plain.stat().st_mode
+        assert os.getxattr(new, "system.posix_acl_access") == os.getxattr(plain, "system.posix_acl_access")
+        plain.unlink()
+        new.unlink()
+
+
+@pytest.mark.parametrize("text", [b"", b"a\0b", b"a/" * 4096])
 def test_a_text_that_can_be_no_links_is_refused(text: bytes, publisher: Publisher, tmp_path: Path) -> None:
     with pytest.raises(Rejected) as raised:
         publisher.put_link("link", text)

@@ -98,6 +98,43 @@ def test_what_is_not_there_or_no_file_is_not_opened(scene: Scene) -> None:
         marker.check_unchanged()
 
 
+@pytest.fixture
+def sizeless(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key of a file that gives bytes, and has none as its system says: as those of /proc."""
+    scene.write("made up", b"")
+    pread = os.pread
+    inode = (scene.folder / "made up").stat().st_ino
+
+    def made_up(descriptor: int, length: int, offset: int) -> bytes:
+        return b"made up"[:length] if os.fstat(descriptor).st_ino == inode else pread(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", made_up)
+    return "made up"
+
+
+async def test_what_gives_bytes_and_has_no_size_is_not_read_as_empty(scene: Scene, sizeless: str) -> None:
+    with pytest.raises(Rejected, match="gives bytes") as refused:
+        opened(scene, sizeless)
+    assert refused.value.code == "NoSize"
+    with pytest.raises(Rejected, match="gives bytes"):
+        await scene.get(sizeless)
+    scene.write("empty", b"")
+    opened(scene, "empty").close()
+
+
+def test_an_empty_file_that_is_written_to_as_it_is_opened_changed(scene: Scene, sizeless: str) -> None:
+    made_up = os.pread
+
+    def written_to(descriptor: int, length: int, offset: int) -> bytes:
+        (scene.folder / sizeless).write_bytes(b"1")
+        return made_up(descriptor, length, offset)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pread", written_to)
+        with pytest.raises(PreconditionFailed, match="written to while it was read"):
+            opened(scene, sizeless)
+
+
 # --- versions, and files that were written just now -----------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from engine import freshness
@@ -137,6 +138,68 @@ async def test_a_delete_by_version_leaves_what_changed(scene: Scene) -> None:
     assert await scene.store.delete_object(DeleteObject(scene.ref("one"))) is False
     with pytest.raises(PreconditionFailed, match="no longer there"):
         await scene.store.delete_object(DeleteObject(scene.ref("one"), put.etag))
+
+
+async def test_names_of_one_file_are_deleted_one_after_the_other(scene: Scene) -> None:
+    path = scene.write("a")
+    for name in "bcd":
+        (scene.folder / name).hardlink_to(path)
+    listed = {key: (await scene.head(key)).etag for key in "abcd"}
+    assert len({*listed.values()}) == 1
+    await scene.store.delete_object(DeleteObject(scene.ref("a"), listed["a"]))
+    assert (await scene.head("b")).etag == listed["b"], "that one of its names went is no change of it"
+    page = await scene.store.list_page(ListPage(str(scene.folder)))
+    assert {item.etag for item in page.objects} == {listed["b"]}
+    request = DeleteObjects(str(scene.folder), tuple(listed.items())[1:3])
+    assert (await scene.store.delete_objects(request)).deleted == ("b", "c")
+    (scene.folder / "d").chmod(0o600)  # by someone else
+    with pytest.raises(PreconditionFailed):
+        await scene.store.delete_object(DeleteObject(scene.ref("d"), listed["d"]))
+    assert (await scene.head("d")).etag != listed["d"]
+    assert scene.on_disk() == ["d"]
+
+
+async def test_names_of_one_file_are_deleted_by_many_at_once(scene: Scene) -> None:
+    path = scene.write("0")
+    names = [str(number) for number in range(64)]
+    for name in names[1:]:
+        (scene.folder / name).hardlink_to(path)
+    version = (await scene.head("0")).etag
+    async with anyio.create_task_group() as group:
+        for name in names:
+            group.start_soon(scene.store.delete_object, DeleteObject(scene.ref(name), version))
+    assert scene.on_disk() == []
+
+
+async def test_a_file_that_was_written_to_by_another_name_stays(scene: Scene) -> None:
+    path = scene.write("a")
+    (scene.folder / "b").hardlink_to(path)
+    version = (await scene.head("b")).etag
+    await scene.store.delete_object(DeleteObject(scene.ref("a"), version))
+    (scene.folder / "b").write_bytes(b"2")
+    with pytest.raises(PreconditionFailed):
+        await scene.store.delete_object(DeleteObject(scene.ref("b"), version))
+    assert scene.on_disk() == ["b"]
+
+
+async def test_a_link_whose_file_went_before_it_goes_too(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    for key in ("d/x", "d/y", "real", "../outside/f"):
+        scene.write(key)
+    for name, leads in (("ld", "d"), ("z-ln", "real"), ("out", "../outside"), ("gone", "../outside/f")):
+        (scene.folder / name).symlink_to(leads)
+    follow = scene.with_manner(links="follow")
+    keys = [key for key in await follow.keys() if not key.startswith("out/")]
+    assert keys == ["d/x", "d/y", "gone", "ld/x", "ld/y", "real", "z-ln"]
+    named = tuple([(key, (await follow.head(key)).etag) for key in keys])
+    (tmp_path / "outside" / "f").unlink()  # by its owner: that the link led there is for him to see
+    report = await follow.store.delete_objects(DeleteObjects(str(scene.folder), named))
+    assert report.deleted == ("d/x", "d/y", "ld/x", "real", "z-ln")
+    assert [(item.key, item.code) for item in report.failed] == [
+        ("gone", "PreconditionFailed"),
+        ("ld/y", "PreconditionFailed"),
+    ]
+    assert sorted(path.name for path in scene.folder.iterdir()) == ["gone", "out"]
 
 
 async def test_a_batch_says_of_each_key_what_became_of_it(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -83,6 +84,66 @@ async def test_a_disk_that_is_full_when_the_lock_is_taken_is_named_with_the_ledg
             await open_again(path)
     async with opened(path):
         pass
+
+
+# --- in a process that was forked off -----------------------------------------------------------------------
+
+
+def test_what_is_given_back_is_free_though_another_process_has_the_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "p.ledger"
+    path.touch()
+    lock = FileLock(path)
+    lock.acquire()
+    assert lock._file is not None
+    inherited = [os.dup(lock._file.fileno()), os.dup(lock.hold()._descriptor)]  # as what is forked inherits them
+    lock.release()
+    try:
+        again = FileLock(path)
+        again.acquire()
+        again.hold()
+        again.release()
+    finally:
+        for descriptor in inherited:
+            os.close(descriptor)
+
+
+FORKING = """
+import os, signal, sys
+from pathlib import Path
+from engine.ledger.locking import FileLock
+lock = FileLock(Path(sys.argv[1]))
+lock.acquire()
+lock.hold()
+if os.fork():
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+print(os.getpid(), flush=True)
+signal.pause()
+"""
+"""A process that has a ledger, and is killed once it is told to; what it has forked off lives on."""
+
+
+def test_a_process_that_is_killed_leaves_its_ledger_to_none_that_it_forked_off(tmp_path: Path) -> None:
+    path = tmp_path / "p.ledger"
+    path.touch()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", FORKING, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdin is not None and parent.stdout is not None
+    child = int(parent.stdout.readline())
+    try:
+        with pytest.raises(LedgerLocked, match=f"pid {parent.pid} on "):  # the child has let go, and unlocked nothing
+            FileLock(path).acquire()
+        parent.stdin.write("go\n")
+        parent.stdin.flush()
+        assert parent.wait(30) == -signal.SIGKILL
+        lock = FileLock(path)
+        lock.acquire()
+        lock.hold()
+        lock.release()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.communicate()
 
 
 # --- by any name --------------------------------------------------------------------------------------------

@@ -1,0 +1,94 @@
+"""Files that anybody wrote, brought to where a power cut does not reach them: before what they are copies of goes.
+
+One call brings all of a file system (syncfs, Linux); where there is none, each file is synced by itself, and then each
+directory above. Who writes nothing meanwhile asks once for each file system: a file that is found later to bear the
+version that it bore before was among what was brought.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from engine.errors import StoreError
+from engine.folder import system
+from engine.folder.names import parts_of
+from engine.folder.refusals import WRITING, told
+from engine.folder.roots import Root
+
+Synced = dict[int, OSError | None]
+"""Devices whose file system was brought to the disk, each with the error of one that could not be: a second sync after
+a failed one would succeed, and have kept nothing."""
+
+Above = tuple[bytes, ...]
+
+
+def make_durable(root: Root, keys: Sequence[str], synced: Synced, *, follow: bool) -> dict[str, StoreError]:
+    """Have the files of `keys`, and their names, on the disk. Gives those of which that failed; what is not there is
+    for whoever looks at it to say. Blocks."""
+    failed: dict[str, StoreError] = {}
+    lies_in: dict[Above, list[str]] = {}
+    alone: dict[Above, list[str]] = {}
+    for key in keys:
+        lies_in.setdefault(tuple(parts_of(key)[:-1]), []).append(key)
+
+    def fail(some: Sequence[str], error: OSError) -> None:
+        failed.update({key: told(error, WRITING, root.shown(key), writing=True) for key in some})
+
+    for above, within in lies_in.items():
+        try:
+            with root.directory(above, follow=follow) as directory:
+                for key in within:
+                    try:
+                        if not _sync(directory, parts_of(key)[-1], synced, follow=follow):
+                            for depth in range(len(above) + 1):
+                                alone.setdefault(above[:depth], []).append(key)
+                    except FileNotFoundError:
+                        continue
+                    except OSError as error:
+                        fail([key], error)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            fail(within, error)
+    for above in sorted(alone, key=len, reverse=True):
+        try:
+            with root.directory(above, follow=follow) as directory:
+                system.sync(directory)
+        except OSError as error:
+            fail(alone[above], error)
+    return failed
+
+
+def _sync(directory: int, name: bytes, synced: Synced, *, follow: bool) -> bool:
+    """Bring one file, mostly with all of its file system; False where its directories are to be brought yet."""
+    status = os.stat(name, dir_fd=directory, follow_symlinks=follow)
+    device = status.st_dev
+    if device not in synced:
+        with _opened(directory, name if os.fstat(directory).st_dev != device else b".", follow=follow) as descriptor:
+            try:
+                is_synced = system.sync_all(descriptor)
+                if is_synced:
+                    synced.setdefault(device, None)
+            except OSError as error:
+                is_synced, synced[device] = True, error
+        if not is_synced:
+            if not stat.S_ISLNK(status.st_mode):  # its text comes with its name
+                with _opened(directory, name, follow=follow) as descriptor:
+                    system.hand_over(descriptor)  # its directory's sync does the rest
+            return False
+    if (failed := synced[device]) is not None:
+        raise failed
+    return True
+
+
+@contextmanager
+def _opened(directory: int, name: bytes, *, follow: bool) -> Iterator[int]:
+    how = os.O_RDONLY | system.AS_IT_STANDS
+    descriptor = os.open(name, how & ~system.NO_LINK if follow else how, dir_fd=directory)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,182 @@
+"""asyncio's own cancellation (a task's `cancel`, asyncio.timeout, a sibling that failed, Ctrl-C under asyncio.run), at
+every moment at which a ledger is opened or closed: it is open to the next one, and no file of it stays open."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Coroutine, Generator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.finish.deletion_list import DeletionList
+from engine.ledger import Ledger, LedgerReader, ShardedLedger, open_to_read, reader
+from engine.ledger.locking import FileLock
+from engine.plan.shards import Piece
+from engine.to_the_end import to_the_end
+from tests.unit.ledger.scene import BINDING, Clock, decision
+
+LIMIT_S = 20
+
+
+class Gate:
+    """Stands in a function: tells the loop that a thread has come, and has it wait until it is let through."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        self.come, self._open = asyncio.Event(), threading.Event()
+        loop, inner = asyncio.get_running_loop(), getattr(owner, name)
+
+        def held(*arguments: Any, **named: Any) -> Any:
+            loop.call_soon_threadsafe(self.come.set)
+            assert self._open.wait(LIMIT_S)
+            return inner(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, held)
+
+    async def cancel(self, work: Awaitable[Any]) -> None:
+        """Cancel the work while its thread is held, twice, let that go on, and see that it was waited for."""
+        async with asyncio.timeout(LIMIT_S):
+            task = asyncio.ensure_future(work)
+            await self.come.wait()
+            for _ in range(2):
+                task.cancel()
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                assert not task.done()
+            self._open.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+async def open_once(path: Path) -> None:
+    async with await Ledger.open(path, BINDING, now_ms=Clock()):
+        pass
+
+
+def descriptors() -> list[str]:
+    """The files of ledgers that this process has open, where the system tells."""
+    found = []
+    for descriptor in Path("/proc/self/fd").glob("*"):
+        with suppress(OSError):
+            found.append(str(descriptor.readlink()))
+    return [name for name in found if ".ledger" in name]
+
+
+async def test_a_ledger_whose_opening_is_cancelled_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.ledger"
+    with monkeypatch.context() as patch:
+        await Gate(patch, FileLock, "acquire").cancel(Ledger.open(path, BINDING, now_ms=Clock()))
+    assert not descriptors()
+    await open_once(path)
+
+
+async def test_a_ledger_whose_closing_is_cancelled_is_given_back_when_its_writer_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.ledger"
+    ledger = await Ledger.open(path, BINDING, now_ms=Clock())
+    with monkeypatch.context() as patch:
+        await Gate(patch, ledger._writer._thread, "join").cancel(ledger.close())
+    assert not descriptors() and not ledger._writer._thread.is_alive()
+    await open_once(path)
+
+
+async def test_a_reader_whose_opening_is_cancelled_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.ledger"
+    await open_once(path)
+    with monkeypatch.context() as patch:
+        await Gate(patch, reader, "connect_to_read").cancel(LedgerReader.open_to_read(path))
+    assert not descriptors()
+
+
+async def test_a_deletion_list_whose_opening_or_closing_is_cancelled_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opening() -> Awaitable[DeletionList]:
+        return DeletionList.open(tmp_path / "p.ledger", "s3://bucket/p/", "")
+
+    with monkeypatch.context() as patch:
+        await Gate(patch, FileLock, "acquire").cancel(opening())
+    assert not descriptors()
+    listed = await opening()
+    with monkeypatch.context() as patch:
+        await Gate(patch, listed._writer._thread, "join").cancel(listed.close())
+    assert not descriptors()
+
+
+class Cancelled:
+    """Awaits `work`, and has its task cancelled where that waits for the time of this number."""
+
+    def __init__(self, work: Coroutine[Any, Any, Any], at: int) -> None:
+        self._work, self._at = work, at
+        self.waits = 0
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        steps = self._work.__await__()
+        task = asyncio.current_task()
+        assert task is not None
+        step = partial(steps.send, None)
+        while True:
+            try:
+                waiting = step()
+            except StopIteration:
+                return
+            self.waits += 1
+            if self.waits == self._at:
+                task.cancel()
+            try:
+                given = yield waiting
+                step = partial(steps.send, given)
+            except BaseException as error:
+                step = partial(steps.throw, error)
+
+
+async def use(path: Path) -> None:
+    """Open a ledger in shards, write into two of them, read them and close it."""
+    async with await ShardedLedger.open(path, BINDING, now_ms=Clock()) as ledger:
+        if not await ledger.shards():
+            await ledger.add_shards([[Piece("raw", None, "m"), Piece("model", None, None)], [Piece("raw", "m", None)]])
+        await ledger.decide("raw", [decision("a"), decision("z")])
+        assert len(await ledger.entries("raw", None, None, 9)) == 2
+    async with await open_to_read(path) as reading:
+        assert sum([tally.objects for tally in await reading.tallies()]) == 2
+        assert len(await reading.entries("raw", None, None, 9)) == 2
+
+
+async def test_a_ledger_in_shards_is_given_back_wherever_it_is_cancelled(tmp_path: Path) -> None:
+    async def cancelled(at: int) -> int:
+        path = tmp_path / f"{at}.ledger"
+        counted = Cancelled(use(path), at)
+        with suppress(asyncio.CancelledError):
+            await asyncio.create_task(awaiting(counted))
+        assert not descriptors(), at  # nor a lock, then
+        return counted.waits
+
+    async def awaiting(counted: Cancelled) -> None:
+        await counted
+
+    waits = await cancelled(-1)
+    assert waits > 20
+    for at in range(1, waits + 1):
+        await cancelled(at)
+
+
+async def test_what_a_thread_raises_comes_out_unless_it_is_cancelled() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await to_the_end(fail)
+    task = asyncio.ensure_future(to_the_end(fail))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
