@@ -287,12 +287,14 @@ class CopyResult(Value, frozen=True):
 
 
 class UploadedPart(NamedTuple):
-    """A part that is in place, as UploadPartCopy or ListParts answered."""
+    """A part that is in place, as UploadPartCopy or ListParts answered. `encryption` as in `CopyResult`, of one that
+    was sent from here."""
 
     number: int
     etag: str
     size: int = -1
     checksums: tuple[Checksum, ...] = ()
+    encryption: str = ""
 
 
 class UploadRef(NamedTuple):

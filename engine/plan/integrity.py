@@ -43,6 +43,10 @@ NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 an upload's is the MD5 of N times sixteen bytes."""
 
 
+OTHER_PARTS = Evidence(Proof.NONE, "etag of parts")
+"""What says that two objects differ which are cut into the same parts."""
+
+
 def is_plain(etag: str) -> bool:
     """Whether the ETag has the form of an MD5, and can be one."""
     return len(etag) == 32 and _PLAIN.match(etag) is not None and type(etag) is not OpaqueEtag
@@ -64,9 +68,15 @@ def is_impossible(etag: str, size: int) -> bool:
     return size >= 0 and parts_of(etag) > max(size, 1)
 
 
+def same_etag(one: str, other: str) -> bool:
+    """Whether two ETags are one value: some servers write MD5s in capitals."""
+    return one == other or (one.lower() == other.lower() and (is_plain(one) or parts_of(one) > 0))
+
+
 def compare_etags(source: str, target: str) -> Agreement:
     """Compare two ETags by form alone. A plain pair that differs is `DIFFERENT` here, but a mismatch of content only
-    once both sides' encryption is known; `-N` pairs that differ may be one content in two layouts: `UNKNOWN`."""
+    once both sides' encryption is known; `-N` pairs that differ may be one content in two layouts: `UNKNOWN`, and
+    `differ_in_parts` is for who knows these."""
     if not source or not target:
         return Agreement.UNKNOWN
     if source == target:
@@ -163,6 +173,13 @@ def _by_etags(source: str, target: str) -> tuple[Agreement, Evidence] | None:
     if agreement is Agreement.EQUAL:
         return agreement, Evidence(Proof.DIGEST, "etag of parts" if parts_of(source) else "etag")
     return (agreement, Evidence(Proof.NONE, "etag")) if agreement is Agreement.DIFFERENT else None
+
+
+def differ_in_parts(source: ObjectHead, target: ObjectHead) -> bool:
+    """Whether both ETags are of as many parts, and differ: a mismatch, where these are cut alike."""
+    if not (is_md5(source.properties.encryption) and is_md5(target.properties.encryption)):
+        return False
+    return 0 < parts_of(source.etag) == parts_of(target.etag) and not same_etag(source.etag, target.etag)
 
 
 def why_not_comparable(source: ObjectHead, target: ObjectHead) -> str:

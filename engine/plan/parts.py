@@ -119,6 +119,19 @@ def sized_layout(size: int, sizes: Sequence[int]) -> Layout | None:
     return Layout(size, sizes=tuple(sizes))
 
 
+class OwnParts(NamedTuple):
+    """The parts that an object was uploaded in. Its server told the first `told` of them; those that follow are taken
+    to be as long, and where it told none all are guessed."""
+
+    layout: Layout
+    told: int
+
+    @property
+    def is_certain(self) -> bool:
+        """The last is what is left, and needs no telling."""
+        return self.told >= self.layout.count - 1
+
+
 # --- what passes through this machine ------------------------------------------------------------------------------
 
 SMALL_BYTES = 8 * MIB

@@ -77,11 +77,11 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         return lines
     if report.agrees and not looked and not report.standing:
         return [*lines, nothing_taken(plan)]
-    if report.agrees and not plan.source:
+    verb, *flags = _next(plan, report)
+    if report.agrees and not plan.source and verb != "verify":
         return [*lines, "nothing is left to do: every object is proven at its target"]
     if 0 < report.unread == report.differing and all(route.snapshot_closed for route in report.routes):
         return [*lines, Toned(f"next: {UNREAD}", Tone.NEXT)]
-    verb, *flags = _next(plan, report)
     if verb == "run" and not plan.source:
         return [*lines, f"next: {run_again(plan)}, then this"]
     return [*lines, next_step(command(plan, ledger, verb, *flags))] if verb else lines

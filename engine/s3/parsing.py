@@ -200,8 +200,8 @@ def put_result(call: Call, answer: Answer) -> CopyResult:
 
 
 def uploaded_part(call: Call, answer: Answer, number: int) -> UploadedPart:
-    size = len(call.body) or call.length
-    return UploadedPart(number, put_result(call, answer).etag, size, header_checksums(answer))
+    size, done = len(call.body) or call.length, put_result(call, answer)
+    return UploadedPart(number, done.etag, size, done.checksums, done.encryption)
 
 
 def listed_parts(document: xml.Document) -> list[UploadedPart]:

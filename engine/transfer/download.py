@@ -29,7 +29,7 @@ from engine.transfer.carrier import Task, copied
 from engine.transfer.drift import fetched
 from engine.transfer.into_folder import Different, IntoFolder, permissions, written_ns
 from engine.transfer.ranges import Ranges
-from engine.transfer.server_parts import own_layout
+from engine.transfer.server_parts import own_parts, told_whole
 from engine.transfer.wanted import Wanted, agrees, named, wanted_of
 from engine.transfer.work import WorkQueue
 
@@ -64,7 +64,7 @@ class Download(IntoFolder):
             sums = [sink.hashers[0].value()]
             if wanted.algorithm and (wanted.algorithm != counted or layout.count > 1):
                 sums = [checksum_of(wanted.algorithm, room.buffer()[part.first : part.last + 1]) for part in layout]
-            evidence = self._prove(wanted, layout, sums)
+            evidence = await self._prove(task, wanted, layout, sums)
             put = partial(self._put, task, room.buffer(), head)
             published = await self._placed(task, self._at_the_end(put))
             return copied(task, published.version, wanted.known, evidence, self.method, 1 + requests)
@@ -101,24 +101,25 @@ class Download(IntoFolder):
             or not is_md5(head.properties.encryption)
         ):
             return wanted, 0
-        layout, requests = await own_layout(self._source, task.source_ref, head)
-        return (Wanted("MD5", etag=head.etag, layout=layout) if layout is not None else wanted), requests
+        own, requests = await own_parts(self._source, task.source_ref, head)
+        return (Wanted("MD5", etag=head.etag, parts=own) if own is not None else wanted), requests
 
     async def _proven(
-        self, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
+        self, task: Task, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
     ) -> tuple[Evidence, str]:
         if wanted.algorithm == "MD5" and wanted.layout is None:
             layout = Layout(unfinished.size, part_bytes=unfinished.size)
             sums = [await self._disk.run(unfinished.checksum, 0, unfinished.size, "MD5")]
-        return self._prove(wanted, layout, sums), wanted.known
+        return await self._prove(task, wanted, layout, sums), wanted.known
 
-    def _prove(self, wanted: Wanted, layout: Layout, sums: Sequence[str]) -> Evidence:
+    async def _prove(self, task: Task, wanted: Wanted, layout: Layout, sums: Sequence[str]) -> Evidence:
         """Raises `Different` where the bytes that came are not those that S3 speaks of."""
         if not wanted.algorithm:
             return Evidence(Proof.SIZE, "size: S3 gives nothing that bytes can be compared with")
         if agrees(wanted, layout, sums):
             return self._by_digest(wanted)
-        if wanted.layout is not None:  # one that was guessed says nothing where it does not come out
+        if wanted.parts is not None and not await told_whole(self._source, task.source_ref, wanted.parts):
+            # What was guessed says nothing where it does not come out.
             return Evidence(Proof.SIZE, "size: the parts of the source's upload are not known")
         raise Different(
             self.method,

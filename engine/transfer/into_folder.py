@@ -100,7 +100,7 @@ class IntoFolder(ABC):
 
     @abstractmethod
     async def _proven(
-        self, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
+        self, task: Task, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
     ) -> tuple[Evidence, str]:
         """What the parts' checksums prove, and that of the whole. Raises `Different` where it is not what it should."""
 
@@ -129,7 +129,7 @@ class IntoFolder(ABC):
             method = self.method if task.claim else "found"
             return copied(task, target.etag, wanted.known, self._by_digest(wanted), method, self.requests + requests)
         # Ours, as far as can be told, is carried again: a layout that was guessed proves no difference.
-        untold = not wanted.algorithm or wanted.layout is not None
+        untold = not wanted.algorithm or (wanted.parts is not None and not wanted.parts.is_certain)
         if task.route.overwrites_different or (task.claim and untold and target.size == task.source.size):
             return await self.carry(plain)
         if task.claim and await self._disk.run(self._is_emptied, task, written_ns(head)):
@@ -225,7 +225,7 @@ class IntoFolder(ABC):
             )
             requests += self.requests * (1 + len(missing))
             ordered = [sums[part.number] for part in layout]
-            evidence, known = await self._proven(wanted, layout, ordered, unfinished)
+            evidence, known = await self._proven(task, wanted, layout, ordered, unfinished)
             publish = partial(unfinished.publish, task.target_condition, written_ns(head), permissions(task, head))
             published = await self._placed(task, self._at_the_end(publish))
             return copied(task, published.version, known, evidence, self.method, requests)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from engine.model import Checksum, CopyResult, ObjectHead
-from engine.plan.integrity import Agreement, evidence_of_copy, evidence_of_heads, full_object
+from engine.model import Checksum, CopyResult, ObjectHead, UploadedPart
+from engine.plan.integrity import (
+    OTHER_PARTS,
+    Agreement,
+    differ_in_parts,
+    evidence_of_copy,
+    evidence_of_heads,
+    full_object,
+    predicted_etag,
+    same_etag,
+)
 from engine.plan.record import Outcome
 from engine.store import HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Differs, Task, copied
@@ -13,10 +22,19 @@ from engine.transfer.completing import NotOurs
 
 
 async def judged(
-    target: ObjectStore, task: Task, source: ObjectHead, result: CopyResult, method: str, requests: int
+    target: ObjectStore,
+    task: Task,
+    source: ObjectHead,
+    result: CopyResult,
+    method: str,
+    requests: int,
+    parts: Sequence[UploadedPart] = (),
+    alike: Callable[[], Awaitable[bool]] | None = None,
 ) -> Outcome:
     """The outcome of a write that took so many requests: its answer against `source`, what is known of the bytes.
-    What they do not prove, a look at the target may.
+    What they do not prove, a look at the target may. `alike` tells whether the `parts` of an upload are cut as those
+    that the source's ETag is made of: then two that differ are a mismatch, unless the target's server makes of its
+    parts' ETags something else.
 
     Raises `Differs`, and what the store raises."""
     checksums: Sequence[Checksum] = result.checksums
@@ -35,6 +53,9 @@ async def judged(
         if there is not None and there.etag == result.etag:
             agreement, evidence = evidence_of_heads(source, there, evidence.compared)
             checksums = there.checksums or checksums
+            of_its_parts = agreement is Agreement.UNKNOWN and same_etag(there.etag, predicted_etag(parts))
+            if of_its_parts and differ_in_parts(source, there) and alike is not None and await alike():
+                agreement, evidence = Agreement.DIFFERENT, OTHER_PARTS
     checksum = full_object(checksums)
     if agreement is Agreement.DIFFERENT:
         why = f"S3 says that the copy differs from its source by {evidence.compared}; the next run copies it again"

@@ -122,7 +122,7 @@ class LocalCopy(IntoFolder):
             return self._copied(file, unfinished, part)
 
     async def _proven(
-        self, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
+        self, task: Task, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
     ) -> tuple[Evidence, str]:
         """Each part was compared when it was written, or when it was taken up again."""
         pieces = [(part.size, value) for part, value in zip(layout, sums, strict=True)]

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from engine.checksums import Hasher, hasher
 from engine.model import Checksum, ObjectHead, UploadedPart
 from engine.plan.integrity import Agreement, Evidence
-from engine.plan.parts import Layout, PartRange
+from engine.plan.parts import Layout, OwnParts, PartRange
 from engine.store import ObjectStore
 from engine.transfer.carrier import Task
 from engine.transfer.sums import Counted, counted
@@ -17,10 +17,12 @@ from engine.windows import WINDOW_BYTES
 
 class Way(NamedTuple):
     """How a large object goes: in parts of `layout`, or, where there is none, by one PutObject. `checksum` is what its
-    target is to be summed by, with the value that it must come to where the source says one."""
+    target is to be summed by, with the value that it must come to where the source says one. `own` are the source's
+    parts, where the layout is theirs."""
 
     layout: Layout | None
     checksum: Checksum
+    own: OwnParts | None = None
 
 
 class Origin(Protocol):

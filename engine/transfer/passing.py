@@ -15,8 +15,17 @@ from engine.checksums import checksum_of, hasher, is_known
 from engine.crc import CRC64NVME
 from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
-from engine.plan.integrity import Agreement, Evidence, combined_checksum, joined_checksum, multipart_etag
-from engine.plan.parts import PART_BYTES, SMALL_BYTES, Layout, PartRange
+from engine.plan.integrity import (
+    MD5_ENCRYPTIONS,
+    Agreement,
+    Evidence,
+    combined_checksum,
+    is_plain,
+    joined_checksum,
+    multipart_etag,
+    same_etag,
+)
+from engine.plan.parts import PART_BYTES, SMALL_BYTES, Layout, OwnParts, PartRange
 from engine.plan.record import Outcome
 from engine.store import ObjectStore, PutObject, UploadPart
 from engine.transfer.buffers import Buffers
@@ -28,6 +37,7 @@ from engine.transfer.methods import needs_own_parts
 from engine.transfer.origin import Origin, Streamed
 from engine.transfer.properties import read_properties
 from engine.transfer.putting import Putter
+from engine.transfer.server_parts import are_own
 from engine.transfer.sums import MD5, Counted, Sums, counted
 from engine.transfer.uploading import Uploader
 from engine.windows import Source
@@ -85,7 +95,7 @@ class Passing(Existing):
         way, asked = await self.origin.way(task, head, self.sums.takes(task.target_ref.bucket) is not False)
         if way.layout is None:
             return await self._put_streamed(task, head, way.checksum)
-        return await self._uploader.carry(PassedParts(self, task, head, way.layout, way.checksum), 1 + asked)
+        return await self._uploader.carry(PassedParts(self, task, head, way.layout, way.checksum, way.own), 1 + asked)
 
     # --- one PutObject --------------------------------------------------------------------------------------
 
@@ -141,12 +151,14 @@ class PassedParts:
         head: ObjectHead,
         layout: Layout,
         checksum: Checksum,
+        own: OwnParts | None,
     ) -> None:
         self.task = task
         self.layout = layout
         self._by = by
         self._head = head
         self._wanted = checksum
+        self._own = own
         self._counted: dict[int, Counted] = {}
         self._comes_twice = False
         bucket = task.target_ref.bucket
@@ -155,7 +167,7 @@ class PassedParts:
         self.checksum: Checksum | None = checksum if takes else None
 
     def again(self, task: Task) -> PassedParts:
-        return PassedParts(self._by, task, self._head, self.layout, self._wanted)
+        return PassedParts(self._by, task, self._head, self.layout, self._wanted, self._own)
 
     @property
     def _algorithm(self) -> str:
@@ -237,8 +249,11 @@ class PassedParts:
     def _refuse_other(self, part: PartRange, done: UploadedPart, sums: Counted) -> None:
         """Raise `Failed` where the server got other bytes than were sent."""
         said = next((it.value for it in done.checksums if it.algorithm in sums.values), "")
-        if said and said not in sums.values.values():
-            message = f"part {part.number} arrived with other bytes than were sent, by its checksum"
+        by = "checksum" if said and said not in sums.values.values() else ""
+        if not said and sums.md5 and is_plain(done.etag) and done.encryption in MD5_ENCRYPTIONS:
+            by = "" if same_etag(done.etag, sums.md5) else "ETag"
+        if by:
+            message = f"part {part.number} arrived with other bytes than were sent, by its {by}"
             ref = str(self.task.target_ref)
             raise Failed(error=Ambiguous(message, operation="UploadPart", ref=ref, code="DigestMismatch"))
 
@@ -263,8 +278,13 @@ class PassedParts:
             # An earlier run completed it without being told: what it sent is counted again.
             layout = Layout.from_text(self.task.source.size, upload.layout)
             await self.kept(layout, {part.number: part for part in parts})
-        passed = by.origin.claims(self._head, self._passed())
-        return await judged(by.target, self.task, passed, result, by.origin.method, requests)
+        passed = self._passed()
+        known = by.origin.claims(self._head, passed)
+
+        async def alike() -> bool:
+            return known.etag == passed.etag or await are_own(by.source, self.task.source_ref, self._own, parts)
+
+        return await judged(by.target, self.task, known, result, by.origin.method, requests, parts, alike)
 
     def _passed(self) -> ObjectHead:
         """What was counted of all parts, as a HEAD of them would say it."""

@@ -29,7 +29,7 @@ from engine.transfer.carrier import Task
 from engine.transfer.drift import fetched, source_now
 from engine.transfer.origin import Way
 from engine.transfer.passing import BUFFER_BYTES
-from engine.transfer.server_parts import own_layout
+from engine.transfer.server_parts import own_parts
 from engine.transfer.sums import Counted, counted
 
 
@@ -73,13 +73,13 @@ class Elsewhere:
         if not parts_of(head.etag):
             one_piece = is_plain(head.etag) and is_md5(head.properties.encryption) and size <= MAX_COPY_BYTES
             return Way(None if one_piece else part_layout(size), counted_here), 0
-        layout, asked = await own_layout(self._store, task.source_ref, head)
-        if layout is None:
+        own, asked = await own_parts(self._store, task.source_ref, head)
+        if own is None:
             return Way(part_layout(size), counted_here), asked
         # S3 takes a part of a composite checksum only with its own, which has to be known before it is sent.
-        buffered = all(part.size <= BUFFER_BYTES for part in layout)
+        buffered = all(part.size <= BUFFER_BYTES for part in own.layout)
         composite = told is not None and is_known(told.algorithm) and buffered
-        return Way(layout, told if told is not None and composite else counted_here), asked
+        return Way(own.layout, told if told is not None and composite else counted_here, own), asked
 
     def claims(self, head: ObjectHead, passed: ObjectHead) -> ObjectHead:
         """What the source's server says; and what was counted of the bytes that passed, where these are proven to be

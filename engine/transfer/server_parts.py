@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from engine.errors import ObjectError, Rejected
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.integrity import checksum_to_ask, combined_checksum, is_md5, parts_of, predicted_etag
-from engine.plan.parts import MAX_PARTS, Layout, PartRange, fast_layout, guessed_layout, sized_layout, uniform_layout
+from engine.plan.parts import (
+    MAX_PARTS,
+    Layout,
+    OwnParts,
+    PartRange,
+    fast_layout,
+    guessed_layout,
+    sized_layout,
+    uniform_layout,
+)
 from engine.plan.record import Outcome
 from engine.store import CopyPart, HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Failed, Task
@@ -40,13 +50,12 @@ class ServerParts:
                 await self.uploader.discard(task.upload)
             raise
         checksum = checksum_to_ask(head.checksums)
-        layout, asked = None, 0
+        own, asked = None, 0
         if method is Method.OWN_PARTS or (not (checksum and checksum.value) and "-" in task.source.etag):
-            layout, asked = await own_layout(self.source, task.source_ref, head)
-        method = Method.FAST_PARTS if layout is None else Method.OWN_PARTS
-        copy = PartsCopy(
-            self, task, head, fast_layout(task.source.size) if layout is None else layout, checksum, method
-        )
+            own, asked = await own_parts(self.source, task.source_ref, head)
+        method = Method.FAST_PARTS if own is None else Method.OWN_PARTS
+        layout = fast_layout(task.source.size) if own is None else own.layout
+        copy = PartsCopy(self, task, head, layout, checksum, method, own)
         return await self.uploader.carry(copy, 1 + asked)
 
 
@@ -59,6 +68,7 @@ class PartsCopy(NamedTuple):
     layout: Layout
     checksum: Checksum | None
     method: Method
+    own: OwnParts | None = None
 
     def whole(self, parts: Sequence[UploadedPart]) -> Checksum | None:
         """Where an object is about to take its own place, its parts have to make up what it is: nothing could mend
@@ -106,11 +116,12 @@ class PartsCopy(NamedTuple):
             combined = combined_checksum(wanted, parts)
             if combined is not None:
                 result = result._replace(checksums=(*given, combined))
-        return await judged(self.by.target, task, self.head, result, self.method.value, requests)
+        alike = partial(are_own, self.by.source, task.source_ref, self.own, parts)
+        return await judged(self.by.target, task, self.head, result, self.method.value, requests, parts, alike)
 
 
-async def own_layout(source: ObjectStore, ref: ObjectRef, head: ObjectHead) -> tuple[Layout | None, int]:
-    """The layout that a multipart source was uploaded in, and how many requests it took to learn it.
+async def own_parts(source: ObjectStore, ref: ObjectRef, head: ObjectHead) -> tuple[OwnParts | None, int]:
+    """The parts that a multipart source was uploaded in, and how many requests it took to learn them.
 
     One HEAD of part 1 gives its size and the number of parts (API reference, HeadObject, partNumber): parts of equal
     size, which the finished copy's ETag confirms. Where sizes cannot be equal, one HEAD a part. A server that does
@@ -121,22 +132,44 @@ async def own_layout(source: ObjectStore, ref: ObjectRef, head: ObjectHead) -> t
         return None, 0
     first = await _part(source, ref, 1)
     if first is None or first.part_size is None or first.parts_count != count:
-        return guessed_layout(head.size, count), 1
+        guess = guessed_layout(head.size, count)
+        return OwnParts(guess, 0) if guess is not None else None, 1
     uniform = uniform_layout(head.size, first.part_size, count)
     if uniform is not None and count <= 2:
-        return uniform, 1  # two parts leave nothing to guess
+        return OwnParts(uniform, 1), 1
     if uniform is not None:
         # The second part tells a regular layout from nearly every odd one before a byte is copied.
         second = await _part(source, ref, 2)
         if second is not None and second.part_size == first.part_size:
-            return uniform, 2
+            return OwnParts(uniform, 2), 2
     sizes = [first.part_size]
     for number in range(2, count + 1):
         part = await _part(source, ref, number)
         if part is None or part.part_size is None:
             return None, number
         sizes.append(part.part_size)
-    return sized_layout(head.size, sizes), count
+    layout = sized_layout(head.size, sizes)
+    return OwnParts(layout, count) if layout is not None else None, count
+
+
+async def told_whole(source: ObjectStore, ref: ObjectRef, own: OwnParts) -> bool:
+    """Whether these are the object's parts for certain, so that an ETag that they do not come to is a mismatch. Its
+    server is asked for those that it did not tell yet, up to the first that is another."""
+    if not own.told:
+        return own.is_certain
+    for part in own.layout:
+        if own.told < part.number < own.layout.count:
+            there = await _part(source, ref, part.number)
+            if there is None or there.part_size != part.size:
+                return False
+    return True
+
+
+async def are_own(source: ObjectStore, ref: ObjectRef, own: OwnParts | None, parts: Sequence[UploadedPart]) -> bool:
+    """Whether an upload of these parts is certainly cut as its source is. One that was taken up keeps its layout."""
+    if own is None or [part.size for part in sorted(parts)] != [part.size for part in own.layout]:
+        return False
+    return await told_whole(source, ref, own)
 
 
 async def _part(source: ObjectStore, ref: ObjectRef, number: int) -> ObjectHead | None:

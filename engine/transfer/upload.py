@@ -19,8 +19,10 @@ from engine.folder.store import FolderStore
 from engine.model import Checksum, ObjectHead, UploadedPart
 from engine.plan.integrity import (
     NOTHING,
+    OTHER_PARTS,
     Agreement,
     Evidence,
+    differ_in_parts,
     evidence_of_heads,
     is_md5,
     is_plain,
@@ -32,7 +34,7 @@ from engine.store import ObjectStore
 from engine.transfer.carrier import Ended, Task
 from engine.transfer.drift import as_read, source_now
 from engine.transfer.origin import Way
-from engine.transfer.server_parts import own_layout
+from engine.transfer.server_parts import own_parts, told_whole
 from engine.transfer.sums import MD5, Counted, counted
 from engine.windows import WINDOW_BYTES
 
@@ -109,8 +111,10 @@ class Files:
             return evidence_of_heads(bare, target, nothing)
         told = next((it for it in target.checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
         layout = Layout(max(target.size, 1), part_bytes=max(target.size, 1)) if target.size else None
+        own = None
         if told is None and parts_of(target.etag) and is_md5(target.properties.encryption):
-            layout, _ = await own_layout(store, task.target_ref, target)
+            own, _ = await own_parts(store, task.target_ref, target)
+            layout = own.layout if own is not None else None
         elif told is None and not is_plain(target.etag):
             return evidence_of_heads(bare, target, nothing)
         places = list(layout) if layout is not None else []
@@ -120,9 +124,10 @@ class Files:
             value = sums[0].values[algorithm] if sums else checksum_of(algorithm, b"")
             return evidence_of_heads(bare._replace(checksums=(told._replace(value=value),)), target, nothing)
         digests = [item.md5 for item in sums] or [NOTHING]
-        return evidence_of_heads(
-            bare._replace(etag=multipart_etag(digests) if parts_of(target.etag) else digests[0]), target, nothing
-        )
+        here = bare._replace(etag=multipart_etag(digests) if parts_of(target.etag) else digests[0])
+        if own is not None and differ_in_parts(here, target) and await told_whole(store, task.target_ref, own):
+            return Agreement.DIFFERENT, OTHER_PARTS
+        return evidence_of_heads(here, target, nothing)
 
     # --- in a thread ----------------------------------------------------------------------------------------
 

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from engine.crc import PARAMETERS
 from engine.model import Checksum, ObjectHead, Value
 from engine.plan.integrity import is_md5, is_plain, joined_checksum, multipart_etag, parts_of
-from engine.plan.parts import Layout
+from engine.plan.parts import Layout, OwnParts
 
 
 class Wanted(Value, frozen=True):
     """What the bytes of an object are compared with: `algorithm` by which they are hashed, and what S3 says of them: a
-    checksum of the whole, or an ETag (of the whole, or of parts in `layout`). No `algorithm`: it says nothing."""
+    checksum of the whole, or an ETag (of the whole, or of `parts`). No `algorithm`: it says nothing."""
 
     algorithm: str
     checksum: Checksum | None = None
     etag: str = ""
-    layout: Layout | None = None
+    parts: OwnParts | None = None
+
+    @property
+    def layout(self) -> Layout | None:
+        return self.parts.layout if self.parts is not None else None
 
     @property
     def known(self) -> str:
@@ -37,7 +41,7 @@ def wanted_of(head: ObjectHead, size: int) -> Wanted:
     if is_plain(head.etag):
         return Wanted("MD5", etag=head.etag)
     if parts_of(head.etag) == 1 and size:
-        return Wanted("MD5", etag=head.etag, layout=Layout(size, part_bytes=size))
+        return Wanted("MD5", etag=head.etag, parts=OwnParts(Layout(size, part_bytes=size), 1))
     return Wanted("")
 
 

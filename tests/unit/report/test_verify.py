@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engine.model import Proof
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from engine.proof.verification import RouteVerification, Verification
@@ -21,6 +23,18 @@ def end(kinds: dict[str, int], closed: bool = True) -> tuple[str, str]:
     route = RouteVerification("r", objects=9, by_kind=counted, snapshot_closed=closed)
     said, last = verification_page(PLAN, Path("p.ledger"), Verification([route]), 1.0)[-2:]
     return str(said), str(last)
+
+
+def test_of_a_copy_that_is_proven_by_its_size_alone_it_is_not_said_that_it_is_proven() -> None:
+    plan = replace(PLAN, source="")
+    for proof, expected in (
+        (Proof.DIGEST, "nothing is left to do: every object is proven at its target"),
+        (Proof.SIZE, "next: cartage verify --deep=below-digest --ledger p.ledger"),
+    ):
+        route = RouteVerification(
+            "r", objects=1, by_kind=Counter([Kind.OK]), by_proof=Counter([proof]), snapshot_closed=True
+        )
+        assert str(verification_page(plan, Path("p.ledger"), Verification([route]), 1.0)[-1]) == expected
 
 
 def test_what_could_not_be_read_alone_asks_for_no_run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from mmap import mmap
 from typing import Any
 
@@ -87,6 +88,28 @@ async def test_a_source_of_parts_keeps_its_parts_so_that_the_etag_comes_out_equa
     there = scene.held()
     assert there is not None
     assert (there.etag, there.body, [size for _, size in there.parts]) == (held.etag, BODY, [900, 1500, 1184])
+
+
+async def test_an_etag_of_its_own_parts_that_comes_out_otherwise_is_a_mismatch_and_is_written_anew() -> None:
+    scene = RelayScene()
+    sizes = (900, 1500, len(BODY) - 2400)
+    scene.put_parts(BODY, *sizes)
+    held = scene.source.objects["bkt", "old/k"]
+    scene.source.objects["bkt", "old/k"] = replace(held, body=b"\1" + BODY[1:])  # what comes is not what is there
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, "DigestMismatch")
+    there = scene.held()
+    assert there is not None and outcome.target_etag == there.etag
+    scene.source.objects["bkt", "old/k"] = held
+    outcome = await scene.carrier.carry(scene.task(condition=there.etag))
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
+
+
+async def test_an_etag_of_parts_that_were_guessed_wrong_is_no_mismatch() -> None:
+    scene = RelayScene()
+    scene.put_parts(BODY, 900, 900, 800, len(BODY) - 2600)  # the first two are equal: so the others are taken to be
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
 
 
 async def test_a_part_longer_than_a_buffer_is_streamed_a_piece_at_a_time() -> None:

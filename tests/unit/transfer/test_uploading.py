@@ -22,10 +22,10 @@ from engine.errors import (
     Unsupported,
 )
 from engine.events import Notice
-from engine.model import ABSENT, MIB, ObjectRef, Proof, Properties, UploadedPart
+from engine.model import ABSENT, MIB, CopyResult, ObjectRef, Proof, Properties, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import UploadRecord
-from engine.store import CopyPart, CreateUpload
+from engine.store import CompleteUpload, CopyPart, CreateUpload
 from engine.transfer.carrier import Interrupted, Task
 from engine.transfer.methods import Method, method_for
 from engine.transfer.work import PartJob
@@ -71,6 +71,38 @@ async def test_a_multipart_source_is_laid_out_as_it_was_and_its_etag_comes_out_e
     assert sorted(number for name, value in scene.journal.log if name == "parts" for number in value) == [1, 2, 3, 4]
     assert scene.journal.ends == ["completed"]
     assert all(part.source_etag == source.etag for part in scene.store.made("UploadPartCopy"))
+
+
+async def test_a_copy_of_its_own_parts_whose_etag_comes_out_otherwise_is_a_mismatch() -> None:
+    scene = bench()
+    real = scene.store._copy_part
+
+    def rotten(request: CopyPart) -> UploadedPart:
+        done = real(request)
+        if request.number == 2:
+            done = done._replace(etag=md5("rot"))
+            parts = scene.store.uploads[request.upload.upload_id].parts
+            parts[2] = parts[2]._replace(etag=done.etag)
+        return done
+
+    scene.store._copy_part = rotten  # type: ignore[method-assign]
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, "DigestMismatch")
+    assert outcome.message.startswith("S3 says that the copy differs from its source by etag of parts")
+
+
+async def test_a_server_that_makes_something_else_of_its_parts_etags_proves_no_mismatch() -> None:
+    scene = bench()
+    real = scene.store._complete
+
+    def complete(request: CompleteUpload) -> CopyResult:
+        real(request)
+        held = scene.store.objects["bkt", "new/k"] = replace(scene.store.objects["bkt", "new/k"], etag=f"{'e' * 32}-4")
+        return CopyResult(held.etag, held.modified)
+
+    scene.store._complete = complete  # type: ignore[method-assign]
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
 
 
 async def test_intent_is_committed_before_create_and_the_id_before_the_first_part() -> None:

@@ -14,9 +14,11 @@ from engine.events import Notice
 from engine.model import ABSENT, Checksum, Overwrite, Proof, UploadedPart
 from engine.plan import parts
 from engine.plan.lifecycle import State
+from engine.plan.route import PropertyRule, PropertyRules
+from engine.store import UploadPart
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.passes import PART, SilentStore, UploadScene, small_parts
-from tests.unit.transfer.scene import conflict
+from tests.unit.transfer.scene import KMS, conflict
 
 __all__ = ["small_parts"]
 
@@ -222,6 +224,38 @@ async def test_a_server_that_says_nothing_of_checksums_is_held_to_its_etags(tmp_
     outcome = await scene.carrier.carry(await scene.task())
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
     assert outcome.compared in ("etag", "etag of parts")
+
+
+class Damaging(SilentStore):
+    """A server that compares nothing, and is given other bytes than were sent."""
+
+    def _upload_part(self, request: UploadPart) -> UploadedPart:
+        return super()._upload_part(request._replace(body=b"\1" + request.body[1:], content_md5=""))
+
+
+class Encrypting(SilentStore):
+    """A server whose parts' ETags are no MD5s, under KMS."""
+
+    def _upload_part(self, request: UploadPart) -> UploadedPart:
+        done = super()._upload_part(request)._replace(etag=md5(f"sealed {request.number}"), encryption="aws:kms")
+        self.uploads[request.upload.upload_id].parts[request.number] = done
+        return done
+
+
+async def test_a_part_that_arrived_with_other_bytes_is_told_by_its_etag(tmp_path: Path) -> None:
+    scene = UploadScene(tmp_path, Damaging(), trusted=False)
+    scene.write(BODY)
+    outcome = await scene.carrier.carry(await scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, "DigestMismatch")
+    assert scene.target.uploads == {} and scene.held() is None
+
+
+async def test_an_etag_of_a_part_that_is_no_md5_says_nothing_of_its_bytes(tmp_path: Path) -> None:
+    rules = PropertyRules(encryption=PropertyRule.SET)
+    scene = UploadScene(tmp_path, Encrypting(), trusted=False, properties=rules, set_encryption=KMS)
+    scene.write(BODY)
+    outcome = await scene.carrier.carry(await scene.task())
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
 
 
 # --- files that change ---------------------------------------------------------------------------------------
