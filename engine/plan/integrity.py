@@ -153,6 +153,8 @@ def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str) -> tu
     UNKNOWN carries `Proof.SIZE`: nothing of the two is comparable, and their lengths are equal."""
     if source.size != target.size:
         return Agreement.DIFFERENT, Evidence(Proof.NONE, "size")
+    if not source.size:
+        return Agreement.EQUAL, Evidence(Proof.DIGEST, "no bytes")
     found = _by_checksums(source.checksums, target.checksums)
     if found is None and is_md5(source.properties.encryption) and is_md5(target.properties.encryption):
         found = _by_etags(source.etag, target.etag)

@@ -46,9 +46,10 @@ def _in_place(source: ListedObject, route: Route) -> Cost:
 
 def _relayed(source: ListedObject) -> tuple[int, int]:
     """Of a source whose checksum is not listed it is taken that it has none but its ETag."""
-    if source.size <= SMALL_BYTES and not methods.needs_own_parts(source):
+    own = methods.needs_own_parts(source)
+    if source.size <= SMALL_BYTES and not own:
         return 1, 1
-    if methods.needs_own_parts(source):  # whose bounds are asked for
+    if own:  # whose bounds are asked for
         return parts_of(source.etag) + 2, parts_of(source.etag) + 3
     if is_plain(source.etag) and not source.checksum.endswith(":FULL_OBJECT") and source.size <= MAX_COPY_BYTES:
         return 1, 2

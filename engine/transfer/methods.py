@@ -22,7 +22,7 @@ class Method(StrEnum):
 def method_for(source: ListedObject) -> Method:
     """Choose by size, form of ETag and what the listing says of checksums (docs/design.md, "How one object is
     copied")."""
-    if "-" not in source.etag and source.size <= MAX_COPY_BYTES:
+    if ("-" not in source.etag and source.size <= MAX_COPY_BYTES) or not source.size:
         return Method.COPY
     if needs_own_parts(source):
         return Method.OWN_PARTS
@@ -32,8 +32,9 @@ def method_for(source: ListedObject) -> Method:
 
 
 def needs_own_parts(source: ListedObject) -> bool:
-    """Whether it was made of parts, and has nothing but its ETag to prove a copy by: none of the whole is listed."""
-    return parts_of(source.etag) > 0 and not source.checksum.endswith(":FULL_OBJECT")
+    """Whether it was made of parts, and has nothing but its ETag to prove a copy by: none of the whole is listed. Of no
+    bytes there is nothing to prove, whatever they were uploaded in."""
+    return source.size > 0 and parts_of(source.etag) > 0 and not source.checksum.endswith(":FULL_OBJECT")
 
 
 def requests_for(source: ListedObject) -> tuple[int, int]:

@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from engine.bodies import THREADS, Disk
-from engine.checksums import checksum_of, hasher, is_known
+from engine.checksums import hasher, is_known
 from engine.crc import CRC64NVME
 from engine.errors import one_error
 from engine.folder.store import FolderStore
 from engine.model import Checksum, ObjectHead, UploadedPart
 from engine.plan.integrity import (
-    NOTHING,
     OTHER_PARTS,
     Agreement,
     Evidence,
@@ -29,7 +28,7 @@ from engine.plan.integrity import (
     multipart_etag,
     parts_of,
 )
-from engine.plan.parts import Layout, PartRange, part_layout
+from engine.plan.parts import Layout, OwnParts, PartRange, part_layout
 from engine.store import ObjectStore
 from engine.transfer.carrier import Ended, Task
 from engine.transfer.drift import as_read, source_now
@@ -107,25 +106,24 @@ class Files:
     ) -> tuple[Agreement, Evidence]:
         nothing = "the target's server says nothing that bytes can be compared with"
         bare = ObjectHead(task.source.size, "", "")
-        if target.size != task.source.size:
+        if target.size != task.source.size or not target.size:
             return evidence_of_heads(bare, target, nothing)
         told = next((it for it in target.checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
-        layout = Layout(max(target.size, 1), part_bytes=max(target.size, 1)) if target.size else None
-        own = None
-        if told is None and parts_of(target.etag) and is_md5(target.properties.encryption):
+        own: OwnParts | None = None
+        if told is not None or is_plain(target.etag):
+            own = OwnParts(Layout(target.size, part_bytes=target.size), 1)
+        elif parts_of(target.etag) and is_md5(target.properties.encryption):
             own, _ = await own_parts(store, task.target_ref, target)
-            layout = own.layout if own is not None else None
-        elif told is None and not is_plain(target.etag):
+        if own is None:
             return evidence_of_heads(bare, target, nothing)
-        places = list(layout) if layout is not None else []
         algorithm = told.algorithm if told is not None else MD5
-        sums = await as_read(self._store, task, self._disk.run(self._hash, task, places, [algorithm]))
+        sums = await as_read(self._store, task, self._disk.run(self._hash, task, list(own.layout), [algorithm]))
         if told is not None:
-            value = sums[0].values[algorithm] if sums else checksum_of(algorithm, b"")
-            return evidence_of_heads(bare._replace(checksums=(told._replace(value=value),)), target, nothing)
-        digests = [item.md5 for item in sums] or [NOTHING]
+            here = bare._replace(checksums=(told._replace(value=sums[0].values[algorithm]),))
+            return evidence_of_heads(here, target, nothing)
+        digests = [item.md5 for item in sums]
         here = bare._replace(etag=multipart_etag(digests) if parts_of(target.etag) else digests[0])
-        if own is not None and differ_in_parts(here, target) and await told_whole(store, task.target_ref, own):
+        if differ_in_parts(here, target) and await told_whole(store, task.target_ref, own):
             return Agreement.DIFFERENT, OTHER_PARTS
         return evidence_of_heads(here, target, nothing)
 

@@ -103,6 +103,9 @@ COMPOSITE = Checksum("SHA256", "COMPOSITE", "x-2")
             Proof.SIZE,
             "size: why",
         ),
+        # No bytes are no bytes, in one piece or in an empty part.
+        (head(f"{A}-1", 0), head(B, 0, kms=True), Agreement.EQUAL, Proof.DIGEST, "no bytes"),
+        (head(f"{A}-1", 0), head(B), Agreement.DIFFERENT, Proof.NONE, "size"),
         (
             head(A, checksums=(FULL,)),
             head(B, kms=True, checksums=(COMPOSITE,)),

@@ -272,6 +272,14 @@ async def test_a_source_that_grew_over_the_limit_has_drifted() -> None:
 # --- proof --------------------------------------------------------------------------------------------------
 
 
+async def test_an_empty_object_that_was_uploaded_as_one_empty_part_is_copied() -> None:
+    scene = bench()
+    scene.store.put_parts("s3://bkt/old/k", [0])
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "no bytes")
+    assert scene.store.counts["CopyObject"] == 1
+
+
 async def test_an_etag_that_is_no_md5_is_no_mismatch() -> None:
     scene = bench(properties=Properties(encryption=KMS))
     outcome = await scene.carrier.carry(scene.task())

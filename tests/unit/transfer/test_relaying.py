@@ -15,6 +15,7 @@ from engine.plan.lifecycle import State
 from engine.plan.route import PropertyRule, PropertyRules
 from engine.store import GetRange
 from engine.transfer.buffers import BESIDE_BYTES, STEP_BYTES, Room
+from engine.transfer.costs import Cost, cost_of
 from tests.fake_store import FakeStore
 from tests.unit.transfer.passes import PART, RelayScene, SilentStore, small_parts
 
@@ -88,6 +89,16 @@ async def test_a_source_of_parts_keeps_its_parts_so_that_the_etag_comes_out_equa
     there = scene.held()
     assert there is not None
     assert (there.etag, there.body, [size for _, size in there.parts]) == (held.etag, BODY, [900, 1500, 1184])
+
+
+async def test_an_empty_object_that_was_uploaded_as_one_empty_part_arrives() -> None:
+    scene = RelayScene()
+    scene.put_parts(b"", 0)
+    task = scene.task()
+    outcome = await scene.carrier.carry(task)
+    assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "no bytes")
+    assert scene.target.counts["PutObject"] == 1
+    assert cost_of(task.source, scene.route, copies=False) == Cost(1, 1)
 
 
 async def test_an_etag_of_its_own_parts_that_comes_out_otherwise_is_a_mismatch_and_is_written_anew() -> None:

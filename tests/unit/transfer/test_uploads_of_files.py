@@ -383,6 +383,11 @@ async def inspected(
     return await scene.carrier.carry(await scene.task(condition=etag, inspect=True)), scene
 
 
+async def test_an_empty_target_of_one_empty_part_holds_the_bytes_of_an_empty_file(tmp_path: Path) -> None:
+    outcome, _ = await inspected(tmp_path, b"", b"", Overwrite.NEVER, etag=f"{md5(b'')}-1", parts=((md5(b""), 0),))
+    assert (outcome.state, outcome.proof, outcome.method) == (State.COPIED, Proof.DIGEST, "found")
+
+
 @pytest.mark.parametrize("checksums", [(crc(b"a card"),), ()], ids=["checksum", "MD5"])
 async def test_a_target_that_holds_the_files_bytes_is_found(tmp_path: Path, checksums: tuple[Checksum, ...]) -> None:
     outcome, scene = await inspected(tmp_path, b"a card", b"a card", Overwrite.NEVER, checksums=checksums)
