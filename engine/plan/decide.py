@@ -15,7 +15,7 @@ from operator import itemgetter
 
 from engine.errors import PlanError
 from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite, Proof, Value
-from engine.plan.integrity import Agreement, compare_etags
+from engine.plan.integrity import Agreement, compare_etags, same_etag
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
 from engine.plan.locations import MAX_KEY_BYTES
@@ -328,7 +328,7 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
 
 def _landed(target: ListedObject | None, entry: Entry) -> bool:
     """The target is our own copy, whose answer was lost."""
-    return target is not None and target.etag == entry.source_etag and target.size == entry.size
+    return target is not None and same_etag(target.etag, entry.source_etag) and target.size == entry.size
 
 
 def _withdrawn(key: str, target_etag: str, proof: Proof) -> Outcome:

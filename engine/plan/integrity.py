@@ -69,7 +69,8 @@ def is_impossible(etag: str, size: int) -> bool:
 
 
 def same_etag(one: str, other: str) -> bool:
-    """Whether two ETags are one value: some servers write MD5s in capitals."""
+    """Whether two ETags are one value: some servers, Alibaba's OSS for one, write MD5s in capitals. For what two
+    servers say, or was counted here; in a condition an ETag is what its server said, to the letter."""
     return one == other or (one.lower() == other.lower() and (is_plain(one) or parts_of(one) > 0))
 
 
@@ -79,7 +80,7 @@ def compare_etags(source: str, target: str) -> Agreement:
     `differ_in_parts` is for who knows these."""
     if not source or not target:
         return Agreement.UNKNOWN
-    if source == target:
+    if same_etag(source, target):
         opaque = type(target) is OpaqueEtag
         return Agreement.EQUAL if not opaque and (is_plain(source) or parts_of(source)) else Agreement.UNKNOWN
     if is_plain(source) and is_plain(target):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from engine.errors import Ambiguous, Conflict, EngineError, NotFound, PreconditionFailed, Unsupported
 from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, UploadedPart, UploadRef
-from engine.plan.integrity import is_md5, predicted_etag
+from engine.plan.integrity import is_md5, predicted_etag, same_etag
 from engine.store import CompleteUpload, HeadObject, ListParts, ObjectStore, head_or_none
 from engine.transfer.carrier import Conflicting, Task
 from engine.transfer.guard import Conditions
@@ -88,7 +88,7 @@ async def complete(
 def _may_be_new(task: Task, target: ObjectHead, predicted: str) -> bool:
     """Whether it bears the ETag of the parts, and did not before: else it may be what was to be written over. (Of what
     is set where it is, whoever asks compares what it carries.)"""
-    return target.etag == predicted and (target.etag != task.target_condition or task.route.in_place)
+    return same_etag(target.etag, predicted) and (target.etag != task.target_condition or task.route.in_place)
 
 
 async def target_now(store: ObjectStore, task: Task) -> ObjectHead | None:

@@ -22,6 +22,7 @@ from engine.plan.integrity import (
     is_md5,
     is_plain,
     parts_of,
+    same_etag,
 )
 from engine.plan.parts import MAX_COPY_BYTES, Layout, PartRange, part_layout
 from engine.store import GetRange, ObjectStore
@@ -84,7 +85,7 @@ class Elsewhere:
     def claims(self, head: ObjectHead, passed: ObjectHead) -> ObjectHead:
         """What the source's server says; and what was counted of the bytes that passed, where these are proven to be
         the source's."""
-        by_etag = is_plain(head.etag) and is_md5(head.properties.encryption) and head.etag.lower() == passed.etag
+        by_etag = is_plain(head.etag) and is_md5(head.properties.encryption) and same_etag(head.etag, passed.etag)
         if not by_etag and compare_checksums(head.checksums, passed.checksums)[0] is not Agreement.EQUAL:
             return head
         return head._replace(etag=passed.etag or head.etag, checksums=(*head.checksums, *passed.checksums))

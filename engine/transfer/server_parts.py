@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from engine.errors import ObjectError, Rejected
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Properties, UploadedPart, UploadRef
-from engine.plan.integrity import checksum_to_ask, combined_checksum, is_md5, parts_of, predicted_etag
+from engine.plan.integrity import checksum_to_ask, combined_checksum, is_md5, parts_of, predicted_etag, same_etag
 from engine.plan.parts import (
     MAX_PARTS,
     Layout,
@@ -75,7 +75,7 @@ class PartsCopy(NamedTuple):
         it."""
         task = self.task
         told = task.route.in_place and self.method is Method.OWN_PARTS and is_md5(self.head.properties.encryption)
-        if told and predicted_etag(parts) not in ("", task.source.etag):
+        if told and (made := predicted_etag(parts)) and not same_etag(made, task.source.etag):
             raise Failed(
                 error=Rejected(
                     f"copies of its parts do not make up its ETag {task.source.etag}: it was written meanwhile, or the "

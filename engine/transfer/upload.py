@@ -27,6 +27,7 @@ from engine.plan.integrity import (
     is_plain,
     multipart_etag,
     parts_of,
+    same_etag,
 )
 from engine.plan.parts import Layout, OwnParts, PartRange, part_layout
 from engine.store import ObjectStore
@@ -91,7 +92,7 @@ class Files:
                 except Ended as error:
                     ended.append(error)
                     return
-                if sums.values[algorithm] == said if said else sums.md5 == part.etag.lower():
+                if sums.values[algorithm] == said if said else same_etag(sums.md5, part.etag):
                     found[place.number] = part, sums
 
         async with one_error(), anyio.create_task_group() as comparing:

@@ -17,7 +17,7 @@ import anyio
 
 from engine.errors import Ambiguous, AttemptError, EngineError, NotFound, ObjectError, PreconditionFailed
 from engine.model import ABSENT, Checksum, CopyResult, ObjectRef, Properties, UploadedPart, UploadRef, bucket_name
-from engine.plan.integrity import predicted_etag
+from engine.plan.integrity import predicted_etag, same_etag
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
@@ -248,7 +248,7 @@ class Uploader:
         parts = await self._journal.parts(task.route.name, task.key)
         predicted = predicted_etag(parts)
         target = await target_now(self._store, task) if predicted else None
-        if target is None or target.etag != predicted or target.size != task.source.size:
+        if target is None or not same_etag(target.etag, predicted) or target.size != task.source.size:
             return None
         modified_ms = moment_ms(target.modified)
         if not upload.server_ms or modified_ms is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.crc import PARAMETERS
 from engine.model import Checksum, ObjectHead, Value
-from engine.plan.integrity import is_md5, is_plain, joined_checksum, multipart_etag, parts_of
+from engine.plan.integrity import is_md5, is_plain, joined_checksum, multipart_etag, parts_of, same_etag
 from engine.plan.parts import Layout, OwnParts
 
 
@@ -51,7 +51,7 @@ def agrees(wanted: Wanted, layout: Layout, sums: Sequence[str]) -> bool:
         return sums[0] == wanted.checksum.value
     if wanted.checksum is None:
         etags = [base64.b64decode(item).hex() for item in sums]
-        return (etags[0] if is_plain(wanted.etag) else multipart_etag(etags)) == wanted.etag.lower()
+        return same_etag(etags[0] if is_plain(wanted.etag) else multipart_etag(etags), wanted.etag)
     pieces = [(part.size, item) for part, item in zip(layout, sums, strict=True)]
     return joined_checksum(wanted.algorithm, pieces) == wanted.checksum
 

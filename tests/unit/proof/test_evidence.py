@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.crc import CRC32, CRC32C, CRC64NVME, crc, to_base64
-from engine.model import Checksum, Encryption, ObjectHead, Proof, Properties, UploadedPart
-from engine.plan.integrity import Agreement, checksum_to_ask, combined_checksum, evidence_of_copy, evidence_of_heads
+from engine.model import Checksum, Encryption, ObjectHead, OpaqueEtag, Proof, Properties, UploadedPart
+from engine.plan.integrity import (
+    Agreement,
+    checksum_to_ask,
+    combined_checksum,
+    compare_etags,
+    evidence_of_copy,
+    evidence_of_heads,
+    same_etag,
+)
 
 A, B = "a" * 32, "b" * 32
 KMS = Properties(encryption=Encryption("aws:kms", "key"))
@@ -120,6 +128,24 @@ def test_two_heads_prove_what_is_comparable_of_them(
 ) -> None:
     found, evidence = evidence_of_heads(source, target, "why")
     assert (found, evidence.proof, evidence.compared) == (agreement, proof, compared)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (A.upper(), Agreement.EQUAL),
+        (B.upper(), Agreement.DIFFERENT),
+        (OpaqueEtag(A.upper()), Agreement.UNKNOWN),
+        (f"{A.upper()}-1", Agreement.UNKNOWN),
+    ],
+)
+def test_a_server_that_writes_md5s_in_capitals_says_the_same(target: str, expected: Agreement) -> None:
+    assert compare_etags(A, target) is compare_etags(target, A) is expected
+
+
+def test_of_a_form_that_is_no_md5_capitals_are_another_value() -> None:
+    assert same_etag(f"{A}-2", f"{A.upper()}-2")
+    assert not same_etag("abc", "ABC") and not same_etag(OpaqueEtag("1-2-3-a"), OpaqueEtag("1-2-3-A"))
 
 
 @pytest.mark.parametrize("encryption", ["aws:kms", "aws:kms:dsse", "aws:fsx"])

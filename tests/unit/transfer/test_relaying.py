@@ -91,6 +91,17 @@ async def test_a_source_of_parts_keeps_its_parts_so_that_the_etag_comes_out_equa
     assert (there.etag, there.body, [size for _, size in there.parts]) == (held.etag, BODY, [900, 1500, 1184])
 
 
+async def test_an_etag_that_its_server_writes_in_capitals_proves_as_much() -> None:
+    scene = RelayScene(SilentStore(), trusted=False)
+    for sizes in ((6,), ()):
+        held = scene.put_parts(b"a card", *sizes) if sizes else scene.put(b"a card")
+        scene.source.objects["bkt", "old/k"] = held = replace(held, etag=held.etag.upper())
+        outcome = await scene.carrier.carry(scene.task(condition=there.etag if (there := scene.held()) else ABSENT))
+        assert (outcome.state, outcome.proof, outcome.target_etag) == (State.COPIED, Proof.DIGEST, held.etag.lower())
+        assert {get.if_match for get in scene.source.made("GetObject")} == {held.etag}
+        scene.source.requests.clear()
+
+
 async def test_an_empty_object_that_was_uploaded_as_one_empty_part_arrives() -> None:
     scene = RelayScene()
     scene.put_parts(b"", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -192,10 +192,16 @@ def completed(scene: Bench, record: UploadRecord, *, server_ms: int = 1, anew: b
     return structs.replace(task, anew=anew)
 
 
-async def test_an_upload_that_an_earlier_run_completed_without_being_told_is_done() -> None:
+@pytest.mark.parametrize("written", [str, str.upper])
+async def test_an_upload_that_an_earlier_run_completed_without_being_told_is_done(
+    written: Callable[[str], str],
+) -> None:
     scene = bench()
     record = left_behind(scene, [1, 2, 3, 4])
-    outcome = await scene.carrier.carry(completed(scene, record))
+    task = completed(scene, record)
+    held = scene.store.objects["bkt", "new/k"]
+    scene.store.objects["bkt", "new/k"] = replace(held, etag=written(held.etag))
+    outcome = await scene.carrier.carry(structs.replace(task, target_condition=written(held.etag)))
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
     assert scene.store.made("UploadPartCopy") == []
     assert scene.journal.ends == ["aborted"]

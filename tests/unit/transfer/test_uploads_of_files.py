@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import pytest
 from engine.checksums import checksum_of
 from engine.errors import Ambiguous, BadCredentials, Rejected, Unsupported
 from engine.events import Notice
-from engine.model import ABSENT, Checksum, Overwrite, Proof, UploadedPart
+from engine.model import ABSENT, Checksum, CopyResult, ObjectRef, Overwrite, Proof, UploadedPart
 from engine.plan import parts
 from engine.plan.lifecycle import State
 from engine.plan.route import PropertyRule, PropertyRules
-from engine.store import UploadPart
+from engine.store import CompleteUpload, PutObject, UploadPart
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.passes import PART, SilentStore, UploadScene, small_parts
 from tests.unit.transfer.scene import KMS, conflict
@@ -256,6 +257,34 @@ async def test_an_etag_of_a_part_that_is_no_md5_says_nothing_of_its_bytes(tmp_pa
     scene.write(BODY)
     outcome = await scene.carrier.carry(await scene.task())
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
+
+
+class Shouting(SilentStore):
+    """A server that writes its ETags in capitals."""
+
+    def _put(self, request: PutObject) -> CopyResult:
+        return self._loud(request.ref, super()._put(request))
+
+    def _complete(self, request: CompleteUpload) -> CopyResult:
+        return self._loud(request.upload.target, super()._complete(request))
+
+    def _loud(self, ref: ObjectRef, done: CopyResult) -> CopyResult:
+        held = self.objects[ref] = replace(self.objects[ref], etag=done.etag.upper())
+        return done._replace(etag=held.etag)
+
+
+@pytest.mark.parametrize("lost", ["", "PutObject", "CompleteMultipartUpload"])
+@pytest.mark.parametrize("body", [b"a card", BODY], ids=["small", "large"])
+async def test_a_server_that_writes_its_etags_in_capitals_proves_as_much(
+    tmp_path: Path, body: bytes, lost: str
+) -> None:
+    scene = UploadScene(tmp_path, Shouting(), trusted=False)
+    scene.write(body)
+    if lost:
+        scene.target.plan(lost, ("after", Ambiguous("lost", operation=lost, code="ConnectionLost")))
+    outcome = await scene.carrier.carry(await scene.task())
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
+    assert outcome.target_etag.isupper()
 
 
 # --- files that change ---------------------------------------------------------------------------------------
