@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from enum import Enum
 from functools import partial
 from operator import attrgetter
 from typing import TypeVar
@@ -18,18 +17,15 @@ import anyio
 from engine.errors import (
     AccessDenied,
     AttemptError,
-    NotFound,
     ObjectError,
-    PreconditionFailed,
-    Rejected,
     RunError,
-    Unsupported,
 )
 from engine.freshness import now_s, only_until
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.own import PROBE
+from engine.sites.attempts import Met, attempted, both, judged, let, met_by
 from engine.sites.own import ATTEMPTS, remove_own
-from engine.sites.paging import TRIALS, as_listed
+from engine.sites.paging import as_listed
 from engine.sites.traits import PINS, Answer, Traits
 from engine.store import (
     AbortUpload,
@@ -67,24 +63,6 @@ SAMPLE_BYTES = 64 << 20
 """How large an object may be that conditions on a source are tried with: it is copied some times over."""
 
 
-class Met(Enum):
-    """What became of a request that bears a condition."""
-
-    DONE = "done"
-    UNMET = "412"
-    REFUSED = "501, 400 and the like"
-    OPEN = "denied, or not known"
-
-
-def judged(right: Met, wrong: Met) -> Answer:
-    """What a request that meets its condition, and one that does not, say together."""
-    if right in (Met.UNMET, Met.REFUSED) or wrong is Met.REFUSED:
-        return Answer.REFUSED
-    if wrong is Met.DONE:
-        return Answer.NO
-    return Answer.YES if (right, wrong) == (Met.DONE, Met.UNMET) else Answer.UNKNOWN
-
-
 def probe_at(where: Location) -> ObjectRef:
     """A new name for an object of our own under `where`."""
     folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
@@ -108,7 +86,7 @@ async def try_pins(store: ObjectStore, source: Location, probe: ObjectRef) -> tu
     is not known to be gone is given as well.
 
     Raises errors of scope `run`."""
-    found = await _attempted(lambda: store.list_page(ListPage(source.bucket, source.key)))
+    found = await attempted(lambda: store.list_page(ListPage(source.bucket, source.key)))
     samples: dict[str, tuple[ObjectRef, str]] = {}
     for item in sorted(found[1].objects if found[1] is not None else (), key=attrgetter("size")):
         ending = "_parts" if "-" in item.etag else ""
@@ -131,7 +109,7 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef, begun: Collection[U
         if not await remove_own(store, _beside(probe, suffix)):
             left.append(_beside(probe, suffix))
 
-    met, uploads = await _attempted(lambda: _uploads_of(store, probe, begun))
+    met, uploads = await attempted(lambda: _uploads_of(store, probe, begun))
     if uploads is None:
         uploads = list(begun)
     if met is Met.OPEN:
@@ -156,7 +134,7 @@ async def _aborted(store: ObjectStore, upload: UploadRef) -> bool:
     """Abort an upload of a trial; whether it is known to be gone. What does not go soon is left for the next command: a
     trial keeps nobody waiting."""
     until = now_s() + REMOVAL_S
-    return await _met(lambda: only_until(until, store.abort_upload(AbortUpload(upload))), times=1) in (
+    return await met_by(lambda: only_until(until, store.abort_upload(AbortUpload(upload))), times=1) in (
         Met.DONE,
         Met.REFUSED,
     )
@@ -166,39 +144,6 @@ def _beside(probe: ObjectRef, suffix: str) -> ObjectRef:
     return ObjectRef(probe.bucket, probe.key + suffix)
 
 
-async def _attempted(attempt: Callable[[], Awaitable[Result]], times: int = ATTEMPTS) -> tuple[Met, Result | None]:
-    """Send a request, again while its outcome is not known; what became of it, and the answer where it was done."""
-    for _ in range(times):
-        try:
-            return Met.DONE, await attempt()
-        except PreconditionFailed:
-            return Met.UNMET, None
-        except (Unsupported, Rejected, NotFound):
-            return Met.REFUSED, None
-        except AttemptError:
-            continue
-        except ObjectError:
-            return Met.OPEN, None
-    return Met.OPEN, None
-
-
-async def _met(attempt: Callable[[], Awaitable[object]], times: int = ATTEMPTS) -> Met:
-    return (await _attempted(attempt, times))[0]
-
-
-async def _let(attempt: Callable[[], Awaitable[Met]]) -> Met:
-    """What becomes of a request that meets its condition: one 412 to it is no server's habit."""
-    for _ in range(TRIALS - 1):
-        if (met := await attempt()) is not Met.UNMET:
-            return met
-    return await attempt()
-
-
-async def _both(right: Callable[[], Awaitable[object]], wrong: Callable[[], Awaitable[object]]) -> Answer:
-    """`judged`, of a request that meets its condition and one that does not."""
-    return judged(await _let(lambda: _met(right)), await _met(wrong))
-
-
 class _Trial:
     """One trial. Its three groups of requests have objects of their own, and are made at the same time."""
 
@@ -206,6 +151,7 @@ class _Trial:
         self._store = store
         self._probe = probe
         self._etags: dict[str, str] = {}  # of what was made, by the ending of its name
+        self._unsure: set[str] = set()  # endings of what may be there: an answer was lost
         self._found: dict[str, Answer] = {}
         self.begun: list[UploadRef] = []  # without an id where the answer was lost
 
@@ -223,10 +169,13 @@ class _Trial:
         await self._make(suffix, lambda: self._store.put_object(PutObject(self._ref(suffix), BODY)))
 
     async def _make(self, suffix: str, attempt: Making, times: int = ATTEMPTS) -> Met:
-        """Make one of our objects, and keep its ETag; servers leave that out of some answers."""
-        met, result = await _attempted(attempt, times)
-        if result is not None:
-            etag = result.etag or await self._look(suffix)
+        """Make one of our objects, and keep its ETag; servers leave that out of some answers. Where an answer was lost,
+        a look tells whether it is made."""
+        met, result = await attempted(attempt, times)
+        if met is Met.OPEN:
+            self._unsure.add(suffix)
+        if result is not None or suffix in self._unsure:
+            etag = (result.etag if result is not None else "") or await self._look(suffix)
             if etag:
                 self._etags[suffix] = etag
         return met
@@ -235,7 +184,7 @@ class _Trial:
         """Make one where none is, and without that condition where it is not let through; what became of the first.
         None where there is none either way."""
         # Once: were its answer lost, the next would meet the object that it made.
-        absent = await _let(lambda: self._make(suffix, make(ABSENT), 1))
+        absent = await let(lambda: self._make(suffix, make(ABSENT), 1))
         if suffix not in self._etags:
             await self._make(suffix, make(None), times)
         return absent if suffix in self._etags else None
@@ -256,8 +205,8 @@ class _Trial:
 
         if (absent := await self._make_new(WRITTEN, put)) is None:
             return
-        self._found["put_if_absent"] = judged(absent, await _met(put(ABSENT)))
-        self._found["put_if_match"] = await _both(put(self._etags[WRITTEN]), put(WRONG_ETAG))
+        self._found["put_if_absent"] = judged(absent, await met_by(put(ABSENT)))
+        self._found["put_if_match"] = await both(put(self._etags[WRITTEN]), put(WRONG_ETAG))
 
     async def _copies(self) -> None:
         if "" not in self._etags:
@@ -271,10 +220,10 @@ class _Trial:
         if (absent := await self._make_new(COPY, copy)) is None:
             return
         found, there = self._found, self._etags[COPY]
-        found["copy_if_absent"] = judged(absent, await _met(copy(ABSENT)))
-        found["copy_if_match"] = await _both(copy(there), copy(WRONG_ETAG))
+        found["copy_if_absent"] = judged(absent, await met_by(copy(ABSENT)))
+        found["copy_if_match"] = await both(copy(there), copy(WRONG_ETAG))
         await self._copy_pins("copy_pins", self._ref(""), self._etags[""], COPY)
-        met, result = await _attempted(copy(None, "CRC64NVME"))
+        met, result = await attempted(copy(None, "CRC64NVME"))
         if met is Met.REFUSED:
             found["checksums"] = Answer.REFUSED
         elif result is not None:
@@ -285,7 +234,7 @@ class _Trial:
         upload = await self._begin()
         if upload is None:
             return
-        part = (await _attempted(lambda: self._store.upload_part(UploadPart(upload, 1, BODY))))[1]
+        part = (await attempted(lambda: self._store.upload_part(UploadPart(upload, 1, BODY))))[1]
         if part is None:
             return
         if (absent := await self._make_new(PARTS, partial(self._complete, upload, part), 1)) is None:
@@ -297,7 +246,7 @@ class _Trial:
         for name, suffix in (("part_pins", ""), ("part_pins_parts", PARTS)):
             if suffix in self._etags:
                 part = await self._part_pins(again, name, self._ref(suffix), self._etags[suffix]) or part
-        self._found["complete_guarded"] = judged(absent, await _met(self._complete(again, part, ABSENT), 1))
+        self._found["complete_guarded"] = judged(absent, await met_by(self._complete(again, part, ABSENT), 1))
         await _aborted(self._store, again)
 
     async def pins(self, samples: Mapping[str, tuple[ObjectRef, str]]) -> dict[str, Answer]:
@@ -316,7 +265,7 @@ class _Trial:
             return lambda: self._store.copy_object(request._replace(source_etag=pin))
 
         if await self._make(suffix, copy(None)) is Met.DONE:
-            self._found[name] = await _both(copy(etag), copy(WRONG_ETAG))
+            self._found[name] = await both(copy(etag), copy(WRONG_ETAG))
 
     async def _part_pins(self, upload: UploadRef, name: str, source: ObjectRef, etag: str) -> UploadedPart | None:
         """Copy a part from an object; the part, where that could be done at all."""
@@ -325,14 +274,14 @@ class _Trial:
         def copy(pin: str | None) -> Callable[[], Awaitable[UploadedPart]]:
             return lambda: self._store.copy_part(request._replace(source_etag=pin))
 
-        if await _met(copy(None)) is not Met.DONE:
+        if await met_by(copy(None)) is not Met.DONE:
             return None
-        self._found[name] = await _both(copy(etag), copy(WRONG_ETAG))
-        return (await _attempted(copy(None)))[1]
+        self._found[name] = await both(copy(etag), copy(WRONG_ETAG))
+        return (await attempted(copy(None)))[1]
 
     async def _begin(self) -> UploadRef | None:
         request = CreateUpload(self._ref(PARTS), Properties())
-        met, upload = await _attempted(lambda: self._store.create_upload(request), 1)
+        met, upload = await attempted(lambda: self._store.create_upload(request), 1)
         if upload is not None or met is Met.OPEN:
             self.begun.append(upload or UploadRef(request.target, ""))
         return upload
@@ -346,8 +295,10 @@ class _Trial:
         keys = [self._ref(suffix).key for suffix in SUFFIXES if suffix in self._etags]
         if not {BLANK, WRITTEN} <= self._etags.keys():
             return  # what plain keys show says nothing of special ones
-        encoded = await as_listed(self._store, self._probe, keys, plain=False)
-        plain = encoded if encoded.exact else await as_listed(self._store, self._probe, keys, plain=True)
+        unsure = {self._ref(suffix).key for suffix in self._unsure - self._etags.keys()}
+        listed = partial(as_listed, self._store, self._probe, keys, unsure)
+        encoded = await listed(plain=False)
+        plain = encoded if encoded.exact else await listed(plain=True)
         self._found["listing"] = _answer(encoded.exact)
         self._found["listing_plain"] = _answer(plain.exact)
         if {WIDE, ASTRAL} <= self._etags.keys():
@@ -375,12 +326,12 @@ class _Trial:
         wrong = await self._deleted(suffix, lambda: delete(WRONG_ETAG))
         right = Met.OPEN
         if wrong is Met.UNMET:
-            right = await _let(lambda: self._deleted(suffix, lambda: delete(etag)))
+            right = await let(lambda: self._deleted(suffix, lambda: delete(etag)))
         self._found[name] = judged(right, wrong)
 
     async def _deleted(self, suffix: str, attempt: Callable[[], Awaitable[None]]) -> Met:
         """What a delete came to, as a look tells."""
-        met = await _met(attempt)
+        met = await met_by(attempt)
         there = await self._look(suffix)
         if there is None:
             return Met.OPEN

@@ -19,8 +19,9 @@ from engine.errors import (
 )
 from engine.model import Location, ObjectRef, Page, Properties, UploadRef
 from engine.plan.own import PROBE
+from engine.sites.attempts import Met, judged
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, Answer, Traits, from_note, from_older_note, sentences
-from engine.sites.trial import SUFFIXES, Met, judged, probe_at, remove_probe, try_out, try_pins
+from engine.sites.trial import SUFFIXES, probe_at, remove_probe, try_out, try_pins
 from engine.store import CreateUpload, ListPage
 from tests.fake_store import FakeStore
 
@@ -146,6 +147,30 @@ async def test_412_to_an_etag_that_is_right_is_a_refusal() -> None:
     traits = await tried(store, probe_at(WHERE))
     assert lacking(traits) == {"copy_pins_parts": REFUSED, "part_pins_parts": REFUSED}
     assert any("refuses" in line and "multipart" in line for line in sentences(traits))
+
+
+LOST = Ambiguous("reset", operation="", code="ConnectionLost")
+
+
+@pytest.mark.parametrize("landed", ["after", "before"])
+@pytest.mark.parametrize("operation", ["PutObject", "CopyObject", "CompleteMultipartUpload"])
+async def test_an_answer_that_was_lost_is_looked_for_and_no_listing_is_blamed(operation: str, landed: str) -> None:
+    """Of what landed nobody was told: it is listed like the rest."""
+    store = like_s3()
+    store.plan(operation, (landed, LOST))
+    traits = await tried(store, probe_at(WHERE))
+    assert (traits.listing, traits.listing_plain, traits.listing_ordered) == (YES, YES, YES)
+    assert set(lacking(traits).values()) <= {UNKNOWN}
+    assert traits.copy_pins_parts is YES
+    assert store.objects == {} and store.uploads == {}
+
+
+async def test_what_may_be_there_and_cannot_be_looked_at_may_be_listed_or_not() -> None:
+    store = like_s3()
+    store.plan("CompleteMultipartUpload", ("after", LOST))
+    denied = AccessDenied("no", operation="HeadObject")
+    store.plan("HeadObject", *[("before", denied)] * 9)
+    assert (await tried(store, probe_at(WHERE))).listing is YES
 
 
 async def test_a_name_that_may_not_be_written_says_nothing_of_the_conditions() -> None:
