@@ -12,6 +12,8 @@ from typing import NamedTuple
 from engine.model import GIB, MIB, Value
 
 MAX_PARTS = 10_000
+MIN_PART_BYTES = 5 * MIB
+"""Of each part but the last. Some servers take shorter ones."""
 MAX_PART_BYTES = 5 * GIB
 MAX_COPY_BYTES = 5 * GIB
 """The largest source of one CopyObject."""

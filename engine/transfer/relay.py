@@ -1,8 +1,9 @@
 """Objects of one endpoint into a bucket of another: the source of what passes.
 
 Every GET is pinned by If-Match, so that no two versions are ever mixed. Of a source that was uploaded in parts, and has
-no checksum of the whole, the parts are kept as they were: then the target's ETag comes out equal, and proves it. One
-that was written in one piece and has nothing but its MD5 is written in one piece too, up to the 5 GiB that S3 takes so.
+no checksum of the whole, the parts are kept as they were: then the target's ETag comes out equal, and proves it (unless
+they are shorter than S3 takes them). One that was written in one piece and has nothing but its MD5 is written in one
+piece too, up to the 5 GiB that S3 takes so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from engine.plan.integrity import (
     parts_of,
     same_etag,
 )
-from engine.plan.parts import MAX_COPY_BYTES, Layout, PartRange, part_layout
+from engine.plan.parts import MAX_COPY_BYTES, MIN_PART_BYTES, Layout, PartRange, part_layout
 from engine.store import GetRange, ObjectStore
 from engine.transfer.carrier import Task
 from engine.transfer.drift import fetched, source_now
@@ -75,7 +76,8 @@ class Elsewhere:
             one_piece = is_plain(head.etag) and is_md5(head.properties.encryption) and size <= MAX_COPY_BYTES
             return Way(None if one_piece else part_layout(size), counted_here), 0
         own, asked = await own_parts(self._store, task.source_ref, head)
-        if own is None:
+        if own is None or any(part.size < MIN_PART_BYTES for part in list(own.layout)[:-1]):
+            # No layout, or one that its server took and others do not.
             return Way(part_layout(size), counted_here), asked
         # S3 takes a part of a composite checksum only with its own, which has to be known before it is sent.
         buffered = all(part.size <= BUFFER_BYTES for part in own.layout)

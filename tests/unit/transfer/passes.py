@@ -33,6 +33,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passing, "SMALL_BYTES", PART)
     monkeypatch.setattr(passing, "PART_BYTES", PART)
     monkeypatch.setattr(parts, "PART_BYTES", PART)
+    monkeypatch.setattr(relay, "MIN_PART_BYTES", PART // 2)
     for module in (passing, relay):
         monkeypatch.setattr(module, "BUFFER_BYTES", 2 * PART)
 

@@ -134,6 +134,24 @@ async def test_an_etag_of_parts_that_were_guessed_wrong_is_no_mismatch() -> None
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
 
 
+async def test_a_source_of_parts_that_are_shorter_than_S3_takes_them_goes_in_parts_of_our_own() -> None:
+    scene = RelayScene()
+    scene.target.smallest_part = PART // 2
+    scene.put_parts(BODY, *[PART // 2 - 1] * 7, len(BODY) - 7 * (PART // 2 - 1))
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
+    there = scene.held()
+    assert there is not None and there.body == BODY
+    assert [size for _, size in there.parts] == [PART, PART, PART, len(BODY) - 3 * PART]
+
+
+async def test_the_last_part_may_be_as_short_as_it_is() -> None:
+    scene = RelayScene()
+    scene.target.smallest_part = PART // 2
+    held = scene.put_parts(BODY, 2000, len(BODY) - 2001, 1)
+    assert (await scene.carrier.carry(scene.task())).target_etag == held.etag
+
+
 async def test_a_part_longer_than_a_buffer_is_streamed_a_piece_at_a_time() -> None:
     scene = RelayScene()
     held = scene.put_parts(BODY, 3000, len(BODY) - 3000)
