@@ -91,19 +91,20 @@ class S3Store(ABC):
             answer = await self._ask(call)
         except ObjectError as error:
             if lacks_reason(error):
-                await self._ask_reason(request.ref)
+                await self._ask_reason(request.ref, error)
             raise
         return parsing.object_head(call, answer)
 
-    async def _ask_reason(self, ref: ObjectRef) -> None:
+    async def _ask_reason(self, ref: ObjectRef, bare: ObjectError) -> None:
         """The answer to a HEAD has no body, so that expired credentials look like a bad request. A GET of one byte is
-        refused in words: raises what reaches further than this object."""
+        refused in words: raises what reaches further than this object, or says of it why it is refused."""
         try:
             await self._ask(messages.get_range(store.GetRange(ref, 0, 0)))
         except RunError:
             raise
-        except StoreError:
-            return
+        except StoreError as error:
+            if type(error) is type(bare):
+                raise
 
     async def copy_object(self, request: store.CopyObject) -> CopyResult:
         call = messages.copy_object(request)

@@ -152,6 +152,37 @@ async def test_a_head_without_a_reason_asks_for_one(open_store: OpenStore) -> No
             await store.head_object(HeadObject(ObjectRef("bucket", "k")))
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [("400 Bad Request", "InvalidRequest", Rejected), ("403 Forbidden", "AccessDenied", AccessDenied)],
+)
+async def test_a_head_that_is_refused_says_why_in_the_words_of_a_get(
+    open_store: OpenStore, status: str, code: str, kind: type[StoreError]
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        head = exchange.line.startswith("HEAD")
+        await exchange.answer(http(b"" if head else error_xml(code), status=status))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(kind) as raised:
+            await store.head_object(HeadObject(ObjectRef("bucket", "k")))
+    assert (type(raised.value), raised.value.code) == (kind, code)
+
+
+async def test_a_get_that_is_refused_for_another_reason_says_nothing_of_a_head(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        head = exchange.line.startswith("HEAD")
+        denied, missing = http(b"", status="403 Forbidden"), http(error_xml("NoSuchKey"), status="404 Not Found")
+        await exchange.answer(denied if head else missing)
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(AccessDenied) as raised:
+            await store.head_object(HeadObject(ObjectRef("bucket", "k")))
+    assert raised.value.code == "403"
+
+
 async def test_a_range_that_the_server_leaves_aside_is_cut_here(open_store: OpenStore) -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.answer(http(b"0123456789", 'ETag: "e"'))
