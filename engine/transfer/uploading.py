@@ -187,18 +187,15 @@ class Uploader:
         except Again:
             await self._abort(task.route.name, task.key, ref, must=True)
             raise
-        except PreconditionFailed as error:
-            # On a part: the source changed. (Complete settles its own 412.)
+        except (PreconditionFailed, NotFound) as error:
+            # On a part: the upload is gone, or the source changed. (Complete settles its own.)
             await self._abort(task.route.name, task.key, ref)
+            if error.code == "NoSuchUpload":
+                raise Again(error) from error
             etag = await content.etag_now()
             if etag != task.source.etag:
                 raise Drifted(progress.requests, etag_now=etag) from error
             raise Failed(progress.requests, error=error) from error
-        except NotFound as error:
-            await self._abort(task.route.name, task.key, ref)
-            if error.code == "NoSuchUpload":
-                raise Again(error) from error
-            raise Drifted(progress.requests, etag_now="") from error
         except (Ended, ObjectError):
             await self._abort(task.route.name, task.key, ref)
             raise

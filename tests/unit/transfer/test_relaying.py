@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.checksums import checksum_of
-from engine.errors import Ambiguous, BadCredentials
+from engine.errors import Ambiguous, BadCredentials, NotFound
 from engine.model import ABSENT, Checksum, Encryption, Proof, Properties
 from engine.plan.lifecycle import State
 from engine.plan.route import PropertyRule, PropertyRules
@@ -143,6 +143,15 @@ async def test_a_source_of_parts_that_are_shorter_than_S3_takes_them_goes_in_par
     there = scene.held()
     assert there is not None and there.body == BODY
     assert [size for _, size in there.parts] == [PART, PART, PART, len(BODY) - 3 * PART]
+
+
+async def test_a_404_of_the_target_to_a_part_is_not_told_of_the_source() -> None:
+    scene = RelayScene()
+    scene.put(BODY, checksums=(crc(BODY),))
+    scene.target.plan("UploadPart", ("before", NotFound("no such thing", operation="UploadPart", code="404")))
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, "404")
+    assert "no such thing" in outcome.message and scene.target.uploads == {}
 
 
 async def test_the_last_part_may_be_as_short_as_it_is() -> None:
