@@ -19,6 +19,9 @@ READING = ("Get", "Head", "List")
 LONGEST_TEXT = 500
 """Of a server's own words no more goes into errors, and so into ledgers and onto terminals."""
 
+OF_A_SIDE = " Of one side of a copy it is --from-region or --to-region, of a plan's site its region."
+"""An answer does not say which of several sites it is of."""
+
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 """Codes that a refresh of the credentials may mend."""
 
@@ -181,9 +184,9 @@ def classify(
         "said": message.strip().rstrip(".") or code or f"status {status}",
         "condition": condition or message or "S3 does not say which",
         "region": f": {region}" if region else "",
-        "use_region": f"Use --region {region}."
+        "use_region": f"Use --region {region}.{OF_A_SIDE}"
         if region
-        else "Name its region with --region; an endpoint that is AWS's own has to be of that region too.",
+        else f"Name its region with --region.{OF_A_SIDE} An endpoint that is AWS's own has to be of that region too.",
     }
     about: dict[str, Any] = {
         "operation": operation,

@@ -114,7 +114,7 @@ def test_a_malformed_authorization_header_with_a_region_means_the_wrong_region()
     error = classify("ListObjectsV2", "s3://b/", 400, "AuthorizationHeaderMalformed", region="eu-west-1")
     assert isinstance(error, WrongRegion)
     assert error.region == "eu-west-1"
-    assert "--region eu-west-1" in error.advice
+    assert "--region eu-west-1" in error.advice and "--to-region" in error.advice
     assert type(classify("ListObjectsV2", "", 400, "AuthorizationHeaderMalformed")) is BadCredentials
 
 
