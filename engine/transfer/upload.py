@@ -107,7 +107,10 @@ class Files:
     ) -> tuple[Agreement, Evidence]:
         nothing = "the target's server says nothing that bytes can be compared with"
         bare = ObjectHead(task.source.size, "", "")
-        if target.size != task.source.size or not target.size:
+        if target.size != task.source.size:
+            return evidence_of_heads(bare, target, nothing)
+        if not target.size:  # opened all the same: one that gives bytes has no size, and is refused
+            await as_read(self._store, task, self._disk.run(self._hash, task, [], []))
             return evidence_of_heads(bare, target, nothing)
         told = next((it for it in target.checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
         own: OwnParts | None = None
