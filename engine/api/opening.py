@@ -14,7 +14,6 @@ from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import LedgerMismatch, LedgerMissing, UsageError, one_error
 from engine.events import RunStarted
-from engine.journal.place import META as VIEW
 from engine.journal.place import given_of, place_of
 from engine.journal.state import refuse_unfit
 from engine.journal.views import Journals
@@ -28,6 +27,7 @@ from engine.ledger import (
     open_to_write,
     refuse_other_folder,
 )
+from engine.ledger.rebinding import VIEW
 from engine.listing.sources import open_sources
 from engine.logs import destination
 from engine.model import FILE_SITE, Location

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import anyio
 
-from engine.journal.place import META, given_of
+from engine.journal.place import given_of
 from engine.ledger import Acceptance, Binding, LedgerReader, Left, RunRecord, Snapshot, Worker, open_to_read
+from engine.ledger.rebinding import VIEW
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
@@ -60,7 +61,7 @@ async def status(path: str | Path) -> Status:
 
 async def status_of(path: Path, reader: LedgerReader) -> Status:
     """What a ledger says that is open. Raises `LedgerCorrupt`."""
-    binding, kept = await reader.binding(), await reader.meta(META)
+    binding, kept = await reader.binding(), await reader.meta(VIEW)
     return Status(
         ledger=path,
         binding=binding,

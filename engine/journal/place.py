@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 
-META = "journal"
-"""Under which key a view's `meta` has the journal's place and its next slot."""
-
 
 def place_of(kept: str) -> str:
     """The place of a plan's journals, of what the `meta` of its ledger says."""

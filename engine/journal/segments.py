@@ -17,10 +17,10 @@ import msgspec
 
 from engine.ledger.commands import COMMANDS, Command
 
-FORMAT = 2
-READ = (1, FORMAT)
-"""The older one is read as it is. What is written now would be replayed otherwise by who knows that alone: a row that
-was found damaged could become lost only since then."""
+FORMAT = 3
+READ = (1, 2, FORMAT)
+"""The older ones are read as they are. What is written now would be replayed otherwise by who knows those alone: what
+an index is bound to is a change since 3, and a row that was found damaged could become lost only since 2."""
 LEVEL = 1  # zlib's: higher ones cost more than they save (6: a tenth fewer bytes at four times the processor time)
 
 

@@ -17,11 +17,11 @@ import anyio
 
 from engine.errors import LedgerError, LedgerMismatch
 from engine.journal.journal import Journal
-from engine.journal.place import META
 from engine.journal.segments import Segment
 from engine.journal.thinning import Thinner
 from engine.ledger import Ledger
 from engine.ledger.commands import Command
+from engine.ledger.rebinding import BOUND, VIEW, unbound
 from engine.ledger.writer import Command as AnyCommand
 from engine.ledger.writer import Writer
 from engine.model import Location
@@ -48,7 +48,7 @@ class _Applied:
                 results.append(error)
             connection.execute("RELEASE change")
         connection.execute(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (META, json.dumps([self.place, self.next_slot]))
+            "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (VIEW, json.dumps([self.place, self.next_slot]))
         )
         return results
 
@@ -148,7 +148,12 @@ class Journals:
         return Journal(self._store, Location(self._place.bucket, f"{self._place.key}{name}/", self._place.site))
 
     async def _catch_up(self, ledger: Ledger, journal: Journal) -> None:
+        is_bound = not journal.place.key.endswith("/index/") or await ledger.meta(BOUND) is not None
         async for _, segment in journal.read(max(journal.next_slot, await self._position(ledger, journal))):
+            changes = {item.name for item in segment.commands}
+            is_bound = is_bound or "bind" in changes
+            if not is_bound and "add_shards" in changes:  # its keys would be those of whatever routes are wanted here
+                raise unbound(f"the journal {journal.place}")
             await self._apply(ledger, journal, segment)
 
     async def _apply(self, ledger: Ledger, journal: Journal, segment: Segment) -> None:
@@ -156,7 +161,7 @@ class Journals:
 
     async def _position(self, ledger: Ledger, journal: Journal) -> int:
         """The slot that a view lacks first; 0 for a ledger that holds nothing."""
-        kept = await ledger.meta(META)
+        kept = await ledger.meta(VIEW)
         if kept is None:
             if not ledger.fresh:
                 raise LedgerMismatch(

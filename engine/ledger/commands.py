@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from engine.ledger import history, index, rows
-from engine.ledger.binding import Binding
+from engine.ledger import history, index, rebinding, rows
 from engine.model import UploadedPart
 from engine.plan.record import Outcome, UploadRecord
 
@@ -50,16 +49,6 @@ def _with_etags(connection: sqlite3.Connection, route: int, outcomes: list[Outco
 
 
 # --- routes -------------------------------------------------------------------------------------------------
-
-
-def bind_list(connection: sqlite3.Connection, route: str, digest: str, reopen: bool) -> None:
-    (text,) = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
-    bound = Binding.from_text(text)
-    lists = {**dict(bound.lists), route: digest}
-    binding = replace(bound, lists=tuple(lists.items()))
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'binding'", (binding.text,))
-    if reopen:
-        connection.execute("UPDATE routes SET opened_ms = 0, closed_ms = 0 WHERE name = ?", (route,))
 
 
 def open_snapshot(connection: sqlite3.Connection, route: int, at_ms: int) -> None:
@@ -148,7 +137,8 @@ def add_moment(
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "decide": rows.decide, "conclude": conclude, "forget": rows.forget, "let_go": rows.let_go,
-    "bind_list": bind_list, "open_snapshot": open_snapshot, "close_snapshot": close_snapshot,
+    "bind": rebinding.bind, "learn": rebinding.learn, "bind_list": rebinding.bind_list,
+    "open_snapshot": open_snapshot, "close_snapshot": close_snapshot,
     "intend_upload": intend_upload, "set_upload_id": set_upload_id, "record_parts": record_parts,
     "finish_upload": finish_upload, "accept": accept, "take_back": take_back, "set_note": set_note, "keep": keep,
     "begin_run": history.begin, "add_moment": add_moment, "end_run": history.end,

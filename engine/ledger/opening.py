@@ -11,13 +11,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from engine.errors import LedgerCorrupt, LedgerError, LedgerMismatch
-from engine.ledger.binding import Binding, differences, learned
+from engine.errors import LedgerCorrupt, LedgerError
+from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, writing
+from engine.ledger.rebinding import bind_anew, settle
 from engine.ledger.schema import migrate, refuse_newer
-from engine.ledger.shard_places import goes_by
-from engine.ledger.writer import MOVE_AWAY, damaged
+from engine.ledger.writer import damaged
 from engine.plan.lifecycle import State
 
 
@@ -47,7 +47,7 @@ def prepare(path: Path, binding: Binding, hold: Hold) -> tuple[dict[str, int], b
         _check(path, connection)
         _upgrade(path, connection)
         _check_totals(path, connection)
-        _compare(path, connection, binding)
+        settle(path, connection, binding)
         route_ids = dict(connection.execute("SELECT name, id FROM routes").fetchall())
         fresh = connection.execute("SELECT 1 FROM objects LIMIT 1").fetchone() is None
         return route_ids, fresh
@@ -59,7 +59,7 @@ def create(path: Path, binding: Binding) -> None:
     def fill(connection: sqlite3.Connection) -> None:
         migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
-        _bind(connection, binding)
+        bind_anew(connection, binding)
         connection.execute("COMMIT")
 
     make_whole(path, fill)
@@ -126,46 +126,3 @@ def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
         raise LedgerCorrupt(
             f"{path} cannot be used as a ledger: {error}.", advice="Name another with --ledger."
         ) from error
-
-
-def _compare(path: Path, connection: sqlite3.Connection, binding: Binding) -> None:
-    row = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
-    if row is None:
-        raise LedgerCorrupt(f"the ledger {path} has no binding: it is not one that Cartage finished.", advice=MOVE_AWAY)
-    try:
-        bound = Binding.from_text(row[0])
-    except ValueError as error:
-        raise damaged(path, "its binding cannot be read") from error
-    different = differences(bound, binding)
-    if not different:
-        if (more := learned(bound, binding)) != bound:
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'binding'", (more.text,))
-        return
-    if not _holds_nothing(connection):
-        raise LedgerMismatch(
-            "\n".join(
-                [f"the ledger {goes_by(path)} is bound to something else:", *(f"  - {line}" for line in different)]
-            ),
-            advice="Go back to what it is bound to, or start a new ledger with --ledger: what is copied is found.",
-        )
-    connection.execute("BEGIN IMMEDIATE")
-    for name in ("slowest", "moments", "runs", "notes", "tallies", "routes", "meta"):
-        connection.execute(f"DELETE FROM {name}")
-    _bind(connection, binding)
-    connection.execute("COMMIT")
-
-
-def _holds_nothing(connection: sqlite3.Connection) -> bool:
-    """Nothing was decided, begun, accepted or kept: after a plan that was looked at and then mended, say."""
-    return all(
-        connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() is None
-        for name in ("objects", "shards", "uploads", "acceptances", "keeps")
-    )
-
-
-def _bind(connection: sqlite3.Connection, binding: Binding) -> None:
-    connection.execute("INSERT INTO meta (key, value) VALUES ('binding', ?)", (binding.text,))
-    connection.executemany(
-        "INSERT INTO routes (name, source, target, digest) VALUES (?, ?, ?, ?)",
-        [(item.name, item.source, item.target, item.digest) for item in binding.routes],
-    )

@@ -18,6 +18,7 @@ from engine.ledger.binding import Binding
 from engine.ledger.forming import make_folder
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.reader import LedgerReader, open_alone
+from engine.ledger.rebinding import Change, change_to
 from engine.ledger.shard_files import ShardFiles
 from engine.ledger.shard_places import goes_by, index_path, shard_name, shard_path
 from engine.ledger.sharded_reader import InShards, ShardedReader
@@ -75,8 +76,7 @@ class ShardedLedger(InShards, Ledger):
         ledger = await to_the_end(opened, give_back=cls.close)
         try:
             if journals is not None:
-                await _settle_freshness(ledger)
-                await journals.join(ledger, "index")
+                await ledger._join(journals)
             await ledger._read_atlas()
             for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
                 await ledger.record(number)
@@ -85,6 +85,15 @@ class ShardedLedger(InShards, Ledger):
             await ledger.close()
             raise
         return ledger
+
+    async def _join(self, journals: Journals) -> None:
+        """Be a view of the journals' index. What that is bound to is compared before anything is claimed."""
+        await _follow_index(self, journals, self._binding)
+        await journals.join(self, "index")
+        if (change := await _change_to(self, self._binding)) is not None:
+            await self._do_durably(change.name, change.text)
+        self._binding = await self.binding()
+        self._route_ids = dict(await self._rows("SELECT name, id FROM routes"))
 
     async def _open_one(self, number: int) -> Ledger:
         await self._do_durably("open_shard", number)
@@ -210,13 +219,12 @@ async def follow(
     Raises as `ShardedLedger.open`."""
     await to_the_end(partial(make_folder, path))
     async with await Ledger.open(index_path(path), binding, now_ms=now_ms) as ledger:
-        await _settle_freshness(ledger)
-        await journals.follow(ledger, "index")
-        shards = await ledger._read(index.records)
+        await _follow_index(ledger, journals, binding)
+        shards, bound = await ledger._read(index.records), await ledger.binding()
         for item in shards:
             if not (rows or item.is_open):
                 continue
-            async with await Ledger.open(shard_path(path, item.number), binding, now_ms=now_ms) as shard:
+            async with await Ledger.open(shard_path(path, item.number), bound, now_ms=now_ms) as shard:
                 await journals.follow(shard, shard_name(item.number))
                 closing = await closing_of(shard)
             if item.is_open:  # its process has not said yet what it came to, and may be gone: not for the journal
@@ -224,9 +232,15 @@ async def follow(
     return shards
 
 
-async def _settle_freshness(ledger: Ledger) -> None:
-    """An index has no rows of objects: it is fresh as long as it has no shards."""
-    ledger.fresh = not await ledger._rows("SELECT 1 FROM shards LIMIT 1")
+async def _follow_index(ledger: Ledger, journals: Journals, wanted: Binding) -> None:
+    """Bring an index up to its journal. Raises `LedgerMismatch` where that is bound to something else."""
+    ledger.fresh = not await ledger._rows("SELECT 1 FROM shards LIMIT 1")  # it has no rows of objects
+    await journals.follow(ledger, "index")
+    await _change_to(ledger, wanted)
+
+
+async def _change_to(ledger: Ledger, wanted: Binding) -> Change | None:
+    return await ledger._read(lambda connection: change_to(ledger.path, connection, wanted, journaled=True))
 
 
 async def closing_of(shard: LedgerReader) -> index.Closing:

@@ -51,7 +51,7 @@ from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
 from engine.listing.pages import Prefix
 from engine.listing.sorted_keys import KeySorter
-from engine.model import CopyResult, Overwrite
+from engine.model import CopyResult, Location, Overwrite
 from engine.plan.decide import taken
 from engine.plan.document import Plan
 from engine.plan.join import Joined
@@ -432,6 +432,24 @@ async def test_with_a_state_in_s3_another_machine_goes_on(
     cleaned = await cleanup(plan, there, consent=Consent(), delete=True)
     assert cleaned.cleaned is not None
     assert cleaned.cleaned.deleted == IMAGES + 4
+
+
+async def test_what_another_machines_plan_says_is_held_against_the_state_in_s3(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, state: str
+) -> None:
+    """No run has written what it would take for its own, nor listed it."""
+    (tmp_path / "keys.txt").write_text("".join(f"old/img/{number:04d}.jpg\n" for number in range(4)))
+    listed = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/", name="l", keys=str(tmp_path / "keys.txt"))
+    assert (await migrate(listed, in_shards(tmp_path, state=state), executor=threads)).copied == 4
+    assert (await verify(listed, in_shards(tmp_path, state=state))).agrees
+    (tmp_path / "keys.txt").write_text("old/img/0000.jpg\n")
+    route = replace(listed.routes[0], target=Location(BUCKET, "mine/"))
+    there = Options(ledger=tmp_path / "there.ledger", state=state)
+    with pytest.raises(LedgerMismatch, match=r"the target of .* is s3://in-shards/mine/ now"):
+        await cleanup(replace(listed, routes=(route,)), there, consent=Consent(), delete=True)
+    with pytest.raises(LedgerMismatch, match=r"holds 3 objects of the route .* that its list .* does not name"):
+        await cleanup(listed, there, consent=Consent(), delete=True)
+    assert len(keys_of(sandbox, "old/")) == IMAGES + 2
 
 
 async def test_what_an_earlier_run_told_of_a_shard_in_s3_is_forgotten_when_it_is_carried_again(
