@@ -35,8 +35,15 @@ class Segment(NamedTuple):
 def encoded(segment: Segment) -> bytes:
     """A segment as an object's body."""
     changes = [[item.name, [_written(value) for value in item.arguments]] for item in segment.commands]
-    plain = msgspec.msgpack.encode([FORMAT, segment.epoch, segment.nonce, changes])
+    plain = msgspec.msgpack.encode([FORMAT, segment.epoch, segment.nonce, changes], enc_hook=_plain)
     return zlib.compress(plain, LEVEL)
+
+
+def _plain(value: Any) -> str:
+    """A text of a class of its own, which msgspec does not know (`OpaqueEtag`), as a ledger keeps it: as a text."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is nothing that a change is made of")
 
 
 def decoded(body: bytes) -> Segment:

@@ -480,13 +480,15 @@ async def test_what_an_earlier_run_told_of_a_shard_in_s3_is_forgotten_when_it_is
     assert first and told_before and not any(told_before.values())
 
 
+@pytest.mark.parametrize("kept_in_s3", [False, True])
 async def test_folders_on_either_side_are_carried_in_one_shard(
-    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, state: str, *, kept_in_s3: bool
 ) -> None:
     down = Plan.of(f"s3://{BUCKET}/old/", f"{tmp_path}/down/", name="down")
     up = Plan.of(f"{tmp_path}/down/", f"s3://{BUCKET}/new/", name="up")
     for one in (down, up):
-        options = Options(ledger=tmp_path / f"{one.name}.ledger", processes=SHARDS)
+        kept = state if kept_in_s3 else None
+        options = Options(ledger=tmp_path / f"{one.name}.ledger", processes=SHARDS, state=kept)
         result = await migrate(one, options, executor=threads)
         assert result.complete and result.copied == IMAGES + 2
         assert (await verify(one, options)).agrees

@@ -18,7 +18,7 @@ from engine.journal.segments import Segment, decoded, encoded
 from engine.journal.views import Journals
 from engine.ledger import Ledger, ShardedLedger
 from engine.ledger.commands import Command
-from engine.model import Checksum, Location, Proof, UploadedPart
+from engine.model import Checksum, Location, OpaqueEtag, Proof, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision, Outcome
 from engine.plan.shards import Piece
@@ -63,6 +63,17 @@ def test_a_segment_comes_back_as_it_was_written(
         ),
     )
     assert decoded(encoded(segment)) == segment
+
+
+def test_an_etag_that_proves_nothing_is_written_as_any_other() -> None:
+    """As every file's, and those of a server whose ETags are doubted."""
+    opaque = Decision("k", 1, OpaqueEtag("1-2-3-4"), "", "", "", State.PLANNED, OpaqueEtag("held"))
+    changes = (Command("decide", (1, [opaque], 5)), Command("conclude", (1, [outcome("k")] * 2, 5)))
+    (read, _), held = decoded(encoded(Segment(1, "n", changes))).commands, OpaqueEtag("held")
+    assert read.arguments == (1, [opaque], 5)
+    assert type(read.arguments[1][0].source_etag) is str
+    thin = Command("conclude", (1, [outcome("k", target_etag=held), outcome("l", target_etag=held)], 5))
+    assert decoded(encoded(Segment(1, "n", (thin,)))).commands == (thin,)
 
 
 def test_a_checksum_is_written_as_earlier_versions_read_it() -> None:
