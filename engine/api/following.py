@@ -28,7 +28,7 @@ async def follow(plan: Plan, options: Options, *, rows: bool = True) -> None:
     await refuse_one_file(path, options)
     async with one_error(), open_bound(plan, options) as opened:
         journals = Journals(opened.store(place), place)
-        binding = await binding_of(plan, opened)
+        binding = await binding_of(plan, opened, folders=False)
         with suppress(LedgerLocked):
             if not await bring_up(path, binding, journals, now_ms=now_ms, rows=rows):
                 raise nothing_carried(options)

@@ -27,6 +27,7 @@ from engine.ledger import (
     open_to_write,
     refuse_other_folder,
 )
+from engine.ledger.identity import this_machine
 from engine.ledger.rebinding import VIEW
 from engine.listing.sources import open_sources
 from engine.logs import destination
@@ -87,6 +88,8 @@ async def open_ledger(
         refuse_in_sources(file, plan.routes, flag)
     await _settle_folders(plan, path, opened, make=writes)
     binding = await binding_of(plan, opened)
+    if options.state is not None and FILE_SITE in plan.sites_in_use:
+        binding = replace(binding, machine=this_machine())
     journals = await _journals(plan, opened, options)
     ledger = await open_to_write(
         path, binding, now_ms=clock, create=create or journals is not None, journals=journals, in_shards=in_shards
@@ -110,13 +113,13 @@ async def refuse_one_file(path: Path, options: Options) -> None:
         )
 
 
-async def binding_of(plan: Plan, opened: Sites) -> Binding:
-    """What a ledger of the plan is bound to, here and now. Raises as `Sites.facts`, and `PlanError` where two sites
+async def binding_of(plan: Plan, opened: Sites, *, folders: bool = True) -> Binding:
+    """What a ledger of the plan is bound to, here and now; without `folders` nothing is said of these, since who goes
+    into none may be on any machine. Raises as `Sites.facts`, and `PlanError` where two sites
     turn out to be one server and routes meet there."""
-    own, *others = await _bind_sites(plan, opened)
+    own, *others = await _bind_sites(plan, opened, folders=folders)
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
-    folders = opened.folders
-    links = folders.manner.links if folders is not None else ""
+    links = opened.folders.manner.links if opened.folders is not None and folders else ""
     return Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others), links)
 
 
@@ -193,10 +196,10 @@ async def _settle_folders(plan: Plan, path: Path, opened: Sites, *, make: bool) 
             await anyio.to_thread.run_sync(folders.root(where.bucket).make)
 
 
-async def _bind_sites(plan: Plan, opened: Sites) -> list[SiteBinding]:
+async def _bind_sites(plan: Plan, opened: Sites, *, folders: bool) -> list[SiteBinding]:
     """What a ledger is to be bound to at each site, the plan's own connection first. Raises as `Sites.facts`, and
     `PlanError` where two sites turn out to be one server and routes meet there."""
-    known = await opened.facts(plan.places, lacking=True)
+    known = await opened.facts([where for where in plan.places if folders or not where.is_local], lacking=True)
     bound = []
     for name in dict.fromkeys(("", *plan.sites_in_use)):
         places = [where for where in plan.places if where.site == name]

@@ -29,8 +29,9 @@ class SiteBinding(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Binding:
     """Endpoint and buckets of the plan's own connection, the other sites, and routes; `lists` are the digests of what
-    the routes' lists of keys said, by route; `links` is what becomes of symbolic links in local folders. Hold, probes
-    and expectations are not part of it and may change.
+    the routes' lists of keys said, by route; `links` is what becomes of symbolic links in local folders, and
+    `machine` has those, where the ledger is kept in S3 and other machines come to it. Hold, probes and expectations are
+    not part of it and may change.
 
     A ledger that was made before lists or links were bound has none; nor has what a command wants that reads no list,
     or goes into no folder."""
@@ -42,6 +43,7 @@ class Binding:
     lists: tuple[tuple[str, str], ...] = ()
     sites: tuple[SiteBinding, ...] = ()
     links: Links = ""
+    machine: str = ""
 
     @property
     def all_sites(self) -> dict[str, SiteBinding]:
@@ -60,6 +62,7 @@ class Binding:
                 **({"lists": dict(self.lists)} if self.lists else {}),
                 **({"sites": [list(item) for item in self.sites]} if self.sites else {}),
                 **({"links": self.links} if self.links else {}),
+                **({"machine": self.machine} if self.machine else {}),
             }
         )
 
@@ -76,6 +79,7 @@ class Binding:
                 tuple((name, digest) for name, digest in values.get("lists", {}).items()),
                 tuple(SiteBinding(name, at, _owners(buckets)) for name, at, buckets in values.get("sites", [])),
                 values.get("links", ""),
+                values.get("machine", ""),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a binding: {error}") from error
@@ -99,6 +103,7 @@ def learned(bound: Binding, wanted: Binding) -> Binding:
         buckets=own.buckets,
         sites=tuple(others),
         links=wanted.links if _may_change(bound.links, wanted.links) else bound.links,
+        machine=bound.machine or wanted.machine,
     )
 
 
@@ -116,6 +121,8 @@ def differences(bound: Binding, wanted: Binding) -> list[str]:
     if bound.links != wanted.links and wanted.links and not _may_change(bound.links, wanted.links):
         was, now = _LINKS[bound.links], _LINKS[wanted.links]
         lines.append(f"symbolic links in its folders were {was} (--links {bound.links}), and are to be {now} now")
+    if bound.machine and wanted.machine not in ("", bound.machine):
+        lines.append(f"its folders are those of the machine {bound.machine}, and this is {wanted.machine}")
     had, has = bound.all_sites, wanted.all_sites
     lines += _only_in_one("site", had, has)
     for name in had.keys() & has.keys():

@@ -27,6 +27,7 @@ from engine.model import Location
 from engine.plan.coverage import Coverage, Stretch
 from engine.plan.document import Plan
 from engine.plan.shards import Piece, joined, lies_in, without
+from engine.shards.apart import refuse_other_folders
 from engine.shards.board import Board, FolderBoard, Heard, StateBoard, Told
 from engine.shards.order import Order, ShardEnded
 from engine.shards.rates import SHARED_EVERY_S, Holding
@@ -83,6 +84,7 @@ async def _carry(order: Order) -> ShardEnded:
             await ledger.set_note(name, value)
         await opened.remember(ledger, plan.routes[0].target.bucket)
         facts = await opened.facts(plan.places, lacking=True)
+        refuse_other_folders(order.binding, plan, facts)
         refuse_other(order, plan, opened, facts.values())
         await refuse_other_lists(order, opened.sources)
         board = board_of(opened, order.folder, order.state, order.run)

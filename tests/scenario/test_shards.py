@@ -22,6 +22,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+import engine.api.opening
 import engine.listing.key_lists
 import engine.listing.pages
 import engine.listing.sorted_keys
@@ -493,6 +494,64 @@ async def test_folders_on_either_side_are_carried_in_one_shard(
         assert result.complete and result.copied == IMAGES + 2
         assert (await verify(one, options)).agrees
     assert len(keys_of(sandbox, "new/")) == IMAGES + 2
+
+
+@pytest.mark.parametrize("apart", ["another machine", "another folder", "no folder"])
+@pytest.mark.parametrize("up", [True, False])
+async def test_a_worker_that_does_not_have_the_plans_folder_carries_nothing(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    state: str,
+    monkeypatch: pytest.MonkeyPatch,
+    apart: str,
+    *,
+    up: bool,
+) -> None:
+    """What lies under its name elsewhere is somebody else's."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "mine").write_text("mine")
+
+    def elsewhere(order: Order) -> ShardEnded:
+        if apart != "another machine":
+            folder.rename(tmp_path / "the plan's")
+        if apart == "another folder":
+            folder.mkdir()
+            (folder / "theirs").write_text("theirs")
+        machine = "elsewhere" if apart == "another machine" else order.binding.machine
+        return carry_shard(replace(order, binding=replace(order.binding, machine=machine)))
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", elsewhere)
+    away = f"s3://{BUCKET}/old/img/"
+    moved = Plan.of(f"{folder}/", f"s3://{BUCKET}/new/", name="f") if up else Plan.of(away, f"{folder}/", name="f")
+    other = "(is not the folder that the run began with|does not exist)"
+    why = "is one of elsewhere" if apart == "another machine" else other
+    with pytest.raises(EngineError, match=why):
+        await migrate(moved, in_shards(tmp_path, state=state), executor=threads)
+    assert keys_of(sandbox, "new/") == []
+    there = {"another machine": {"mine"}, "another folder": {"theirs"}, "no folder": set()}[apart]
+    assert {item.name for item in folder.glob("*")} == there
+
+
+async def test_a_plan_with_a_folder_is_gone_on_with_where_that_is_and_looked_at_from_anywhere(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine").write_text("mine")
+    up = Plan.of(f"{tmp_path}/data/", f"s3://{BUCKET}/new/", name="up")
+    assert (await migrate(up, in_shards(tmp_path, state=state), executor=threads)).complete
+    there = Options(ledger=tmp_path / "there.ledger", state=state)
+    with monkeypatch.context() as other:
+        other.setattr(engine.api.opening, "this_machine", lambda: "elsewhere")
+        (tmp_path / "data").rename(tmp_path / "moved")
+        await follow(up, there)
+        assert sum(item.objects for item in (await status(tmp_path / "there.ledger")).tallies) == 1
+        (tmp_path / "moved").rename(tmp_path / "data")
+        with pytest.raises(LedgerMismatch, match=r"its folders are those of the machine .*, and this is elsewhere"):
+            await cleanup(up, there, consent=Consent(), delete=True)
+    assert (await verify(up, there)).agrees
 
 
 async def test_a_ledger_that_could_not_be_made_leaves_no_folder(plan: Plan, tmp_path: Path) -> None:

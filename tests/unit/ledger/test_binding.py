@@ -96,6 +96,11 @@ DIFFERENCES = [
             'the site "near" is in the ledger and not in the plan',
         ],
     ),
+    (
+        changed(machine="one (1a2b3c4d)"),
+        changed(machine="other (5e6f7a8b)"),
+        ["its folders are those of the machine one (1a2b3c4d), and this is other (5e6f7a8b)"],
+    ),
     (BINDING, changed(sites=(NEAR,)), ['the site "near" is in the plan and not in the ledger']),
 ]
 
@@ -109,12 +114,13 @@ def test_the_same_is_no_difference_and_an_owner_that_is_not_known_is_none_either
     assert differences(BINDING, BINDING) == []
     assert differences(OWNED, BINDING) == []
     assert differences(BINDING, OWNED) == []
+    assert differences(changed(machine="one"), BINDING) == []
     assert differences(BINDING, changed(routes=(MODEL, RAW))) == []
 
 
 def test_a_binding_comes_back_from_its_text_as_it_was() -> None:
     odd = changed(plan_name='"quoted" \n ü', routes=(route(RAW, source="s3://bucket/a\tb/"),))
-    for binding in (BINDING, OWNED, BETWEEN, odd):
+    for binding in (BINDING, OWNED, BETWEEN, odd, changed(machine="one (1a2b3c4d)")):
         assert Binding.from_text(binding.text) == binding
 
 
