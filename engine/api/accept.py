@@ -119,7 +119,7 @@ async def _opened(plan: Plan, options: Options) -> AsyncIterator[Ledger]:
         async with (
             one_error(),
             open_bound(plan, options) as opened,
-            await open_ledger(plan, opened, options, create=False) as ledger,
+            await open_ledger(plan, opened, options, "accept", create=False) as ledger,
         ):
             yield ledger
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,10 +11,12 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from engine.api import commands
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import LedgerMismatch, LedgerMissing, UsageError, one_error
 from engine.events import RunStarted
+from engine.journal.holding import Holder
 from engine.journal.place import given_of, place_of
 from engine.journal.state import refuse_unfit
 from engine.journal.views import Journals
@@ -37,7 +40,7 @@ from engine.plan.in_place import refuse_in_place
 from engine.plan.locations import state_of
 from engine.plan.overlap import refuse_collisions
 from engine.plan.route import Route
-from engine.sites.clock import now_ms
+from engine.sites.clock import now_ms, time_text
 from engine.sites.opening import open_sites
 from engine.sites.sites import Sites
 from engine.sites.traits import Answer
@@ -72,15 +75,17 @@ async def open_ledger(
     plan: Plan,
     opened: Sites,
     options: Options,
+    command: str,
     *,
     create: bool = True,
     writes: bool = False,
     in_shards: bool = False,
     clock: Callable[[], int] = now_ms,
 ) -> Ledger:
-    """Open the plan's ledger for writing; `clock` is what its rows are dated by. What the routes' lists say is bound as
-    well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
-    it; `writes`: targets' folders are made then; `in_shards` is the form of a new one."""
+    """Open the plan's ledger for writing, for a command of that name; `clock` is what its rows are dated by. What the
+    routes' lists say is bound as well, where the plan was opened with them. A bucket that is not there is found out
+    here, before anything is made for it; `writes`: targets' folders are made then, and what is kept in S3 is taken over
+    from whoever is at work on it elsewhere; `in_shards` is the form of a new one."""
     path = ledger_path(plan, options)
     await refuse_one_file(path, options)
     await anyio.to_thread.run_sync(refuse_other_folder, path)
@@ -90,7 +95,7 @@ async def open_ledger(
     binding = await binding_of(plan, opened)
     if options.state is not None and FILE_SITE in plan.sites_in_use:
         binding = replace(binding, machine=this_machine())
-    journals = await _journals(plan, opened, options)
+    journals = await _journals(plan, opened, options, command, takes_over=writes)
     ledger = await open_to_write(
         path, binding, now_ms=clock, create=create or journals is not None, journals=journals, in_shards=in_shards
     )
@@ -123,7 +128,7 @@ async def binding_of(plan: Plan, opened: Sites, *, folders: bool = True) -> Bind
     return Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others), links)
 
 
-async def _journals(plan: Plan, opened: Sites, options: Options) -> Journals | None:
+async def _journals(plan: Plan, opened: Sites, options: Options, command: str, *, takes_over: bool) -> Journals | None:
     """Where the ledger's changes are kept besides. Raises `UsageError` for a place that will not do."""
     if options.state is None:
         return None
@@ -131,7 +136,8 @@ async def _journals(plan: Plan, opened: Sites, options: Options) -> Journals | N
     store = opened.store(place)
     facts = await opened.facts([place])
     await refuse_unfit(store, place, plan.routes, facts[place.whole_bucket], opened.endpoints)
-    return Journals(store, place)
+    look = commands.command(commands.kept_at(plan, options.state), options.ledger, "status")
+    return Journals(store, place, Holder(command, socket.gethostname(), time_text(now_ms()), look, takes_over))
 
 
 async def refuse_other_state(ledger: Ledger, options: Options, *, create: bool) -> None:
@@ -167,7 +173,7 @@ async def at_work(
     sites = open_plan(plan, options, now=True) if lists else open_bound(plan, options)
     async with one_error(), sites as opened:
         clock = await server_clock(plan, opened) if dated else now_ms
-        async with await open_ledger(plan, opened, options, create=False, clock=clock) as ledger:
+        async with await open_ledger(plan, opened, options, command, create=False, clock=clock) as ledger:
             options.listener(RunStarted(command, plan.name, str(ledger.path), opened.home.endpoint, resumed=True))
             yield opened, ledger
 

@@ -81,7 +81,7 @@ async def survey(
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
-        async with await open_ledger(plan, opened, options) as ledger:
+        async with await open_ledger(plan, opened, options, "plan") as ledger:
             entries = None if ledger.fresh else ledger.entries
             if probe:
                 await opened.try_routes(plan.routes)

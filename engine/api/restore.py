@@ -87,7 +87,11 @@ async def restore(
 async def _of_plan(
     plan: Plan, options: Options, days: int, tier: Tier, agreed: ArchiveOutlook | None, stop: StopSignal
 ) -> RestoreResult:
-    async with one_error(), open_plan(plan, options) as opened, await open_ledger(plan, opened, options) as ledger:
+    async with (
+        one_error(),
+        open_plan(plan, options) as opened,
+        await open_ledger(plan, opened, options, "restore") as ledger,
+    ):
         options.listener(
             RunStarted("restore", plan.name, str(ledger.path), opened.home.endpoint, resumed=not ledger.fresh)
         )

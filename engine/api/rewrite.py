@@ -56,7 +56,7 @@ async def rewrite(
         )
     async with one_error(), open_bound(plan, options) as opened:
         path, store = ledger_path(plan, options), opened.store_of_all(plan.references.locations)
-        async with await open_ledger(plan, opened, options, create=False) as ledger:
+        async with await open_ledger(plan, opened, options, "rewrite", create=False) as ledger:
             if act is not Act.SHOW:
                 await refuse_unguarded(opened, options, plan.references.locations)
             options.listener(RunStarted("rewrite", plan.name, str(path), opened.home.endpoint, resumed=True))

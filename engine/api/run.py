@@ -114,7 +114,7 @@ async def migrate(
             await to_the_end(partial(form_shards, path))
         async with (
             begun(executor, processes) as at_work,
-            await open_ledger(plan, opened, options, writes=True, in_shards=in_shards) as ledger,
+            await open_ledger(plan, opened, options, "run", writes=True, in_shards=in_shards) as ledger,
         ):
             if listed is not None:
                 opened.sources.listed = listed.of_lists((await ledger.binding()).lists)

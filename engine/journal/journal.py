@@ -32,11 +32,14 @@ class Fenced(LedgerError):
 
 
 class Journal:
-    """The journal at a prefix. `epoch` is 0 until `claim`."""
+    """The journal at a prefix. `epoch` is 0 until `claim`, which says `by` whom it is; `look` is the command that shows
+    what became of it."""
 
-    def __init__(self, store: ObjectStore, place: Location) -> None:
+    def __init__(self, store: ObjectStore, place: Location, by: str = "", look: str = "cartage status") -> None:
         self._store = store
         self.place = place
+        self._by = by
+        self._look = look
         self.epoch = 0
         self.next_slot = 0
         self._newest_epoch = 0
@@ -58,7 +61,7 @@ class Journal:
     async def claim(self) -> Segment | None:
         """Append the next epoch, after `read` has come to the end. Gives what somebody else appended there first, which
         is to be read like the rest before the next try; None: it is claimed."""
-        claim = Segment(self._newest_epoch + 1, secrets.token_hex(8))
+        claim = Segment(self._newest_epoch + 1, secrets.token_hex(8), by=self._by)
         other = await self._put(claim)
         if other is None:
             self.epoch = claim.epoch
@@ -74,8 +77,8 @@ class Journal:
         other = await self._put(segment)
         if other is not None:
             raise Fenced(
-                f"another process took {self.place} over (epoch {other.epoch}, after {self.epoch}).",
-                advice="Nothing is lost: it goes on there. Look at it with: cartage status",
+                f"{other.by or 'another process'} took {self.place} over (epoch {other.epoch}, after {self.epoch}).",
+                advice=f"Nothing is lost: it goes on there. Look at it with: {self._look}",
             )
         return self.next_slot - 1
 

@@ -20,22 +20,25 @@ from engine.ledger.commands import COMMANDS, Command
 FORMAT = 3
 READ = (1, 2, FORMAT)
 """The older ones are read as they are. What is written now would be replayed otherwise by who knows those alone: what
-an index is bound to is a change since 3, and a row that was found damaged could become lost only since 2."""
+an index is bound to is a change since 3, and a claim says whose it is; a row that was found damaged could become lost
+only since 2."""
 LEVEL = 1  # zlib's: higher ones cost more than they save (6: a tenth fewer bytes at four times the processor time)
 
 
 class Segment(NamedTuple):
-    """What was appended at once. A segment without changes is a claim: from it on only its epoch may append."""
+    """What was appended at once. A segment without changes is a claim: from it on only its epoch may append. `by` says
+    who claimed."""
 
     epoch: int
     nonce: str
     commands: tuple[Command, ...] = ()
+    by: str = ""
 
 
 def encoded(segment: Segment) -> bytes:
     """A segment as an object's body."""
     changes = [[item.name, [_written(value) for value in item.arguments]] for item in segment.commands]
-    plain = msgspec.msgpack.encode([FORMAT, segment.epoch, segment.nonce, changes], enc_hook=_plain)
+    plain = msgspec.msgpack.encode([FORMAT, segment.epoch, segment.nonce, changes, segment.by], enc_hook=_plain)
     return zlib.compress(plain, LEVEL)
 
 
@@ -53,14 +56,14 @@ def decoded(body: bytes) -> Segment:
         plain = stream.decompress(body)
         if not stream.eof or stream.unused_data:
             raise ValueError("not a segment: it is cut short, or longer than it was")
-        found, epoch, nonce, changes = msgspec.msgpack.decode(plain)
+        found, epoch, nonce, changes, *by = msgspec.msgpack.decode(plain)
         if found not in READ:
             raise ValueError(f"it has format {found}, and this Cartage knows {FORMAT}")
         commands = tuple(
             Command(name, tuple(read(value) for read, value in zip(_readers(name), arguments, strict=True)))
             for name, arguments in changes
         )
-        return Segment(int(epoch), str(nonce), commands)
+        return Segment(int(epoch), str(nonce), commands, *map(str, by))
     except (zlib.error, msgspec.MsgspecError, KeyError, TypeError) as error:
         raise ValueError(f"not a segment: {error}") from error
 

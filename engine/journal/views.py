@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +17,13 @@ from typing import Any
 import anyio
 
 from engine.errors import LedgerError, LedgerMismatch
+from engine.journal.holding import Holder, Sign
 from engine.journal.journal import Journal
 from engine.journal.segments import Segment
 from engine.journal.thinning import Thinner
 from engine.ledger import Ledger
 from engine.ledger.commands import Command
+from engine.ledger.identity import identity_of
 from engine.ledger.rebinding import BOUND, VIEW, unbound
 from engine.ledger.writer import Command as AnyCommand
 from engine.ledger.writer import Writer
@@ -67,8 +70,9 @@ class JournaledWriter:
     """Stands in a ledger where its writer stood. After an append that failed nothing more is taken: what is in the
     journal is then not known here."""
 
-    def __init__(self, inner: Writer, journal: Journal) -> None:
+    def __init__(self, inner: Writer, journal: Journal, sign: Sign | None = None) -> None:
         self._inner = inner
+        self._sign = sign
         self._journal = journal
         self._pending: list[_Waiting] = []
         self._is_led = False
@@ -117,26 +121,42 @@ class JournaledWriter:
             self._pending[0].done.set()
 
     async def close(self) -> None:
+        if self._sign is not None:
+            await self._sign.end(remove=self._failed is None)
         await self._inner.close()
 
 
 class Journals:
-    """The journals of one state location, for `ShardedLedger`: `index/`, and one for each shard."""
+    """The journals of one state location, for `ShardedLedger`: `index/`, and one for each shard. The `holder` is who
+    claims them: the index only where nobody else is seen at work, unless it takes over."""
 
-    def __init__(self, store: ObjectStore, place: Location) -> None:
+    def __init__(self, store: ObjectStore, place: Location, holder: Holder | None = None) -> None:
         self._store = store
         self._place = place
+        self._holder = holder
 
     async def join(self, ledger: Ledger, name: str) -> None:
         """Make the ledger a view of the journal of that name, claim it, and have its changes go there first.
 
-        Raises `LedgerMismatch` for a ledger that is no view of it, `LedgerCorrupt`, and what the store raises."""
-        journal = self._journal(name)
+        Raises `LedgerMismatch` for a ledger that is no view of it, `LedgerLocked`, `LedgerCorrupt`, and what the store
+        raises."""
+        journal, sign = self._journal(name), None
         await self._catch_up(ledger, journal)
-        while (other := await journal.claim()) is not None:
-            await self._apply(ledger, journal, other)
-            await self._catch_up(ledger, journal)
-        ledger.write_through(JournaledWriter(ledger.writer, journal))
+        if self._holder is not None and name == "index":
+            sign = Sign(self._store, self._place, self._holder, identity_of(ledger.path))
+            if not self._holder.takes_over:
+                await sign.refuse_others()
+            await sign.begin()  # before the claim: who looks next sees it
+        try:
+            while (other := await journal.claim()) is not None:
+                await self._apply(ledger, journal, other)
+                await self._catch_up(ledger, journal)
+        except BaseException:
+            if sign is not None:
+                with anyio.CancelScope(shield=True):
+                    await sign.end(remove=True)
+            raise
+        ledger.write_through(JournaledWriter(ledger.writer, journal, sign))
 
     async def follow(self, ledger: Ledger, name: str) -> None:
         """Make the ledger a view of the journal of that name, as that is now, and nothing else: whoever has it goes on.
@@ -145,7 +165,12 @@ class Journals:
         await self._catch_up(ledger, self._journal(name))
 
     def _journal(self, name: str) -> Journal:
-        return Journal(self._store, Location(self._place.bucket, f"{self._place.key}{name}/", self._place.site))
+        place = Location(self._place.bucket, f"{self._place.key}{name}/", self._place.site)
+        if self._holder is None:
+            state = str(self._place).removesuffix("/").rpartition("/")[0]  # without the plan's name
+            look = f"cartage status PLAN --state {state}/"
+            return Journal(self._store, place, f"a worker at {socket.gethostname()}", look)
+        return Journal(self._store, place, str(self._holder), self._holder.look)
 
     async def _catch_up(self, ledger: Ledger, journal: Journal) -> None:
         is_bound = not journal.place.key.endswith("/index/") or await ledger.meta(BOUND) is not None

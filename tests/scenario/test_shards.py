@@ -43,7 +43,7 @@ from engine.api.run import migrate
 from engine.api.status import Status, status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
-from engine.errors import EngineError, LedgerMismatch, LedgerMissing, PlanError, Unsupported, UsageError
+from engine.errors import EngineError, LedgerLocked, LedgerMismatch, LedgerMissing, PlanError, Unsupported, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import Ledger, ShardedLedger, open_to_read
 from engine.ledger.shard_places import AT_WORK, shard_path
@@ -964,6 +964,28 @@ async def test_what_is_known_in_s3_is_read_elsewhere_while_who_has_it_goes_on(
     assert [row[0] for row in await rows(there.ledger or Path())] == [
         *(f"old/img/{number:04d}.jpg" for number in range(IMAGES)), "old/notes/a", "old/notes/b", "model.bin",
     ]  # fmt: skip
+
+
+async def test_a_look_from_elsewhere_does_not_end_a_run_at_work(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, small: None, state: str
+) -> None:
+    there = Options(ledger=tmp_path / "there.ledger", state=state)
+    refused: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress) and event.done and not refused:
+            with ThreadPoolExecutor(1) as alone:
+                alone.submit(anyio.run, look).result()
+
+    async def look() -> None:
+        for ask in (partial(cleanup, plan, there, consent=Consent()), partial(verify, plan, there)):
+            with pytest.raises(LedgerLocked) as error:
+                await ask()
+            refused.append(f"{error.value}")
+
+    assert (await migrate(plan, in_shards(tmp_path, state=state, listener=listen), executor=threads)).complete
+    assert ['"cartage run" at ' in said for said in refused] == [True, True]
+    assert (await verify(plan, there)).agrees, "it has ended"
 
 
 async def test_what_is_accepted_of_a_ledger_that_is_kept_in_s3_is_accepted_everywhere(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -84,6 +85,13 @@ def test_a_checksum_is_written_as_earlier_versions_read_it() -> None:
 def test_what_is_no_segment_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="not a segment"):
         decoded(body)
+
+
+def test_a_claim_says_whose_it_is_and_an_older_one_is_read_without() -> None:
+    claim = Segment(3, "n", by="a run at one")
+    assert decoded(encoded(claim)) == claim
+    older = zlib.compress(msgspec.msgpack.encode([2, 3, "n", []]))
+    assert decoded(older) == Segment(3, "n")
 
 
 async def claimed(store: FakeStore) -> tuple[Journal, list[Segment]]:

@@ -1,0 +1,105 @@
+"""Who is at work on a plan's journals, as everyone may see it: an object beside them, written again and again.
+
+Nothing is safe by it: of two that believe to be at work one can append (`journal.journal`). It is there so that a look
+from elsewhere ends nobody's run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import anyio
+
+from engine.errors import EngineError, LedgerLocked, NotFound
+from engine.model import Location, ObjectRef
+from engine.plan.sizes import moment_ms
+from engine.store import DeleteObject, GetRange, HeadObject, ObjectStore, PutObject
+
+RENEWED_EVERY_S = 20.0
+STALE_S = 90
+"""Who was not seen for so long, by the server's clock, is gone: four times it could have been."""
+
+REMOVED_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A command that is at work, where, and since when. `ledger` is its view of the index, as its machine tells it from
+    any other file (`ledger.identity`); `takes_over`: it ends whoever is at work, and does not wait for it; `look` is
+    the command that shows how far that is."""
+
+    command: str
+    host: str
+    since: str
+    look: str
+    takes_over: bool = False
+    ledger: str = ""
+
+    def __str__(self) -> str:
+        return f'"cartage {self.command}" at {self.host}, since {self.since},'
+
+
+class Sign:
+    """A holder's sign of life beside the journals at a place."""
+
+    def __init__(self, store: ObjectStore, place: Location, holder: Holder, ledger: str) -> None:
+        self._store = store
+        self._place = place
+        self._ref = ObjectRef(place.bucket, f"{place.key}at-work/index")
+        self.holder = replace(holder, ledger=ledger)
+        self._task: asyncio.Task[None] | None = None
+
+    async def refuse_others(self) -> None:
+        """Raise `LedgerLocked` where somebody else was seen at work just now. Whoever had this very ledger, which is
+        ours and locked, has ended."""
+        try:
+            head = await self._store.head_object(HeadObject(self._ref))
+            values = json.loads((await self._store.get_range(GetRange(self._ref))).data)
+            other = Holder(**values)
+        except (NotFound, ValueError, TypeError):
+            return
+        age_s = _age_s(head.modified, head.date)
+        if age_s >= STALE_S or (other.ledger and other.ledger == self.holder.ledger):
+            return
+        raise LedgerLocked(
+            f"{other} is at work on {self._place}; it was seen {max(age_s, 0)} s ago.",
+            advice=f"One that was killed is forgotten {STALE_S} s after it was seen last. Wait for it, or look at it "
+            f"with: {self.holder.look}",
+        )
+
+    async def begin(self) -> None:
+        """Give it now, and from now on."""
+        await self._give()
+        self._task = asyncio.create_task(self._keep())
+
+    async def end(self, *, remove: bool) -> None:
+        """Give it no more; it is removed where it is ours still."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if remove:
+            with anyio.move_on_after(REMOVED_WITHIN_S), suppress(EngineError):
+                await self._store.delete_object(DeleteObject(self._ref))
+
+    async def _keep(self) -> None:
+        while True:
+            await anyio.sleep(RENEWED_EVERY_S)
+            await self._give()
+
+    async def _give(self) -> None:
+        with suppress(EngineError):
+            await self._store.put_object(PutObject(self._ref, json.dumps(asdict(self.holder)).encode()))
+
+
+def _age_s(modified: str, date: str) -> int:
+    """By the server's clock; by this machine's where it sends none."""
+    try:
+        now_ms = parsedate_to_datetime(date).timestamp() * 1000
+    except (TypeError, ValueError):
+        now_ms = datetime.now(UTC).timestamp() * 1000
+    return round((now_ms - (moment_ms(modified) or 0)) / 1000)

@@ -1,0 +1,113 @@
+"""Who is at work on a ledger in S3 is seen from elsewhere: a look ends nobody's run."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import anyio
+import pytest
+
+import engine.journal.holding
+from engine.errors import AccessDenied, LedgerLocked
+from engine.journal.holding import STALE_S, Holder
+from engine.journal.journal import Fenced
+from engine.journal.views import Journals
+from engine.ledger import ShardedLedger
+from engine.model import Location
+from engine.store import PutObject
+from tests.fake_store import FakeStore
+from tests.unit.ledger.scene import BINDING, Clock
+
+PLACE = Location("state", "cartage/moving/")
+SIGN = ("state", "cartage/moving/at-work/index")
+RUN = Holder("run", "one", "2026-01-31T10:00:00.000Z", "cartage status p.toml --state s3://state/cartage/", True)
+LOOK = Holder("cleanup", "other", "2026-01-31T11:00:00.000Z", "cartage status q.toml --state s3://state/cartage/")
+
+
+async def opened(path: Path, store: FakeStore, holder: Holder) -> ShardedLedger:
+    return await ShardedLedger.open(path, BINDING, now_ms=Clock(), journals=Journals(store, PLACE, holder))
+
+
+async def test_who_is_seen_at_work_is_not_taken_over_by_a_look(tmp_path: Path) -> None:
+    store = FakeStore()
+    async with await opened(tmp_path / "one", store, RUN) as run:
+        store.now_s += 3
+        there = dict(store.objects)
+        with pytest.raises(LedgerLocked) as refused:
+            await opened(tmp_path / "other", store, LOOK)
+        assert refused.value.message == (
+            '"cartage run" at one, since 2026-01-31T10:00:00.000Z, is at work on s3://state/cartage/moving/; it was '
+            "seen 3 s ago."
+        )
+        assert refused.value.advice.endswith("look at it with: cartage status q.toml --state s3://state/cartage/")
+        assert store.objects == there
+        await run.set_note("goes", "on")
+    assert SIGN not in store.objects
+    async with await opened(tmp_path / "other", store, LOOK) as other:
+        assert await other.note("goes") == "on"
+
+
+async def test_a_run_takes_over_and_whoever_had_it_is_told_by_whom_and_where_to_look(tmp_path: Path) -> None:
+    store = FakeStore()
+    async with await opened(tmp_path / "other", store, LOOK) as other:
+        run = await opened(tmp_path / "one", store, RUN)
+        with pytest.raises(Fenced, match=r'"cartage run" at one, since .*, took s3://state/.*/index/ over') as told:
+            await other.set_note("comes", "too late")
+        assert told.value.advice.endswith(f"Look at it with: {LOOK.look}")
+    assert SIGN in store.objects, "it is the run's"
+    await run.close()
+
+
+async def test_who_was_not_seen_for_long_is_gone(tmp_path: Path) -> None:
+    store = FakeStore()
+    async with await opened(tmp_path / "one", store, RUN) as run:
+        store.now_s += STALE_S
+        async with await opened(tmp_path / "other", store, LOOK):
+            with pytest.raises(Fenced, match='"cartage cleanup" at other'):
+                await run.set_note("comes", "too late")
+
+
+async def test_who_was_killed_on_this_machine_is_known_to_be_gone(tmp_path: Path) -> None:
+    """Its ledger is locked by us."""
+    store = FakeStore()
+    run = await opened(tmp_path / "one", store, RUN)
+    left = copy.copy(store.objects[SIGN])
+    await run.close()
+    store.objects[SIGN] = left
+    with pytest.raises(LedgerLocked):
+        await opened(tmp_path / "other", store, LOOK)
+    await (await opened(tmp_path / "one", store, LOOK)).close()
+
+
+async def test_a_claim_that_fails_leaves_no_sign(tmp_path: Path) -> None:
+    store = FakeStore()
+
+    async def refuse(operation: str, request: object) -> None:
+        if isinstance(request, PutObject) and "/index/" in request.ref.key:
+            raise AccessDenied("no", operation=operation)
+
+    store.before = refuse
+    with pytest.raises(AccessDenied):
+        await opened(tmp_path / "one", store, RUN)
+    assert SIGN not in store.objects
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b'{"command": 1}'])
+async def test_what_is_no_sign_stands_in_nobodys_way(tmp_path: Path, body: bytes) -> None:
+    store = FakeStore()
+    store.put("s3://state/cartage/moving/at-work/index", body)
+    await (await opened(tmp_path / "other", store, LOOK)).close()
+
+
+async def test_it_is_seen_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.journal.holding, "RENEWED_EVERY_S", 0.0)
+    store = FakeStore()
+    async with await opened(tmp_path / "one", store, RUN):
+        store.now_s += STALE_S
+        before = store.objects[SIGN]
+        with anyio.fail_after(60):
+            while store.objects[SIGN] is before:
+                await anyio.lowlevel.checkpoint()
+        with pytest.raises(LedgerLocked):
+            await opened(tmp_path / "other", store, LOOK)
