@@ -110,17 +110,29 @@ def regexes(buckets: Iterable[str], endpoints: Iterable[str]) -> list[tuple[Form
     return found
 
 
-def find_named(text: str, patterns: Sequence[tuple[Form, re.Pattern[str]]]) -> Iterator[Mention]:
-    """Every mention with a bucket's own name in it, not overlapping, one form before another."""
+def find_named(text: str, patterns: Sequence[tuple[Form, re.Pattern[str]]]) -> list[Mention]:
+    """Every mention with a bucket's own name in it, in order, one form before another where their heads overlap. A key
+    ends where the next mention begins, which is one of its own: `[a](s3://b/1)[c](s3://b/2)`. Right behind a slash it
+    may as well be a part of that key, and nobody's guess."""
     covered = bytearray(len(text))
+    found: list[Mention] = []
     for form, pattern in patterns:
-        for found in pattern.finditer(text):
-            if 1 in covered[found.start() : found.end()]:
+        for head in pattern.finditer(text):
+            if 1 in covered[head.start() : head.end()]:
                 continue
-            mention = _mention(text, form, found)
-            stop = max(found.end(), mention.open_end)
-            covered[found.start() : stop] = b"\1" * (stop - found.start())
-            yield mention
+            covered[head.start() : head.end()] = b"\1" * (head.end() - head.start())
+            found.append(_mention(text, form, head))
+    found.sort(key=lambda item: item.start)
+    outer = -1
+    for at, item in enumerate(found):
+        before = found[outer] if outer >= 0 else None
+        if before is not None and item.start < before.open_end and text[item.start - 1] == "/":
+            found[at] = item._replace(why_not=item.why_not or UNKNOWN_FORM)
+            continue
+        if before is not None and item.start < before.end:
+            found[outer] = before._replace(open_end=min(before.open_end, item.start), end=item.start)
+        outer = at
+    return found
 
 
 def _mention(text: str, form: Form, found: re.Match[str]) -> Mention:

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 from engine.plan.locations import covers
 from engine.plan.route import Route
 from engine.references.filetext import Edit, FileText, View, edited, is_json, parses
-from engine.references.locating import Form, Mention, Spans, find_named, find_variables, regexes, values_of
+from engine.references.locating import Form, Mention, Span, Spans, find_named, find_variables, regexes, values_of
 from engine.references.pairing import Pairing
 
 CODE = (
@@ -97,25 +97,11 @@ def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined
     view = View(raw, is_json=is_json(name, raw))
     if escaped and not _worth_a_look(view.text, moves):
         return Examined((), raw)
-    text, suffix = view.text, name.lower()
-    code, rows = suffix.endswith(CODE), suffix.endswith(ROWS)
-    values = values_of(text, code=code)
-    mentions = list(find_named(text, regexes(moves.buckets, moves.endpoints)))
-    covered = [(item.start, item.open_end) for item in mentions]
-    spans = Spans(covered)
-    mentions += [
-        item for item in find_variables(text, values, moves.buckets) if not spans.meet(item.start, item.open_end)
-    ]
-    covered = [(item.start, item.open_end) for item in mentions]
-    sources = [route.source for route in moves.routes]
-    mentions += Pairing(text, sources, values, code=code, rows=rows).mentions(covered)
+    text = view.text
     starts = [0, *(found.end() for found in re.finditer("\n", raw))]
     findings: list[Finding] = []
     edits: dict[tuple[int, int], Edit] = {}
-    for mention in sorted(mentions, key=lambda item: item.start):
-        verdict = judge(mention, text, moves, lookup, rows=rows)
-        if verdict is None:
-            continue
+    for mention, verdict in _judged(name.lower(), text, moves, lookup):
         made = [view.raw_edit(edit) for edit in verdict.edits]
         why = verdict.why or _clash(file, made, edits)
         becomes = "" if why else _becomes(text, mention.start, verdict)
@@ -128,6 +114,29 @@ def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined
         left = "the file would no longer be JSON"
         return Examined(tuple(item if item.why else item._replace(becomes="", why=left) for item in findings), raw)
     return Examined(tuple(findings), after)
+
+
+def _judged(suffix: str, text: str, moves: Moves, lookup: Lookup) -> list[tuple[Mention, _Verdict]]:
+    """Every mention of what moves, in order, with what is to be done about it. Only what a mention turns out to name
+    accounts for the text behind its head: a variable or a bare path may follow without a blank."""
+    code, rows = suffix.endswith(CODE), suffix.endswith(ROWS)
+    values = values_of(text, code=code)
+    found: list[tuple[Mention, _Verdict]] = []
+    covered: list[Span] = []
+
+    def keep(mentions: Iterable[Mention]) -> None:
+        for mention in mentions:
+            verdict = judge(mention, text, moves, lookup, rows=rows)
+            covered.append((mention.start, verdict.end if verdict is not None else mention.key))
+            if verdict is not None:
+                found.append((mention, verdict))
+
+    keep(find_named(text, regexes(moves.buckets, moves.endpoints)))
+    spans = Spans(covered)
+    keep([item for item in find_variables(text, values, moves.buckets) if not spans.meet(item.start, item.key)])
+    sources = [route.source for route in moves.routes]
+    keep(list(Pairing(text, sources, values, code=code, rows=rows).mentions(covered)))
+    return sorted(found, key=lambda item: item[0].start)
 
 
 def _worth_a_look(text: str, moves: Moves) -> bool:

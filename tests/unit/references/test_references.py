@@ -233,6 +233,49 @@ def test_the_same_path_in_another_bucket_is_no_old_path(name: str, text: str) ->
     assert look(text, name) == Examined((), text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![](s3://{B}/data/raw/x,y.png)![](s3://{B}/{P}data/raw/x,y.png)",
+        "[log](s3://{B}/logs/1)[img](s3://{B}/{P}data/raw/x,y.png)",
+        "http://v/?log=s3://{B}/logs/1&src=s3://{B}/{P}data/raw/x,y.png",
+        '"s3://{B}/logs:s3://{B}/{P}data/raw"',
+        "{B}/logs/x,{B}/{P}data/raw/x,y.png",
+        "{B}/{P}data/raw/x,y.png;{B}/{P}data/raw/x,y.png",
+        "/vsis3/{B}/logs/x,/vsis3/{B}/{P}data/raw/x,y.png",
+        "s3://{B}/logs/x,//{B}.s3.amazonaws.com/{P}data/raw/x,y.png",
+        "[a](s3://{B}/logs/1)[b](s3://$BUCKET/{P}data/raw/x,y.png)\nBUCKET={B}",
+        "[b](s3://$BUCKET/{P}data/raw/)[a](s3://{B}/{P}data/raw/)\nBUCKET={B}",
+    ],
+)
+def test_a_path_that_follows_another_without_a_blank_is_one_of_its_own(text: str) -> None:
+    expected = text.format(B=B, P=P).replace(f"s3://{B}/data/raw/x", f"s3://{B}/{P}data/raw/x")
+    before = text.format(B=B, P="")
+    found = look(before)
+    assert found.after == expected
+    assert all(item.becomes for item in found.findings)
+    assert look(expected) == Examined((), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", f"s3://{B}/labels/a.json,data/raw/x.png\n"),
+        ("a.csv", f"s3://{B}/{P}data/raw/card_images/base1-4.png,data/raw/x.png\n"),
+        ("a.yaml", f"[s3://{B}/logs,data/raw/x.png]\n"),
+    ],
+)
+def test_a_bare_path_behind_one_is_reported(name: str, text: str) -> None:
+    (found,) = look(text, name).findings
+    assert found.written.startswith("data/raw/x.png") and found.why == "a path without its bucket"
+
+
+def test_what_stands_right_behind_a_slash_may_be_a_part_of_the_key_and_is_left() -> None:
+    text = f"s3://{B}/mirror/{B}.s3.amazonaws.com/data/raw/x,y.png"
+    (found,) = look(text).findings
+    assert "a form that is not known" in found.why
+
+
 def test_another_bucket_takes_the_place_of_the_old_one_where_it_stands() -> None:
     moves = Moves(
         (Route("raw", Location(B, "data/raw/"), Location("new", "r/")),), (), {B: "us-east-2", "new": "eu-west-1"}
