@@ -2,11 +2,13 @@
 
 It is where the two are neighbours (`download_file("bucket", "data/raw/x.png")`, a row of a table), or where the key
 is labelled as one (`key`, `prefix`) and the nearest thing that is labelled `bucket`, in the same brackets, block of
-lines or file, can only be that bucket. Anything else is a bare path, and nobody's guess.
+lines or file, can only be that bucket. Anything else is a bare path, and nobody's guess. The bucket's name can be
+exchanged only where nothing else could be a key in it.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from bisect import bisect_left, bisect_right
@@ -15,6 +17,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from engine.model import Location
+from engine.references.keys import NOT_IN_S3, possible_keys
 from engine.references.locating import SET_TO, Form, Mention, Span, Spans, run_from
 
 NOT_EVIDENT = "a path without its bucket"
@@ -30,8 +33,6 @@ _LABEL_OF_KEY = re.compile(
     r"[\[(]?\s{0,40}(?:[rRbBuU]?\"[^\"\n]{0,200}\"\s*,\s*|[rRbBuU]?'[^'\n]{0,200}'\s*,\s*){0,50}[rRbBuUfF]?[\"'`]?$",
     re.IGNORECASE,
 )
-_NOT_IN_S3 = re.compile(r"local|disk|file|dir|folder|cache|te?mp|mount|redis|table|primary|url", re.IGNORECASE)
-"""Keys and prefixes of other things."""
 _BUCKET = re.compile(
     rf"(?<![\w.-])(?:--[\w-]{{0,60}}bucket[\w-]{{0,60}}[\s=]{{1,9}}|[\w.-]{{0,60}}bucket[\w-]{{0,60}}[\"'`]?{SET_TO})"
     r"(?P<value>[rRbBuU]?\"[^\"\n]*\"|[rRbBuU]?'[^'\n]*'|[^\s,;#\"')}\]]+)",
@@ -59,6 +60,7 @@ class Scope(NamedTuple):
     the plan counts."""
 
     span: Span
+    is_brackets: bool = False
     is_wide: bool = False
     is_file: bool = False
 
@@ -67,7 +69,7 @@ class Pairing:
     """The paths of one text that stand without a bucket, for the sources of a plan.
 
     `values` is what the text's own names are set to; `code` says that words without quotes are names in it, `rows`
-    that its lines are records, as in CSV."""
+    that its lines are records, as in CSV; `exchanging` that a bucket's name may have to be another one."""
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class Pairing:
         *,
         code: bool = False,
         rows: bool = False,
+        exchanging: bool = True,
     ) -> None:
         self._text = text
         self._sources = sources
@@ -94,7 +97,7 @@ class Pairing:
         self._blocks = [0, *(found.end() for found in re.finditer(r"\n[ \t\r]*\n", text))]
         self._lines = [0, *(found.end() for found in re.finditer("\n", text))]
         self._paths = list(_paths(sources).finditer(text))
-        self._path_starts = [found.start() for found in self._paths]
+        self._exchanging = exchanging
 
     def mentions(self, covered: Sequence[Span]) -> Iterator[Mention]:
         """Every path that could be under a source, outside the spans that are accounted for. Without a bucket, and
@@ -136,13 +139,13 @@ class Pairing:
             return neighbour
         for scope in self._scopes(start):
             if inside := self._labelled_in(scope):
-                return self._only(inside, scope)
+                return self._only(start, inside, scope)
         return None
 
     def _is_labelled(self, start: int) -> bool:
         """Whether the path is called a key or a prefix, in a text that calls something a bucket."""
         label = _LABEL_OF_KEY.search(self._text[max(0, start - _LOOK_BACK) : start]) if self._names else None
-        return label is not None and not _NOT_IN_S3.search(label.group("label"))
+        return label is not None and not NOT_IN_S3.search(label.group("label"))
 
     def _labelled_in(self, scope: Scope) -> list[Named]:
         """What is labelled as a bucket there."""
@@ -152,14 +155,14 @@ class Pairing:
             return [item for item in inside if item.bucket is not None]
         return inside
 
-    def _only(self, inside: Sequence[Named], scope: Scope) -> Pair | None:
+    def _only(self, start: int, inside: Sequence[Named], scope: Scope) -> Pair | None:
         """The bucket that all of a scope's are; None where they are several, or one that cannot be read."""
         bucket = inside[0].bucket
         if not bucket or any(item.bucket != bucket for item in inside):
             return None
         if scope.is_wide and bucket not in self._buckets:
             return None
-        exchangeable = len(inside) == 1 and not scope.is_file and self._keys_inside(scope.span) == 1
+        exchangeable = len(inside) == 1 and not scope.is_file and self._is_alone(start, inside[0].start, scope)
         return Pair(bucket, inside[0].span if exchangeable else None)
 
     def _neighbour(self, start: int) -> Pair | None:
@@ -173,7 +176,7 @@ class Pairing:
             if name in self._buckets:
                 span = span if found.group("quoted") else (back_at + found.start("word"), back_at + found.end("word"))
                 around = next(self._brackets.around(start), (line_start, self._line_end(start)))
-                return Pair(name, span if self._keys_inside(around) == 1 else None)
+                return Pair(name, span if self._is_only_key(start, around) else None)
             value = self._values.get(name.rpartition(".")[2]) if found.group("word") else None
             if value in self._buckets and value is not None:
                 return Pair(value)
@@ -191,7 +194,8 @@ class Pairing:
             return None
         if "bucket" not in self._header[there[0]] or not _KEY_COLUMN.search(self._header[at]):
             return None
-        return Pair(cells[there[0]].group("cell"), cells[there[0]].span("cell"))
+        is_only = self._is_only_key(start, (line_start, self._line_end(start)))
+        return Pair(cells[there[0]].group("cell"), cells[there[0]].span("cell") if is_only else None)
 
     def _line_end(self, start: int) -> int:
         line = bisect_right(self._lines, start)
@@ -201,7 +205,7 @@ class Pairing:
         """The brackets around, from the inside out, and the lines of one table; then, wide, the block of lines and the
         whole text."""
         for around in itertools.islice(self._brackets.around(start), LEVELS):
-            yield Scope(around)
+            yield Scope(around, is_brackets=True)
         at, length = bisect_right(self._blocks, start), len(self._text)
         block = (self._blocks[at - 1], self._blocks[at] if at < len(self._blocks) else length)
         if not self._code and not self._rows:
@@ -233,10 +237,41 @@ class Pairing:
         """How far a line is indented, the dash of a list counted, and whether it begins an item or a section."""
         found = _INDENT.match(self._text, self._lines[line])
         assert found is not None
+        is_empty = self._text[found.end() : found.end() + 1] in ("", "\r", "\n")
+        if is_empty and not found.group("section") and not found.group("dash"):
+            return len(self._text), False  # a blank line ends no table
         return -1 if found.group("section") else len(found.group("space")), bool(found.group("dash"))
 
-    def _keys_inside(self, scope: Span) -> int:
-        return bisect_left(self._path_starts, scope[1]) - bisect_left(self._path_starts, scope[0])
+    def _is_alone(self, start: int, bucket: int, scope: Scope) -> bool:
+        """Whether nothing but the path at `start` could be a key in the bucket that is named at `bucket`. A table of
+        lines goes on behind a blank line; what code names in one place it may use in any other."""
+        if not self._is_only_key(start, scope.span):
+            return False
+        if scope.is_brackets:
+            return True
+        return not self._code and all(self._is_only_key(start, self._table(at, start)) for at in (start, bucket))
+
+    def _table(self, at: int, start: int) -> Span:
+        """The lines that belong to the one at `at`, as far as the next that may hold another key than `start`'s."""
+        here = bisect_left(self._keys, (at, 0))
+        others = (self._keys[number] for number in range(here, len(self._keys)))
+        earlier = (self._keys[number] for number in range(here - 1, -1, -1))
+        before, after = (next((span for span in there if not _in(start, span)), None) for there in (earlier, others))
+        first = self._lines[bisect_right(self._lines, before[0]) - 1] if before else 0
+        return self._siblings(at, (first, self._line_end(after[0]) if after else len(self._text)))
+
+    def _is_only_key(self, start: int, scope: Span) -> bool:
+        """Whether the path at `start` is all that could be a key there."""
+        if not self._exchanging or sum(1 for name in self._header if _KEY_COLUMN.search(name)) > 1:
+            return False
+        inside = self._keys[bisect_left(self._keys, (scope[0], 0)) : bisect_left(self._keys, (scope[1], 0))]
+        return all(_in(start, span) for span in inside)
+
+    @functools.cached_property
+    def _keys(self) -> list[Span]:
+        """Whatever could be a key in a bucket that is named beside it."""
+        paths = [found.span("key") for found in self._paths]
+        return sorted(paths + possible_keys(self._text, self._buckets, code=self._code))
 
     def _named(self, found: re.Match[str]) -> Named:
         value = found.group("value")
@@ -265,6 +300,10 @@ _INDENT = re.compile(r"(?P<space>[ \t]*(?P<dash>-[ \t]+)?)(?P<section>\[[^\]\n]*
 _METHOD = re.compile(r"\b(?P<name>\w+)\.\w+\(\s*(?:[A-Za-z_]\w*\s*=\s*)?[rRbBuUfF]?[\"']$")
 _CELL = re.compile(r"(?:^|(?<=[,;\t|]))[ ]*\"?(?P<cell>[^,;\t|\"\r\n]*?)\"?[ ]*(?=[,;\t|\r]|$)", re.MULTILINE)
 _KEY_COLUMN = re.compile(r"key|prefix|object|path")
+
+
+def _in(start: int, span: Span) -> bool:
+    return span[0] <= start < span[1]
 
 
 def _bound(text: str) -> dict[str, str]:

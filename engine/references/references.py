@@ -135,7 +135,9 @@ def _judged(suffix: str, text: str, moves: Moves, lookup: Lookup) -> list[tuple[
     spans = Spans(covered)
     keep([item for item in find_variables(text, values, moves.buckets) if not spans.meet(item.start, item.key)])
     sources = [route.source for route in moves.routes]
-    keep(list(Pairing(text, sources, values, code=code, rows=rows).mentions(covered)))
+    exchanging = any(route.source.bucket != route.target.bucket for route in moves.routes)
+    pairing = Pairing(text, sources, values, code=code, rows=rows, exchanging=exchanging)
+    keep(list(pairing.mentions(covered)))
     return sorted(found, key=lambda item: item[0].start)
 
 

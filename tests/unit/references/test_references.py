@@ -294,6 +294,52 @@ def test_another_bucket_takes_the_place_of_the_old_one_where_it_stands() -> None
     assert found.after == shared and "the bucket stands elsewhere" in found.findings[0].why
 
 
+ELSEWHERE = Moves((Route("raw", Location(B, "data/raw/"), Location("new", "r/")),))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", f"bucket: {B}\nraw_prefix: data/raw/\nmodels_prefix: models\n"),
+        ("a.yaml", f"bucket: {B}\nraw_prefix: data/raw/\n\nmodels: models/\n"),
+        ("a.yaml", f"train:\n  bucket: {B}\n  raw_prefix: data/raw/\n\n  thumb: a.png\n"),
+        ("a.json", f'{{"bucket": "{B}", "raw_prefix": "data/raw/", "models_prefix": "models/"}}'),
+        ("a.toml", f'[s3]\nbucket = "{B}"\nprefix = "data/raw/"\ncheckpoint_key = "models/m.bin"\n'),
+        ("a.csv", f"bucket,key,thumb_key\n{B},data/raw/x,thumb\n"),
+        ("a.csv", f"bucket,key,thumb\n{B},data/raw/x,thumbs/x\n"),
+        ("a.csv", f"{B},data/raw/x,thumbs/x\n"),
+        ("a.py", f'sync("{B}", "data/raw/", "models/")'),
+        ("a.py", f'list_all(Bucket="{B}", Prefix="data/raw/", StartAfter="x")'),
+        ("a.py", f'BUCKET = "{B}"\nPREFIX = "data/raw/"\n\nget(Bucket=BUCKET, Key="models/m.bin")\n'),
+    ],
+)
+def test_a_bucket_that_other_keys_share_stays(name: str, text: str) -> None:
+    file = read_text(text.encode())
+    assert file is not None
+    found = examine(name, file, ELSEWHERE, lambda *_: Presence(True, True))
+    assert found.after == text
+    assert [item.why for item in found.findings] == ["it is in new now, and the bucket stands elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", f"bucket: {B}\nprefix: data/raw/\nregion: us-east-2\naccess_key: AKIA\nlocal: /tmp/x\n"),
+        ("a.yaml", f"- bucket: {B}\n  prefix: data/raw/\n- bucket: other\n  prefix: models/\n"),
+        ("a.toml", f'[a]\nbucket = "{B}"\nprefix = "data/raw/"\n\n[b]\nprefix = "models/"\n'),
+        ("a.json", f'[{{"bucket": "{B}", "key": "data/raw/"}}, {{"bucket": "other", "key": "models/m.bin"}}]'),
+        ("a.csv", f"bucket,size,key\n{B},12,data/raw/\n"),
+        ("a.py", f's3.download_file("{B}", "data/raw/", "/tmp/out")'),
+        ("a.sh", f"aws s3api list-objects-v2 --bucket {B} --prefix data/raw/ --max-keys 1000"),
+    ],
+)
+def test_a_bucket_whose_only_key_moves_is_exchanged(name: str, text: str) -> None:
+    file = read_text(text.encode())
+    assert file is not None
+    found = examine(name, file, ELSEWHERE, lambda *_: Presence(True, True))
+    assert found.after == text.replace(B, "new").replace("data/raw/", "r/")
+
+
 def test_a_route_that_takes_only_a_part_moves_no_folder() -> None:
     picky = Route("raw", Location(B, "data/raw/"), Location(B, P), selection=Selection(include=("*.png",)))
     found = look(f"s3://{B}/data/raw/ s3://{B}/data/raw/x,y.png", moves=Moves((picky,)))
