@@ -11,6 +11,7 @@ import codecs
 import json
 import re
 from array import array
+from bisect import bisect_right
 from typing import NamedTuple
 
 _BOMS = (
@@ -23,6 +24,9 @@ _BOMS = (
 JSON_SUFFIXES = (".json", ".ipynb", ".jsonl", ".ndjson", ".geojson")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_ANY_ESCAPE = re.compile(
+    r"(?<!\\)\\+(?:/|u(?P<u>[0-9a-fA-F]{4})|x(?P<x>[0-9a-fA-F]{2}))|%(?:25)*(?P<percent>2[fF]|3[aA])|&(?:#x2[fF]|#47|sol);"
+)
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -140,6 +144,31 @@ def _is_pair(high: str, low: str) -> bool:
     return len(high) == 1 and "\ud800" <= high <= "\udbff" and "\udc00" <= low <= "\udfff"
 
 
+class Undone:
+    """A text with every escape of a path undone that some language has, however often it was escaped: `\\/`, `\\u002f`,
+    `%2F`, `&#x2F;`. Good for finding, not for writing."""
+
+    def __init__(self, text: str) -> None:
+        parts: list[str] = []
+        self._here: list[int] = [0]
+        self._there: list[int] = [0]
+        at = length = 0
+        for escape in _ANY_ESCAPE.finditer(text) if any(character in text for character in "\\%&") else ():
+            code = escape.group("u") or escape.group("x") or escape.group("percent")
+            parts += [text[at : escape.start()], chr(int(code, 16)) if code else "/"]
+            length += len(parts[-2]) + 1
+            at = escape.end()
+            self._here.append(length)
+            self._there.append(at)
+        self.differs = bool(parts)
+        self.text = "".join([*parts, text[at:]])
+
+    def there(self, at: int) -> int:
+        """Where in the text as it is written a place stands."""
+        number = bisect_right(self._here, at) - 1
+        return self._there[number] + at - self._here[number]
+
+
 def is_json(name: str, text: str) -> bool:
     """Whether a file is JSON, or lines of JSON, by its name or its beginning, and parses."""
     if not name.lower().endswith(JSON_SUFFIXES) and not text.lstrip().startswith(("{", "[")):
@@ -152,7 +181,7 @@ def parses(text: str) -> bool:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.split("\n") if line.strip()]  # a string may hold what else ends lines
         try:
             for line in lines:
                 json.loads(line)

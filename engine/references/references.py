@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from engine.plan.locations import covers
 from engine.plan.route import Route
-from engine.references.filetext import Edit, FileText, View, edited, is_json, parses
+from engine.references.filetext import Edit, FileText, Undone, View, edited, is_json, parses
 from engine.references.locating import Form, Mention, Span, Spans, find_named, find_variables, regexes, values_of
 from engine.references.pairing import Pairing
 
@@ -25,6 +25,7 @@ CODE = (
 )  # fmt: skip
 ROWS = (".csv", ".tsv")
 WRITTEN_SHOWN = 200
+ESCAPED = "it is written with escapes that are not understood here"
 
 _DYNAMIC = re.compile(r"[{$*?<\[]|%[sr(]|%\d*d(?![0-9A-Fa-f])|\.\.\.|…")
 _TRAILING = ".,;:!?"
@@ -95,13 +96,15 @@ def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined
     if not escaped and not _worth_a_look(raw, moves):
         return Examined((), raw)
     view = View(raw, is_json=is_json(name, raw))
-    if escaped and not _worth_a_look(view.text, moves):
-        return Examined((), raw)
     text = view.text
+    undone = Undone(text)
+    if escaped and not _worth_a_look(text, moves) and not _worth_a_look(undone.text, moves):
+        return Examined((), raw)
     starts = [0, *(found.end() for found in re.finditer("\n", raw))]
     findings: list[Finding] = []
     edits: dict[tuple[int, int], Edit] = {}
-    for mention, verdict in _judged(name.lower(), text, moves, lookup):
+    judged = _judged(name.lower(), text, moves, lookup)
+    for mention, verdict in [*judged, *_only_undone(name.lower(), undone, judged, moves, lookup)]:
         made = [view.raw_edit(edit) for edit in verdict.edits]
         why = verdict.why or _clash(file, made, edits)
         becomes = "" if why else _becomes(text, mention.start, verdict)
@@ -109,6 +112,7 @@ def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined
         findings.append(Finding(line, text[mention.start : verdict.end][:WRITTEN_SHOWN], becomes, why))
         if not why:
             edits |= {(edit.start, edit.end): edit for edit in made}
+    findings.sort(key=lambda item: item.line)
     after = edited(raw, list(edits.values()))
     if view.is_json and not parses(after):
         left = "the file would no longer be JSON"
@@ -139,6 +143,21 @@ def _judged(suffix: str, text: str, moves: Moves, lookup: Lookup) -> list[tuple[
     pairing = Pairing(text, sources, values, code=code, rows=rows, exchanging=exchanging)
     keep(list(pairing.mentions(covered)))
     return sorted(found, key=lambda item: item[0].start)
+
+
+def _only_undone(
+    suffix: str, undone: Undone, judged: Sequence[tuple[Mention, _Verdict]], moves: Moves, lookup: Lookup
+) -> list[tuple[Mention, _Verdict]]:
+    """What is seen only once the escapes of other languages are undone: found, and left alone."""
+    if not undone.differs:
+        return []
+    spans = Spans([(mention.start, verdict.end) for mention, verdict in judged])
+    found = []
+    for mention, verdict in _judged(suffix, undone.text, moves, lookup):
+        start, end = undone.there(mention.start), undone.there(verdict.end)
+        if not spans.meet(start, end):
+            found.append((mention._replace(start=start), _Verdict(end, why=ESCAPED)))
+    return found
 
 
 def _worth_a_look(text: str, moves: Moves) -> bool:

@@ -356,6 +356,37 @@ def test_a_path_that_json_writes_with_escapes_is_met_without_its_bucket_too(name
     assert found.written == "donn\u00e9es/base1-4.png"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.js", 'const c = {"p": "s3:\\/\\/{B}\\/data\\/raw\\/x,y.png"}'),
+        ("a.json", '// settings\n{"p": "s3:\\/\\/{B}\\/data\\/raw\\/x,y.png"}'),
+        ("a.json", '// settings\n{"Bucket": "{B}", "Key": "data\\u002fraw\\u002fx,y.png"}'),
+        ("a.json", '{"inner": "{\\"p\\": \\"s3:\\\\/\\\\/{B}\\\\/data\\\\/raw\\\\/\\"}"}'),
+        ("a.jsonl", '{"p": "s3:\\/\\/{B}\\/data\\/raw\\/"}\n{"p":\n'),
+        ("a.yaml", 'p: "s3:\\/\\/{B}\\x2Fdata\\/raw\\/"\n'),
+        ("a.html", '<a href="/v?u=s3%3A%2F%2F{B}%2Fdata%2Fraw%2F">'),
+        ("a.html", '<a href="/v?u=https%253A%252F%252F{B}.s3.amazonaws.com%252Fdata%252Fraw%252F">'),
+        ("a.html", '<a href="s3:&#x2F;&#x2F;{B}&#x2F;data&#x2F;raw&#x2F;">'),
+    ],
+)
+def test_escapes_of_other_languages_are_seen_and_left(name: str, text: str) -> None:
+    text = text.replace("{B}", B)
+    found = look(text, name)
+    assert found.after == text
+    (finding,) = found.findings
+    assert finding.why == "it is written with escapes that are not understood here"
+    assert finding.line == text[: text.index(B)].count("\n") + 1
+    assert finding.written in text or "inner" in text
+    moved = text.replace("data", "other")
+    assert look(moved, name) == Examined((), moved)
+
+
+def test_a_separator_of_lines_in_a_string_ends_no_line_of_json() -> None:
+    text = f'{{"t": "a\u2028b", "p": "s3:\\/\\/{B}\\/data\\/raw\\/"}}\n{{"p": 1}}\n'
+    assert look(text, "a.jsonl").after == text.replace("data", P.replace("/", "\\/") + "data")
+
+
 def test_a_notebook_stays_valid_and_everything_else_in_it_as_it_was() -> None:
     notebook = json.dumps(
         {
@@ -418,6 +449,8 @@ def test_lines_are_counted_in_the_file() -> None:
         "{([" * 20_000 + " ",
         "key = " * 20_000,
         "bucket = key, " * 10_000,
+        "\\" * 50_000 + "\\/",
+        "%25" * 50_000 + "%2F",
     ],
 )
 def test_no_text_takes_the_square_of_its_length(noise: str) -> None:
