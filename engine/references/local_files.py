@@ -30,12 +30,14 @@ MOST_OF_A_PLAN = 1 << 20
 
 
 class LocalFile(NamedTuple):
-    """`name` begins as the plan writes the folder, `relative` is the path below it."""
+    """`name` begins as the plan writes the folder, `relative` is the path below it; `real` is the path without a link
+    in it, the same however the file was come to."""
 
     name: str
     relative: str
     path: Path
     size: int
+    real: str
 
 
 class Skipped(NamedTuple):
@@ -57,7 +59,7 @@ def walk(name: str, root: Path) -> Iterator[LocalFile | Skipped]:
         yield Skipped(name, _why(error))
         return
     if stat.S_ISREG(found.st_mode):
-        yield LocalFile(name, root.name, root, found.st_size)
+        yield LocalFile(name, root.name, root, found.st_size, os.path.realpath(root))
         return
     if not stat.S_ISDIR(found.st_mode):
         yield Skipped(name, "neither a file nor a folder")
@@ -82,7 +84,7 @@ def _met(name: str, root: Path, inside: str, path: Path) -> LocalFile | Skipped 
     try:
         found = path.lstat()
         if stat.S_ISREG(found.st_mode):
-            return LocalFile(called, relative, path, found.st_size)
+            return LocalFile(called, relative, path, found.st_size, f"{inside}{os.sep}{relative}")
         # Not `resolve`, which ends at a link that leads to itself.
         if stat.S_ISLNK(found.st_mode) and not Path(os.path.realpath(path)).is_relative_to(inside):
             return Skipped(called, "a link that leads out of the folder")
@@ -162,12 +164,21 @@ def remove_file(path: Path, mark: str) -> Restored:
 
 def refuse_ours(path: Path) -> None:
     """Raise `UsageError` where a file would take the place of a plan, or of a ledger's files."""
-    bases = [path.with_name(path.name.removesuffix(end)) for end in OF_A_LEDGER if path.name.endswith(end)]
     what = "a plan" if _is_plan(path) else ""
-    if any(base.suffix == ".ledger" or is_ledger(base) for base in bases):
+    if any(base.suffix == ".ledger" or is_ledger(base) for base in _bases(path)):
         what = "a ledger, or part of one"
     if what:
         raise UsageError(f"{path} is {what}: nothing is written there.", advice="Name another file.")
+
+
+def is_of_a_ledger(path: Path) -> bool:
+    """Whether a file is called like one of a ledger, and the ledger is there and is one."""
+    return any(base.suffix == ".ledger" and is_ledger(base) for base in _bases(path))
+
+
+def _bases(path: Path) -> list[Path]:
+    """The ledgers of which it could be one of the files."""
+    return [path.with_name(path.name.removesuffix(end)) for end in OF_A_LEDGER if path.name.endswith(end)]
 
 
 def _is_plan(path: Path) -> bool:

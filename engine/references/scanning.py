@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from engine.plan.order import just_before
 from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.filetext import read_text
-from engine.references.local_files import Skipped, walk
+from engine.references.local_files import OF_A_LEDGER, Skipped, is_of_a_ledger, walk
 from engine.references.packed import Unreadable, packing_of, packing_said, unpacked
 from engine.references.references import Finding, Lookup, Moves, Presence, examine
 from engine.references.replacing import mark_of
@@ -43,10 +44,12 @@ NEEDLE_CODECS = ("utf-8", "utf-16-le", "utf-16-be")
 """How a path may stand in a file that is not text; text in UTF-16 is none without its byte order mark."""
 READS_AT_ONCE = 8
 FIGURE_DIGITS = 12
-OWN_ENDINGS = (
-    ".ledger", ".ledger-wal", ".ledger-shm", ".ledger.lock", ".receipt.json", ".receipt.md"
-)  # fmt: skip
-"""What Cartage writes itself: it names old paths because it must."""
+OUR_OWN = (
+    (".receipt.json", b'"receipt": "cartage-receipt/'),
+    (".receipt.md", b", by Cartage "),
+    ("-back.toml", b"# The way back of "),
+)
+"""How what Cartage writes itself is called, and what stands in it: it names old paths because it must."""
 
 
 class Inside(NamedTuple):
@@ -135,7 +138,7 @@ class Scanner:
         self._listener = listener
         self._moved_keys = MovedKeys(ledger)
         self._chosen = Selection(exclude=plan.references.exclude)
-        self._own = {Path(plan.source).name, ledger.path.name, f"{plan.name}-back.toml"} - {""}
+        self._own = _own(plan, ledger.path)
         self._seen_inside: set[str] = set()
         self._moves = Moves(plan.routes)
         self.scan = Scan()
@@ -179,9 +182,7 @@ class Scanner:
         self.scan.unread[before:] = sorted(self.scan.unread[before:])  # whichever range each was met in
 
     def _is_left_out(self, relative: str) -> bool:
-        name = relative.rpartition("/")[2]
-        own = name in self._own or name.endswith(OWN_ENDINGS)
-        return own or not self._chosen.takes_key(relative) or not self._chosen.takes_key(name)
+        return not all(self._chosen.takes_key(name) for name in (relative, relative.rpartition("/")[2]))
 
     async def _scan_object(self, location: Location, item: ListedObject) -> None:
         ref = listed = ObjectRef(location.bucket, item.key)
@@ -243,7 +244,7 @@ class Scanner:
             if isinstance(file, Skipped):
                 self.scan.unread.append(file)
                 continue
-            if self._is_left_out(file.relative):
+            if self._is_left_out(file.relative) or file.real in self._own or is_of_a_ledger(file.path):
                 continue
             self.scan.looked += 1
             self._listener(Looking.of_listing(self.scan.looked))
@@ -268,6 +269,8 @@ class Scanner:
         held_back: str = "",
     ) -> None:
         """Keep what a file names; `ref` where it is an object."""
+        if any(name.endswith(ending) and said in body for ending, said in OUR_OWN):
+            return
         text = None if packing_of(body) else read_text(body)
         if text is None:
             await self._examine_binary(name, body, ref)
@@ -315,6 +318,13 @@ class Scanner:
         if ref is None:
             return ""
         return packing_said((await self._store.head_object(HeadObject(ref))).properties.content_encoding)
+
+
+def _own(plan: Plan, ledger: Path) -> frozenset[str]:
+    """The plan, the way back and the files of the ledger, without a link in their paths. Others may be called alike."""
+    beside = [f"{plan.name}-back.toml", *(ledger.name + ending for ending in OF_A_LEDGER)]
+    paths = [*(ledger.with_name(name) for name in beside), *([Path(plan.source)] if plan.source else [])]
+    return frozenset(os.path.realpath(path) for path in paths)
 
 
 def _outermost(locations: Sequence[Location]) -> list[Location]:

@@ -45,11 +45,13 @@ def plan(tmp_path: Path) -> Plan:
     return Plan.parse(PLAN, source=str(tmp_path / "p.toml"))
 
 
+def binding_of(plan: Plan) -> Binding:
+    return Binding("p", "e", plan.binding_routes)
+
+
 @pytest.fixture
 async def ledger(tmp_path: Path, plan: Plan) -> AsyncIterator[Ledger]:
-    async with await Ledger.open(
-        tmp_path / "p.ledger", Binding("p", "e", plan.binding_routes), now_ms=lambda: 1
-    ) as opened:
+    async with await Ledger.open(tmp_path / "p.ledger", binding_of(plan), now_ms=lambda: 1) as opened:
         await opened.decide("raw", [copied("a.png")])
         yield opened
 
@@ -80,6 +82,25 @@ async def test_a_name_that_no_object_can_have_is_a_place_left_alone(
     assert [item.why for item in left.findings] == ['no object of this name was moved by route "raw"']
     assert not left.changes and changed.after == b"s3://cards/new/data/raw/a.png"
     assert scan.places == 2 and scan.figure.startswith("2:")
+
+
+async def test_only_the_plan_and_the_ledger_themselves_are_left_out(plan: Plan, ledger: Ledger, tmp_path: Path) -> None:
+    """Others that are called like them are looked through, in S3 too."""
+    names = ["p.toml", "p.ledger", "p-back.toml", "my.receipt.json", "my.receipt.md", "p.ledger-wal"]
+    store = FakeStore()
+    for name in names:
+        (tmp_path / "notes" / name).write_bytes(OLD)
+        store.put(f"s3://cards/new/conf/{name}", OLD)
+    store.put("s3://cards/new/conf/c.receipt.json", b'{"receipt": "cartage-receipt/1", "at": "s3://cards/data/raw/"}')
+    for name in ("p.toml", "p-back.toml"):
+        (tmp_path / name).write_bytes(OLD)
+    async with await Ledger.open(tmp_path / "notes" / "q.ledger", binding_of(plan), now_ms=lambda: 1) as other:
+        await other.decide("raw", [copied("a.png")])
+        plan = Plan.parse(PLAN.replace('"./notes/"', '"./", "conf/"'), source=str(tmp_path / "p.toml"))
+        scan = await Scanner(sites_of(store), ledger, plan).run()
+    found = sorted([f"./notes/{name}" for name in names] + [f"s3://cards/new/conf/{name}" for name in names])
+    assert [file.name for file in scan.files] == found
+    assert scan.unread == []
 
 
 MOVED = """
