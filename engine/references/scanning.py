@@ -138,7 +138,7 @@ class Scanner:
         self._listener = listener
         self._moved_keys = MovedKeys(ledger)
         self._chosen = Selection(exclude=plan.references.exclude)
-        self._own = _own(plan, ledger.path)
+        self._not_again = set(_own(plan, ledger.path))
         self._seen_inside: set[str] = set()
         self._moves = Moves(plan.routes)
         self.scan = Scan()
@@ -242,10 +242,12 @@ class Scanner:
     async def _scan_folder(self, folder: str) -> None:
         async for file in _in_thread(walk(folder, Path(self._plan.local_path(folder)))):
             if isinstance(file, Skipped):
-                self.scan.unread.append(file)
+                if file not in self.scan.unread:
+                    self.scan.unread.append(file)
                 continue
-            if self._is_left_out(file.relative) or file.real in self._own or is_of_a_ledger(file.path):
+            if self._is_left_out(file.relative) or file.real in self._not_again or is_of_a_ledger(file.path):
                 continue
+            self._not_again.add(file.real)  # folders may lie in one another
             self.scan.looked += 1
             self._listener(Looking.of_listing(self.scan.looked))
             if not file.name.isprintable() or file.size > LONGEST_BYTES:

@@ -103,6 +103,30 @@ async def test_only_the_plan_and_the_ledger_themselves_are_left_out(plan: Plan, 
     assert scan.unread == []
 
 
+async def test_folders_that_lie_in_one_another_are_read_once(plan: Plan, ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "notes" / "sub").mkdir()
+    (tmp_path / "notes" / "sub" / "a.txt").write_bytes(OLD)
+    (tmp_path / "link").symlink_to("notes")
+    (tmp_path / "notes" / "sub" / "out").symlink_to("/")
+    places = '"./notes/", "./notes/sub/", "./link/", "./notes/sub/a.txt"'
+    plan = Plan.parse(PLAN.replace('"./notes/"', places), source=str(tmp_path / "p.toml"))
+    scan = await scanned(plan, ledger)
+    assert [file.name for file in scan.files] == ["./notes/sub/a.txt"] and scan.looked == 1
+    assert [item.name for item in scan.unread] == ["./notes/sub/out", "./link/sub/out"]
+    done = await rewriting.apply(FakeStore(), ledger, plan, scan)
+    assert (done.written, done.refused) == (["./notes/sub/a.txt"], [])
+
+
+async def test_a_file_that_an_outer_folder_leaves_out_is_found_by_the_inner(
+    plan: Plan, ledger: Ledger, tmp_path: Path
+) -> None:
+    (tmp_path / "notes" / "sub").mkdir()
+    (tmp_path / "notes" / "sub" / "a.txt").write_bytes(OLD)
+    places = '"./notes/", "./notes/sub/"]\nexclude = ["sub/*"'
+    plan = Plan.parse(PLAN.replace('"./notes/"', places), source=str(tmp_path / "p.toml"))
+    assert [file.name for file in (await scanned(plan, ledger)).files] == ["./notes/sub/a.txt"]
+
+
 MOVED = """
 name = "p"
 [connection]
