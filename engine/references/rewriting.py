@@ -18,7 +18,7 @@ from engine.events import Listener, ignore
 from engine.ledger import Ledger, LedgerReader
 from engine.model import Location
 from engine.plan.document import Plan
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import TRANSITIONS, State
 from engine.plan.locations import may_cover
 from engine.plan.record import Outcome
 from engine.references.local_files import replace_file
@@ -88,12 +88,12 @@ async def apply(store: ObjectStore, ledger: Ledger, plan: Plan, scan: Scan, *, c
             continue
         try:
             _refuse_unseen(file, shown)
-            await _write(store, ledger, plan, file, conditional)
+            renewed = await _write(store, ledger, plan, file, conditional)
         except (ReplaceRefused, ObjectError) as error:
             done.refused.append(Refusal(file.name, error.advised))
             continue
         done.written.append(file.name)
-        if file.inside is not None:
+        if renewed:
             done.renewed.append(file.name)
     await ledger.set_note(SHOWN, None)
     return done
@@ -105,28 +105,33 @@ def _refuse_unseen(file: FileFound, shown: Mapping[str, str] | None) -> None:
         raise ReplaceRefused(f"{file.name} {what}; nothing was written to it")
 
 
-async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound, conditional: bool) -> None:
+async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound, conditional: bool) -> bool:
+    """Write one file; True where a proof has to be made anew."""
     ref = ref_of(file.name)
     if ref is not None:
-        if file.inside is not None:
-            await _renew(ledger, file.inside)
+        renewed = file.inside is not None and await _renew(ledger, file.inside)
         await replace_object(
             store, ledger, KIND, ref, etag=file.etag, before=file.before, after=file.after, conditional=conditional
         )
-        return
+        return renewed
     path = Path(plan.local_path(file.name))
     await ledger.keep(KIND, file.name, mark_of(file.after), file.before)
     await anyio.to_thread.run_sync(lambda: replace_file(path, file.name, before=file.before, after=file.after))
+    return False
 
 
-async def _renew(ledger: Ledger, inside: Inside) -> None:
-    """The source of a copy is about to change: the next run copies it again, and a verification proves it again."""
+async def _renew(ledger: Ledger, inside: Inside) -> bool:
+    """The source of a copy is about to change: the next run copies it again, and a verification proves it again. False
+    where it is no source any more: withdrawn, or deleted, so that a new object under its key is looked at anew."""
     row = await ledger.entry(inside.route.name, inside.relative)
-    if row is None or row.state is State.DRIFTED:
-        return
+    if row is None or State.DRIFTED not in TRANSITIONS[row.state]:
+        return False
+    if row.state is State.DRIFTED:
+        return True
     message = "its references were rewritten: the next run copies it again"
     outcome = Outcome.seen(row.key, State.DRIFTED, row.target_etag, "Rewritten", message)
     await ledger.conclude_durably(inside.route.name, [outcome])
+    return True
 
 
 async def undo(sites: Sites, ledger: Ledger, plan: Plan, *, conditional: bool = True) -> list[RestoredFile]:

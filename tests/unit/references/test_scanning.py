@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from engine.ledger import Binding, Ledger
-from engine.model import Properties
+from engine.model import Proof, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
-from engine.plan.record import Decision
+from engine.plan.record import Decision, Outcome
 from engine.references import rewriting, scanning
 from engine.references.local_files import Skipped, walk
 from engine.references.replacing import Restored
@@ -197,6 +197,23 @@ async def test_nor_when_it_is_written_and_put_back(tmp_path: Path) -> None:
         assert await rewriting.undo(sites, ledger, plan) == [RestoredFile("s3://cards/old/a.txt", Restored.BACK)]
         row = await ledger.entry("raw", "a.txt")
     assert row is not None and row.state is State.COPIED
+
+
+@pytest.mark.parametrize("state", [State.WITHDRAWN, State.LOST, State.DELETED])
+async def test_an_object_that_is_no_source_any_more_stops_no_rewrite_and_no_undo(tmp_path: Path, state: State) -> None:
+    """It came back under the same key: there is nothing to be proven anew, and the other files go on."""
+    store, names = FakeStore(), [f"s3://cards/old/{name}.txt" for name in "ab"]
+    for name in names:
+        store.put(name, NAMES)
+    async with moved(tmp_path, store, "s3://cards/old/", "", "s3://cards/old/") as (sites, ledger, plan):
+        scan = await Scanner(sites, ledger, plan, include_moved=True).run()
+        for step in [State.VERIFIED, State.DELETING, state] if state is State.DELETED else [state]:
+            await ledger.conclude_durably("raw", [Outcome.seen("a.txt", step, "e", "X", "x", Proof.DIGEST)])
+        done = await rewriting.apply(store, ledger, plan, scan)
+        assert (done.written, done.refused, done.renewed) == (names, [], [])
+        assert await rewriting.undo(sites, ledger, plan) == [RestoredFile(name, Restored.BACK) for name in names]
+        row = await ledger.entry("raw", "a.txt")
+    assert row is not None and row.state is state
 
 
 TABLE = b'{"at": "s3://cards/gone/a.txt"}\n'
