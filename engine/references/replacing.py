@@ -44,6 +44,7 @@ class Restored(StrEnum):
 
     BACK = "put back"
     REMOVED = "removed, as it was not there before"
+    PARTLY = "put back as far as nobody else changed it: not to what it was at first"
     ALREADY = "already as it was"
     CHANGED = "changed since, left alone"
     GONE = "no longer there, left alone"

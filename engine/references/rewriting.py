@@ -142,7 +142,7 @@ async def undo(sites: Sites, ledger: Ledger, plan: Plan, *, conditional: bool = 
     results: list[RestoredFile] = []
     for name, kept in by_name(await ledger.kept(KIND)).items():
         file, _ = await put_back(name, kept, restore)
-        if file.result is Restored.BACK and (ref := ref_of(name)) is not None:
+        if file.result in (Restored.BACK, Restored.PARTLY) and (ref := ref_of(name)) is not None:
             at = Location(ref.bucket, ref.key, site)
             for route in plan.routes:
                 if may_cover(route.source, at, sites.endpoints):  # a source that was put back has changed again

@@ -43,14 +43,15 @@ async def put_back(
     read and written. Gives what that came to, and whether it got to the oldest. Raises errors of scope `run`."""
     result = Restored.ALREADY
     for item in kept:
+        why = ""
         try:
             now = await restore(item)
         except (ReplaceRefused, ObjectError) as error:
-            return RestoredFile(name, Restored.REFUSED, error.advised), False
-        if now is Restored.BACK or result is not Restored.BACK:
-            result = now
+            now, why = Restored.REFUSED, error.advised
         if now not in (Restored.BACK, Restored.ALREADY):
-            return RestoredFile(name, result), False
+            return RestoredFile(name, Restored.PARTLY if result is Restored.BACK else now, why), False
+        if now is Restored.BACK:
+            result = now
     return RestoredFile(name, result), True
 
 

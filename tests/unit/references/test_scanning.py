@@ -21,7 +21,7 @@ from engine.references import rewriting, scanning
 from engine.references.local_files import Skipped, walk
 from engine.references.replacing import Restored
 from engine.references.scanning import Scan, Scanner
-from engine.references.undoing import RestoredFile
+from engine.references.undoing import RestoredFile, all_back
 from engine.sites.sites import Sites
 from tests.fake_store import FakeStore, sites_of
 
@@ -281,6 +281,17 @@ async def test_an_undo_goes_on_past_a_file_that_cannot_be_read(
         RestoredFile("./notes/b.txt", Restored.BACK),
     ]
     assert second.read_bytes() == OLD
+
+
+async def test_an_undo_that_stops_halfway_says_so(plan: Plan, ledger: Ledger, tmp_path: Path) -> None:
+    path = tmp_path / "notes" / "a.txt"
+    path.write_bytes(OLD)
+    await rewriting.apply(FakeStore(), ledger, plan, await scanned(plan, ledger))
+    path.write_bytes(theirs := path.read_bytes() + b"\n" + OLD)
+    await rewriting.apply(FakeStore(), ledger, plan, await scanned(plan, ledger))
+    restored = await rewriting.undo(sites_of(FakeStore()), ledger, plan)
+    assert restored == [RestoredFile("./notes/a.txt", Restored.PARTLY)] and not all_back(restored)
+    assert path.read_bytes() == theirs
 
 
 async def test_a_path_that_no_file_can_have_is_skipped(tmp_path: Path) -> None:
