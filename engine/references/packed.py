@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-_MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
-_GZIP = frozenset({"gzip", "x-gzip"})
+_MAGICS = (
+    (re.compile(rb"\x1f\x8b"), "gzip"),
+    (re.compile(rb"BZh[1-9]1AY&SY"), "bzip2"),
+    (re.compile(rb"\xfd7zXZ\x00"), "xz"),
+    (re.compile(rb"PK\x03\x04"), "zip"),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), "zstd"),
+    (re.compile(rb"\x04\x22\x4d\x18"), "lz4"),
+    (re.compile(rb"\xff\x06\x00\x00sNaPpY"), "snappy"),
+    (re.compile(rb"\x1f\x9d"), "compress"),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7z"),
+    (re.compile(rb"Rar!\x1a\x07"), "rar"),
+)
 _PLAIN = frozenset({"", "identity", "aws-chunked"})
+XZ_MEMORY_BYTES = 128 << 20
 
 
 class Unreadable(Exception):
     """A compressed file that cannot be looked into, and why."""
 
 
+class Part(NamedTuple):
+    """What a compressed file holds; `name` is empty but for one of several in an archive."""
+
+    name: str
+    body: bytes
+
+
 def packing_of(body: bytes) -> str:
     """How a file is compressed, by its first bytes; empty where they tell of nothing."""
-    return next((name for magic, name in _MAGICS if body.startswith(magic)), "")
+    return next((name for magic, name in _MAGICS if magic.match(body)), "")
 
 
 def packing_said(content_encoding: str) -> str:
@@ -26,16 +47,75 @@ def packing_said(content_encoding: str) -> str:
     return ", ".join(name for name in names if name not in _PLAIN)
 
 
-def unpacked(body: bytes, packing: str, longest: int) -> bytes:
-    """The bytes inside. Raises `Unreadable` for what is not gzip, is damaged, or is longer than `longest`."""
-    if packing not in _GZIP:
+def unpacked(body: bytes, packing: str, longest: int) -> list[Part]:
+    """What is inside. Raises `Unreadable` for what nothing here can undo, is damaged, or is longer than `longest`."""
+    unpack = _UNPACKERS.get(packing)
+    if unpack is None:
         raise Unreadable(f"compressed ({packing}), and not to be looked into")
+    parts: list[Part] = []
+    left = longest
     try:
-        inside = gzip.GzipFile(fileobj=io.BytesIO(body)).read(longest + 1)
-    except (OSError, EOFError, zlib.error):
+        for part in unpack(body, longest):
+            left -= len(part.body)
+            if left < 0:
+                raise Unreadable(f"longer than {longest >> 20} MiB once it is unpacked")
+            if packing_of(part.body):
+                raise Unreadable("compressed more than once, and not to be looked into")
+            parts.append(part)
+    except _damages():
         raise Unreadable(f"compressed ({packing}), and damaged") from None
-    if len(inside) > longest:
-        raise Unreadable(f"longer than {longest >> 20} MiB once it is unpacked")
-    if packing_of(inside):
-        raise Unreadable("compressed more than once, and not to be looked into")
-    return inside
+    return parts
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    import lzma
+    import zipfile
+
+    return (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+def _gzip(body: bytes, longest: int) -> Iterator[Part]:
+    yield Part("", gzip.GzipFile(fileobj=io.BytesIO(body)).read(longest + 1))
+
+
+def _bzip2(body: bytes, longest: int) -> Iterator[Part]:
+    import bz2
+
+    yield Part("", bz2.BZ2File(io.BytesIO(body)).read(longest + 1))
+
+
+def _xz(body: bytes, longest: int) -> Iterator[Part]:
+    """One stream after another, as `xz` writes and `cat` joins them; what would take more memory counts as damaged."""
+    import lzma
+
+    found = b""
+    while body and len(found) <= longest:
+        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES)
+        found += stream.decompress(body, longest + 1 - len(found))
+        if not stream.eof and len(found) <= longest:
+            raise EOFError
+        body = stream.unused_data.lstrip(b"\0")
+    yield Part("", found)
+
+
+def _zip(body: bytes, longest: int) -> Iterator[Part]:
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        for item in archive.infolist():
+            if item.is_dir():
+                continue
+            try:
+                with archive.open(item) as file:
+                    yield Part(item.filename, file.read(longest + 1))
+            except (RuntimeError, NotImplementedError):  # a password, or a method of compression
+                raise Unreadable(f"compressed (zip), and {item.filename} in it is not to be looked into") from None
+
+
+_UNPACKERS: dict[str, Callable[[bytes, int], Iterator[Part]]] = {
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "bzip2": _bzip2,
+    "xz": _xz,
+    "zip": _zip,
+}

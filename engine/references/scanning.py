@@ -27,9 +27,10 @@ from engine.plan.locations import NOT_UTF8, covers, may_cover, problem_of_key
 from engine.plan.order import just_before
 from engine.plan.route import Route
 from engine.plan.selection import Selection
+from engine.references.binary import named_in
 from engine.references.filetext import read_text
 from engine.references.local_files import OF_A_LEDGER, Skipped, is_of_a_ledger, walk
-from engine.references.packed import Unreadable, packing_of, packing_said, unpacked
+from engine.references.packed import Part, Unreadable, packing_of, packing_said, unpacked
 from engine.references.references import Finding, Lookup, Moves, Presence, examine
 from engine.references.replacing import mark_of
 from engine.sites.sites import Sites
@@ -40,8 +41,6 @@ Item = TypeVar("Item")
 LONGEST_BYTES = 16 * MIB
 """A longer file is not read: it is reported, and never touched."""
 TOO_LONG = f"longer than {LONGEST_BYTES // MIB} MiB"
-NEEDLE_CODECS = ("utf-8", "utf-16-le", "utf-16-be")
-"""How a path may stand in a file that is not text; text in UTF-16 is none without its byte order mark."""
 READS_AT_ONCE = 8
 FIGURE_DIGITS = 12
 OUR_OWN = (
@@ -287,10 +286,10 @@ class Scanner:
 
     async def _examine_binary(self, name: str, body: bytes, ref: ObjectRef | None) -> None:
         """Keep what a file names that is not text as it stands: it is never changed."""
-        why = "the file is not text, and is not touched"
+        why, parts = "the file is not text, and is not touched", [Part("", body)]
         try:
             if packing := packing_of(body) or await self._packing_said(ref):
-                body = await anyio.to_thread.run_sync(unpacked, body, packing, LONGEST_BYTES)
+                parts = await anyio.to_thread.run_sync(unpacked, body, packing, LONGEST_BYTES)
                 why = "the file is compressed, and is not touched"
         except RunError:
             raise
@@ -302,18 +301,21 @@ class Scanner:
         except Unreadable as error:
             self._skip(name, str(error))
             return
-        text = read_text(body)
-        if text is not None:
-            plain = name.removesuffix(".gz")
-            result = await self._moved_keys.answering(functools.partial(examine, plain, text, self._moves))
-            found = tuple(item._replace(becomes="", why=item.why or why) for item in result.findings)
-        else:
-            needles = [f"{route.source.bucket}/{route.source.key}" for route in self._moves.routes]
-            named = [needle for needle in needles if any(needle.encode(codec) in body for codec in NEEDLE_CODECS)]
-            found = tuple(Finding(0, item, "", why) for item in named)
+        found: list[Finding] = []
+        for part in parts:
+            text = read_text(part.body)
+            if text is not None:
+                plain = part.name or name.removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz")
+                result = await self._moved_keys.answering(functools.partial(examine, plain, text, self._moves))
+                named = [item._replace(becomes="", why=item.why or why) for item in result.findings]
+            else:
+                said = await anyio.to_thread.run_sync(named_in, part.body, self._moves)
+                named = [Finding(0, item, "", why) for item in said]
+            inside = f"{part.name}: " if part.name else ""
+            found += [item._replace(written=inside + item.written) for item in named]
         self.scan.binary += not found
         if found:
-            self.scan.files.append(FileFound(name, found))
+            self.scan.files.append(FileFound(name, tuple(found)))
 
     async def _packing_said(self, ref: ObjectRef | None) -> str:
         """How an object says that it is compressed; a local file says nothing. Raises what the store raises."""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
+import io
+import lzma
+import pickle
+import sqlite3
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -216,6 +222,14 @@ async def test_an_object_that_is_no_source_any_more_stops_no_rewrite_and_no_undo
     assert row is not None and row.state is state
 
 
+def zipped(files: dict[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in files.items():
+            archive.writestr(name, body)
+    return made.getvalue()
+
+
 TABLE = b'{"at": "s3://cards/gone/a.txt"}\n'
 COMPRESSED = "the file is compressed, and is not touched"
 BOMB = gzip.compress(bytes(scanning.LONGEST_BYTES + 1))
@@ -231,6 +245,29 @@ BOMB = gzip.compress(bytes(scanning.LONGEST_BYTES + 1))
         (gzip.compress(TABLE)[:-9], "", [], ["compressed (gzip), and damaged"]),
         (BOMB, "", [], ["longer than 16 MiB once it is unpacked"]),
         (gzip.compress(gzip.compress(TABLE)), "", [], ["compressed more than once, and not to be looked into"]),
+        (bz2.compress(TABLE), "", [(1, "s3://cards/gone/a.txt", "", COMPRESSED)], []),
+        (lzma.compress(TABLE), "", [(1, "s3://cards/gone/a.txt", "", COMPRESSED)], []),
+        (lzma.compress(b"\n") + lzma.compress(TABLE), "", [(2, "s3://cards/gone/a.txt", "", COMPRESSED)], []),
+        (bz2.compress(TABLE)[:-9], "", [], ["compressed (bzip2), and damaged"]),
+        (lzma.compress(TABLE)[:-9], "", [], ["compressed (xz), and damaged"]),
+        (bz2.compress(bytes(scanning.LONGEST_BYTES + 1)), "", [], ["longer than 16 MiB once it is unpacked"]),
+        (lzma.compress(bytes(scanning.LONGEST_BYTES + 1)), "", [], ["longer than 16 MiB once it is unpacked"]),
+        (
+            zipped({"a.txt": TABLE, "b/c.pkl": b"\x80\x04" + TABLE, "d.txt": b"nothing"}),
+            "",
+            [(1, "a.txt: s3://cards/gone/a.txt", "", COMPRESSED), (0, "b/c.pkl: cards/gone/", "", COMPRESSED)],
+            [],
+        ),
+        (zipped({"a": b"nothing", "b": b"\0"}), "", [], []),
+        (zipped({"a": TABLE})[:-9], "", [], ["compressed (zip), and damaged"]),
+        (zipped({"a": gzip.compress(TABLE)}), "", [], ["compressed more than once, and not to be looked into"]),
+        (
+            zipped({name: bytes(scanning.LONGEST_BYTES // 2 + 1) for name in "ab"}),
+            "",
+            [],
+            ["longer than 16 MiB once it is unpacked"],
+        ),
+        (b"\x04\x22\x4d\x18frame", "", [], ["compressed (lz4), and not to be looked into"]),
         (b"\x28\xb5\x2f\xfdframe", "", [], ["compressed (zstd), and not to be looked into"]),
         (b"\x0b\x02\x80", "aws-chunked, br", [], ["compressed (br), and not to be looked into"]),
         (b"\x0b\x02\x80", "aws-chunked", [], []),
@@ -252,6 +289,54 @@ async def test_what_is_compressed_is_looked_through_or_said_not_to_be(
     assert [tuple(item) for file in scan.files for item in file.findings] == found
     assert [item.why for item in scan.unread] == unread
     assert not any(file.changes for file in scan.files)
+
+
+def columns(bucket: str, key: str) -> bytes:
+    """A database with the two apart."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE t (bucket, key)")
+    database.execute("INSERT INTO t VALUES (?, ?)", (bucket, key))
+    return database.serialize()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(pickle.dumps({"root": "s3://cards/data/raw"}, number) for number in range(1, pickle.HIGHEST_PROTOCOL + 1)),
+        pickle.dumps({"u": "https://cards.s3.us-east-2.amazonaws.com/data/raw/a.png"}),
+        pickle.dumps({"u": "https://s3.amazonaws.com/cards/data%2Fraw%2Fa.png"}),
+        pickle.dumps({"Bucket": "cards", "Key": "data/raw/a.png"}),
+        pickle.dumps(["s3://cards/x", "s3://cards/data/raw/a.png"]),
+        columns("cards", "data/raw/a.png"),
+        b"\0\1\2" + "s3://cards/data/raw".encode("utf-16-le"),
+        b"\0\1" + "https://cards.s3.amazonaws.com/data/raw/a.png".encode("utf-16-be"),
+    ],
+)
+async def test_what_a_file_that_is_no_text_names_is_found(
+    plan: Plan, ledger: Ledger, tmp_path: Path, body: bytes
+) -> None:
+    for old in (True, False):
+        moved_body = body.replace(b"data", b"datb").replace(b"d\0a\0t\0a", b"d\0a\0t\0b")
+        (tmp_path / "notes" / "a.bin").write_bytes(body if old else moved_body)
+        scan = await scanned(plan, ledger)
+        assert [item.written for file in scan.files for item in file.findings] == ["cards/data/raw/"] * old
+        assert scan.binary == (not old) and not any(file.changes for file in scan.files)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://cards/new/data/raw/a.png",
+        "s3://other/data/raw/a.png",
+        "s3://cards/data/raw2/a.png",
+        "s3://cards2/data/raw/a.png",
+        "data/raw/a.png",
+    ],
+)
+async def test_what_only_looks_like_it_is_not(plan: Plan, ledger: Ledger, tmp_path: Path, text: str) -> None:
+    (tmp_path / "notes" / "a.bin").write_bytes(pickle.dumps([text]))
+    (tmp_path / "notes" / "b.bin").write_bytes(columns("cards", "new/data/raw/a.png"))
+    assert (await scanned(plan, ledger)).files == []
 
 
 async def test_a_copy_whose_source_is_gone_is_said(tmp_path: Path) -> None:
