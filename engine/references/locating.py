@@ -59,11 +59,13 @@ LONGEST_KEY = 4096
 _STOPS = re.compile(r"[\s\"'`<>|\\^\x00-\x1f\x7f]|[,;](?=(?:s3[an]?://|https?://|arn:))")
 _NOT_BUCKET = r"(?![A-Za-z0-9_-]|\.[A-Za-z0-9])"
 _HOST = (
-    r"s3(?P<kind>-website|-accelerate|-fips|-external-1)?"
-    r"(?P<dual>\.dualstack)?(?:[.-](?P<region>[a-z]{2,4}(?:-[a-z0-9]+)+))?\.amazonaws\.com(?:\.cn)?(?::\d+)?"
+    r"(?i:s3(?P<kind>-website|-accelerate|-fips|-external-1)?"
+    r"(?P<dual>\.dualstack)?(?:[.-](?P<region>[a-z]{2,4}(?:-[a-z0-9]+)+))?\.amazonaws\.com(?:\.cn)?(?::\d+)?)"
 )
 _SIGNATURE = re.compile(r"[?&](?:X-Amz-Signature|Signature|AWSAccessKeyId)=", re.IGNORECASE)
 _VERSION = re.compile(r"[?&]versionId=", re.IGNORECASE)
+_ARGUMENT = re.compile(r"\s{0,40}[,+/]\s{0,40}[rRbBuUfF]?[\"']([^\"'\n]{0,200})[\"']")
+_ARGUMENTS = re.compile(r"/?[\"']\)?(?P<row>(?:\s{0,40}[,+/]\s{0,40}[rRbBuUfF]?[\"'][^\"'\n]{0,200}[\"']){1,20})")
 _NAME = r"[A-Za-z_][A-Za-z0-9_.]*"
 _VARIABLE = re.compile(
     r"(?:(?P<scheme>s3[an]?://)|(?<![/}\w.]))"
@@ -83,6 +85,7 @@ def regexes(buckets: Iterable[str], endpoints: Iterable[str]) -> list[tuple[Form
     names = "|".join(sorted(map(re.escape, buckets), key=len, reverse=True))
     bucket = f"(?P<bucket>{names}){_NOT_BUCKET}"
     before = r"(?<![A-Za-z0-9+.-])"
+    url, hosted = rf"(?i:https?:)?(?://|{before})", f"(?P<bucket>(?i:{names}))"  # a host's capitals mean nothing
     found = [
         (
             Form.QUERY,
@@ -94,18 +97,16 @@ def regexes(buckets: Iterable[str], endpoints: Iterable[str]) -> list[tuple[Form
         (Form.URI, re.compile(rf"{before}s3[an]?://{bucket}(?P<slash>/)?", re.IGNORECASE)),
         (Form.URI, re.compile(rf"/vsis3(?:_streaming)?/{bucket}(?P<slash>/)?")),
         (Form.ARN, re.compile(rf"{before}arn:aws[a-z-]*:s3:::{bucket}(?P<slash>/)?")),
-        (Form.URL, re.compile(rf"(?:https?:)?(?://|{before})(?P<bucket>{names})\.{_HOST}(?P<slash>/)?")),
-        (Form.URL, re.compile(rf"(?:https?:)?(?://|{before}){_HOST}/{bucket}(?P<slash>/)?")),
+        (Form.URL, re.compile(rf"{url}{hosted}\.{_HOST}(?P<slash>/)?")),
+        (Form.URL, re.compile(rf"{url}{_HOST}/{bucket}(?P<slash>/)?")),
     ]
     for endpoint in endpoints:
         parts = urlsplit(endpoint)
         if not parts.netloc or parts.netloc.endswith("amazonaws.com"):
             continue
-        host, base = re.escape(parts.netloc), re.escape(parts.path.rstrip("/"))
-        found.append((Form.URL, re.compile(rf"(?:https?:)?(?://|{before}){host}{base}/{bucket}(?P<slash>/)?")))
-        found.append(
-            (Form.URL, re.compile(rf"(?:https?:)?(?://|{before})(?P<bucket>{names})\.{host}{base}(?P<slash>/)?"))
-        )
+        host, base = f"(?i:{re.escape(parts.netloc)})", re.escape(parts.path.rstrip("/"))
+        found.append((Form.URL, re.compile(rf"{url}{host}{base}/{bucket}(?P<slash>/)?")))
+        found.append((Form.URL, re.compile(rf"{url}{hosted}\.{host}{base}(?P<slash>/)?")))
     found.append((Form.JOINED, re.compile(rf"(?<![\w-])(?<![\w]\.){bucket}(?P<slash>/)")))
     return found
 
@@ -152,8 +153,11 @@ def _mention(text: str, form: Form, found: re.Match[str]) -> Mention:
         open_end = end = stop.start() if stop else open_end
     elif form is Form.JOINED and start and text[start - 1] in "/:@.}$":
         why_not = UNKNOWN_FORM
+    bucket = found.group("bucket")
+    if form is Form.URL and text[found.end("bucket") : found.end("bucket") + 1] == ".":
+        bucket = bucket.lower()  # it is a host's first label
     region = found.span("region") if "region" in found.re.groupindex and found.group("region") else None
-    return Mention(form, start, key, open_end, end, found.group("bucket"), found.span("bucket"), region, why_not)
+    return Mention(form, start, key, open_end, end, bucket, found.span("bucket"), region, why_not)
 
 
 def run_from(text: str, at: int, start: int) -> Span:
@@ -168,6 +172,13 @@ def run_from(text: str, at: int, start: int) -> Span:
     line_end = text.find("\n", at, farthest)
     closing = text.find(quote, at, line_end if line_end >= 0 else farthest)
     return open_end, max(closing, open_end) if closing >= 0 else open_end
+
+
+def arguments_behind(text: str, at: int) -> tuple[list[str], int]:
+    """The string literals that follow one after its quote at `at`, as in `join("s3://b", "data", "raw")` and
+    `Path("s3://b") / "data"`, and where the last ends."""
+    row = _ARGUMENTS.match(text, at)
+    return ([found.group(1) for found in _ARGUMENT.finditer(row.group("row"))], row.end()) if row else ([], at)
 
 
 def values_of(text: str, *, code: bool) -> dict[str, str | None]:

@@ -17,7 +17,17 @@ from urllib.parse import quote, unquote
 from engine.plan.locations import covers
 from engine.plan.route import Route
 from engine.references.filetext import Edit, FileText, Undone, View, edited, is_json, parses
-from engine.references.locating import Form, Mention, Span, Spans, find_named, find_variables, regexes, values_of
+from engine.references.locating import (
+    Form,
+    Mention,
+    Span,
+    Spans,
+    arguments_behind,
+    find_named,
+    find_variables,
+    regexes,
+    values_of,
+)
 from engine.references.pairing import Pairing
 
 CODE = (
@@ -25,6 +35,7 @@ CODE = (
 )  # fmt: skip
 ROWS = (".csv", ".tsv")
 WRITTEN_SHOWN = 200
+IN_PARTS = "its key is put together from several texts"
 ESCAPED = "it is written with escapes that are not understood here"
 
 _DYNAMIC = re.compile(r"[{$*?<\[]|%[sr(]|%\d*d(?![0-9A-Fa-f])|\.\.\.|…")
@@ -130,7 +141,7 @@ def _judged(suffix: str, text: str, moves: Moves, lookup: Lookup) -> list[tuple[
 
     def keep(mentions: Iterable[Mention]) -> None:
         for mention in mentions:
-            verdict = judge(mention, text, moves, lookup, rows=rows)
+            verdict = judge(mention, text, moves, lookup, rows=rows) or _in_parts(mention, text, moves)
             covered.append((mention.start, verdict.end if verdict is not None else mention.key))
             if verdict is not None:
                 found.append((mention, verdict))
@@ -143,6 +154,20 @@ def _judged(suffix: str, text: str, moves: Moves, lookup: Lookup) -> list[tuple[
     pairing = Pairing(text, sources, values, code=code, rows=rows, exchanging=exchanging)
     keep(list(pairing.mentions(covered)))
     return sorted(found, key=lambda item: item[0].start)
+
+
+def _in_parts(mention: Mention, text: str, moves: Moves) -> _Verdict | None:
+    """What names a bucket alone, and a key of a route in the literals that follow, none of which holds all of it."""
+    if not mention.bucket or mention.key != mention.open_end:
+        return None
+    at = mention.key - 1 if text[mention.key - 1] == "/" else mention.key
+    parts, end = arguments_behind(text, at)
+    key = "/".join(part.strip("/") for part in parts) + "/"
+    for source in (route.source for route in _of_bucket(moves, mention.bucket)):
+        head = source.key.rstrip("/")
+        if key.startswith(head + "/") and not any(head in part for part in parts):
+            return _Verdict(end, why=IN_PARTS)
+    return None
 
 
 def _only_undone(
