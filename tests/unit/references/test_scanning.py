@@ -6,6 +6,7 @@ import bz2
 import errno
 import gzip
 import io
+import itertools
 import lzma
 import pickle
 import sqlite3
@@ -278,6 +279,7 @@ BOMB = gzip.compress(bytes(scanning.LONGEST_BYTES + 1))
             [],
         ),
     ],
+    ids=itertools.count(),  # archives bear the time
 )
 async def test_what_is_compressed_is_looked_through_or_said_not_to_be(
     tmp_path: Path, body: bytes, encoding: str, found: list[tuple[Any, ...]], unread: list[str]
