@@ -114,8 +114,12 @@ def _past_the_current_folder() -> Iterator[None]:
 
 def _shield() -> None:
     """Ctrl-C reaches every process of a terminal's group, and the one that was begun by hand decides what it means. A
-    process inherits what the thread that begins it has blocked, and so never meets one, from its first moment."""
+    process inherits what the thread that begins it has blocked, and so never meets one, from its first moment. A thread
+    that begins the tracker of `multiprocessing` blocks nothing afterwards: so that has to be there before."""
     if hasattr(signal, "pthread_sigmask"):
+        from multiprocessing import resource_tracker  # as late as the pool
+
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
