@@ -28,7 +28,9 @@ def shard_name(number: int) -> str:
 def goes_by(path: Path) -> Path:
     """What the ledger is called that has this file: one in shards by its folder, since its index alone, or a shard,
     says nothing of the others."""
-    for folder in (path.parent, path.parent.parent):
-        if path in (index_path(folder), folder / SHARDS / path.name) and (folder / SHARDS).is_dir():
-            return folder
-    return path
+    folder, shard = path.parent.parent, path.stem
+    if path == index_path(path.parent):
+        folder = path.parent
+    elif not (shard.isdecimal() and path == shard_path(folder, int(shard))):
+        return path
+    return folder if index_path(folder).is_file() and (folder / SHARDS).is_dir() else path

@@ -63,3 +63,12 @@ async def test_a_single_file_may_be_called_like_an_index(tmp_path: Path) -> None
     await (await Ledger.open(tmp_path / INDEX, ONE_ROUTE, now_ms=Clock())).close()
     async with await open_to_read(tmp_path / INDEX) as reader:
         assert await reader.tallies() == []
+
+
+@pytest.mark.parametrize("name", ["a.ledger", "000001.ledger"])
+async def test_a_single_file_may_lie_in_a_folder_called_like_that_of_shards(tmp_path: Path, name: str) -> None:
+    path = tmp_path / SHARDS / name
+    path.parent.mkdir()
+    await (await Ledger.open(path, ONE_ROUTE, now_ms=Clock())).close()
+    async with await open_to_read(path) as reader:
+        assert reader.path == path
