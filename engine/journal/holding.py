@@ -78,13 +78,14 @@ class Sign:
         self._task = asyncio.create_task(self._keep())
 
     async def end(self, *, remove: bool) -> None:
-        """Give it no more; it is removed where it is ours still."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        if remove:
-            with anyio.move_on_after(REMOVED_WITHIN_S), suppress(EngineError):
-                await self._store.delete_object(DeleteObject(self._ref))
+        """Give it no more; it is removed where it is ours still. No cancelled scope cuts that short."""
+        with anyio.CancelScope(shield=True):
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+            if remove:
+                with anyio.move_on_after(REMOVED_WITHIN_S), suppress(EngineError):
+                    await self._store.delete_object(DeleteObject(self._ref))
 
     async def _keep(self) -> None:
         while True:

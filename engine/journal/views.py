@@ -121,9 +121,11 @@ class JournaledWriter:
             self._pending[0].done.set()
 
     async def close(self) -> None:
-        if self._sign is not None:
-            await self._sign.end(remove=self._failed is None)
-        await self._inner.close()
+        try:
+            if self._sign is not None:
+                await self._sign.end(remove=self._failed is None)
+        finally:
+            await self._inner.close()
 
 
 class Journals:
@@ -153,8 +155,7 @@ class Journals:
                 await self._catch_up(ledger, journal)
         except BaseException:
             if sign is not None:
-                with anyio.CancelScope(shield=True):
-                    await sign.end(remove=True)
+                await sign.end(remove=True)
             raise
         ledger.write_through(JournaledWriter(ledger.writer, journal, sign))
 

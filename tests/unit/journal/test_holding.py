@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import threading
 from pathlib import Path
 
 import anyio
@@ -15,7 +17,7 @@ from engine.journal.journal import Fenced
 from engine.journal.views import Journals
 from engine.ledger import ShardedLedger
 from engine.model import Location
-from engine.store import PutObject
+from engine.store import DeleteObject, PutObject
 from tests.fake_store import FakeStore
 from tests.unit.ledger.scene import BINDING, Clock
 
@@ -111,3 +113,33 @@ async def test_it_is_seen_again_and_again(tmp_path: Path, monkeypatch: pytest.Mo
                 await anyio.lowlevel.checkpoint()
         with pytest.raises(LedgerLocked):
             await opened(tmp_path / "other", store, LOOK)
+
+
+async def test_a_scope_that_was_cancelled_leaves_neither_sign_nor_writer(tmp_path: Path) -> None:
+    """As by a second Ctrl-C."""
+    store = FakeStore()
+    with anyio.CancelScope() as scope:
+        async with await opened(tmp_path / "one", store, RUN):
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+    assert SIGN not in store.objects
+    assert not [thread for thread in threading.enumerate() if thread.name == "ledger-writer"]
+
+
+async def test_a_task_that_is_cancelled_while_the_sign_is_taken_away_leaves_no_writer(tmp_path: Path) -> None:
+    """By asyncio's own cancellation, which no scope holds off."""
+    store, come = FakeStore(), asyncio.Event()
+
+    async def wait(operation: str, request: object) -> None:
+        if isinstance(request, DeleteObject):
+            come.set()
+            await anyio.sleep_forever()
+
+    ledger = await opened(tmp_path / "one", store, RUN)
+    store.before = wait
+    closing = asyncio.ensure_future(ledger.close())
+    await come.wait()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert not [thread for thread in threading.enumerate() if thread.name == "ledger-writer"]
