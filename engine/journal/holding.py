@@ -57,17 +57,11 @@ class Sign:
     async def refuse_others(self) -> None:
         """Raise `LedgerLocked` where somebody else was seen at work just now. Whoever had this very ledger, which is
         ours and locked, has ended."""
-        try:
-            head = await self._store.head_object(HeadObject(self._ref))
-            values = json.loads((await self._store.get_range(GetRange(self._ref))).data)
-            other = Holder(**values)
-        except (NotFound, ValueError, TypeError):
-            return
-        age_s = _age_s(head.modified, head.date)
-        if age_s >= STALE_S or (other.ledger and other.ledger == self.holder.ledger):
+        seen = await self._other()
+        if seen is None or (seen[0].ledger and seen[0].ledger == self.holder.ledger):
             return
         raise LedgerLocked(
-            f"{other} is at work on {self._place}; it was seen {max(age_s, 0)} s ago.",
+            f"{seen[0]} is at work on {self._place}; it was seen {max(seen[1], 0)} s ago.",
             advice=f"One that was killed is forgotten {STALE_S} s after it was seen last. Wait for it, or look at it "
             f"with: {self.holder.look}",
         )
@@ -77,20 +71,33 @@ class Sign:
         await self._give()
         self._task = asyncio.create_task(self._keep())
 
-    async def end(self, *, remove: bool) -> None:
+    async def end(self) -> None:
         """Give it no more; it is removed where it is ours still. No cancelled scope cuts that short."""
         with anyio.CancelScope(shield=True):
             if self._task is not None:
                 self._task.cancel()
                 await asyncio.wait([self._task])
-            if remove:
-                with anyio.move_on_after(REMOVED_WITHIN_S), suppress(EngineError):
+            with anyio.move_on_after(REMOVED_WITHIN_S), suppress(EngineError):
+                if await self._other() is None:
                     await self._store.delete_object(DeleteObject(self._ref))
 
     async def _keep(self) -> None:
+        """Another's stays as long as that is at work: whoever took over is to be seen, and not whom it ended."""
         while True:
             await anyio.sleep(RENEWED_EVERY_S)
-            await self._give()
+            with suppress(EngineError):
+                if await self._other() is None:
+                    await self._give()
+
+    async def _other(self) -> tuple[Holder, int] | None:
+        """Who else was seen at work just now, and how many seconds ago."""
+        try:
+            head = await self._store.head_object(HeadObject(self._ref))
+            other = Holder(**json.loads((await self._store.get_range(GetRange(self._ref))).data))
+        except (NotFound, ValueError, TypeError):
+            return None
+        age_s = _age_s(head.modified, head.date)
+        return None if age_s >= STALE_S or other == self.holder else (other, age_s)
 
     async def _give(self) -> None:
         with suppress(EngineError):

@@ -123,7 +123,7 @@ class JournaledWriter:
     async def close(self) -> None:
         try:
             if self._sign is not None:
-                await self._sign.end(remove=self._failed is None)
+                await self._sign.end()
         finally:
             await self._inner.close()
 
@@ -155,7 +155,7 @@ class Journals:
                 await self._catch_up(ledger, journal)
         except BaseException:
             if sign is not None:
-                await sign.end(remove=True)
+                await sign.end()
             raise
         ledger.write_through(JournaledWriter(ledger.writer, journal, sign))
 

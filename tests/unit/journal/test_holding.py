@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -59,6 +61,29 @@ async def test_a_run_takes_over_and_whoever_had_it_is_told_by_whom_and_where_to_
         assert told.value.advice.endswith(f"Look at it with: {LOOK.look}")
     assert SIGN in store.objects, "it is the run's"
     await run.close()
+
+
+async def test_whom_a_run_ended_does_not_sign_over_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take minutes to find out that it was ended."""
+    monkeypatch.setattr(engine.journal.holding, "RENEWED_EVERY_S", 0.0)
+    store = FakeStore()
+    signed: list[str] = []
+    first = await opened(tmp_path / "one", store, RUN)
+    second = await opened(tmp_path / "two", store, replace(RUN, host="two"))
+
+    async def note(operation: str, request: object) -> None:
+        if isinstance(request, PutObject):
+            signed.append(json.loads(request.body)["host"])
+
+    store.before = note
+    with anyio.fail_after(60):
+        while len(signed) < 10:
+            await anyio.lowlevel.checkpoint()
+    assert set(signed[1:]) == {"two"}, "the first may have been on its way"
+    await first.close()
+    assert SIGN in store.objects
+    await second.close()
+    assert SIGN not in store.objects
 
 
 async def test_who_was_not_seen_for_long_is_gone(tmp_path: Path) -> None:
