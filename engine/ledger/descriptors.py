@@ -158,8 +158,10 @@ class Hold:
             return
         self._released = True
         with self._guard:
+            descriptors, count = self._open.get(self._identity, ([], 0))
+            if self._descriptor not in descriptors:  # in a child that left it to its parent
+                return
             _set_lock(self._descriptor, exclusive=False)
-            descriptors, count = self._open[self._identity]
             if count > 1:
                 self._open[self._identity] = (descriptors, count - 1)
                 return

@@ -71,7 +71,7 @@ class ProgressBar:
         self._bar: Any = None
         self._began_s = now_s()
         self._line_s = self._began_s
-        self._begin(Doing(what))
+        self._begin(Doing(what), None)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
@@ -82,7 +82,7 @@ class ProgressBar:
         elif isinstance(event, OutOfReach):
             self._outage.add(event, self._now_s())
         elif isinstance(event, Doing):
-            self._begin(event)
+            self._begin(event, self._meter)
         elif isinstance(event, ObjectAside) and self._show_asides:
             self._asides += 1
             if self._asides <= ASIDES_PRINTED:
@@ -141,12 +141,12 @@ class ProgressBar:
         if self._bar is not None:
             self._stream.write("\r" + " " * (terminal_width(self._stream, os.environ) - 1) + "\r")
 
-    def _begin(self, doing: Doing) -> None:
+    def _begin(self, doing: Doing, before: Meter | None) -> None:
         self._what = safe(doing.what)
         self._at_most_s = doing.at_most_s
         self._since_s = self._now_s()
         self._counted = False
-        self._meter = Meter.of(doing)
+        self._meter = Meter.of(doing, before)
 
     def _trouble(self, now_s: float) -> str:
         lasts_s = self._outage.lasts_s(now_s)

@@ -46,9 +46,12 @@ class Meter:
         self._window: deque[tuple[float, int, int]] = deque()
 
     @classmethod
-    def of(cls, doing: Doing) -> Meter:
-        """For what is done from now on."""
-        return cls(copies=doing.what == COPYING, objects=doing.objects, size_bytes=doing.size_bytes)
+    def of(cls, doing: Doing, before: Meter | None = None) -> Meter:
+        """For what is done from now on, `before` which another one was read."""
+        meter = cls(copies=doing.what == COPYING, objects=doing.objects, size_bytes=doing.size_bytes)
+        if doing.goes_on and before is not None:
+            meter.last = before.last
+        return meter
 
     def add(self, progress: Progress, at_s: float) -> None:
         """Take what is told at `at_s`, seconds of any clock that does not go back."""

@@ -21,7 +21,7 @@ class NotebookBar:
     def __init__(self, what: str) -> None:
         self._bar: Any = None
         self._asides = 0
-        self._begin(Doing(what))
+        self._begin(Doing(what), None)
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -29,7 +29,7 @@ class NotebookBar:
                 self._meter.add(event, time.monotonic())
                 self._draw(event)
             case Doing():
-                self._begin(event)
+                self._begin(event, self._meter)
             case ObjectAside():
                 self._asides += 1
                 if self._asides <= ASIDES_PRINTED:
@@ -50,9 +50,9 @@ class NotebookBar:
             self._bar.close()
             self._bar = None
 
-    def _begin(self, doing: Doing) -> None:
+    def _begin(self, doing: Doing, before: Meter | None) -> None:
         self._what = safe(doing.what)
-        self._meter = Meter.of(doing)
+        self._meter = Meter.of(doing, before)
 
     def _draw(self, progress: Progress) -> None:
         line = drawn(self._what, progress, self._meter.read(time.monotonic()), WIDTH)

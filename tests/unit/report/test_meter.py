@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.events import Progress
+from engine.events import COPYING, Doing, Progress
 from engine.report.meter import WINDOW_S, Meter, Reading, drawn, percent_text, progress_words, within, written
 
 
@@ -71,6 +71,16 @@ def test_what_begins_anew_is_measured_anew() -> None:
     assert meter.read(1.2).rate is None
     meter.add(of(50, 20, ended=True), 2.0)
     assert meter.read(2.0).rate == 10
+
+
+def test_what_goes_on_counts_nothing_twice() -> None:
+    """As where a run has waited for what was archived: what it had done by then is no work of the moment after."""
+    before = Meter(copies=True)
+    before.add(of(1_000, 900, 900), 0.0)
+    meter = Meter.of(Doing(COPYING, goes_on=True), before)
+    for at_s, done in ((0.0, 900), (10.0, 950)):
+        meter.add(of(1_000, done, done), at_s)
+    assert meter.read(10.0).rate == 5.0
 
 
 def test_while_the_whole_still_grows_there_is_no_percentage() -> None:
