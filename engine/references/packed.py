@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -68,10 +69,12 @@ def unpacked(body: bytes, packing: str, longest: int) -> list[Part]:
 
 
 def _damages() -> tuple[type[Exception], ...]:
+    """What the unpackers raise for bytes that somebody mangled; zipfile also what it means for others."""
     import lzma
     import zipfile
 
-    return (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+    of_zip = (zipfile.BadZipFile, NotImplementedError, LookupError, struct.error)
+    return (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, *of_zip)
 
 
 def _gzip(body: bytes, longest: int) -> Iterator[Part]:

@@ -231,6 +231,12 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return made.getvalue()
 
 
+def mangled(archive: bytes, at: int, put: bytes) -> bytes:
+    """An archive with other bytes so far behind the start of what it says of its first file."""
+    at += archive.index(b"PK\x01\x02")
+    return archive[:at] + put + archive[at + len(put) :]
+
+
 TABLE = b'{"at": "s3://cards/gone/a.txt"}\n'
 COMPRESSED = "the file is compressed, and is not touched"
 BOMB = gzip.compress(bytes(scanning.LONGEST_BYTES + 1))
@@ -261,6 +267,8 @@ BOMB = gzip.compress(bytes(scanning.LONGEST_BYTES + 1))
         ),
         (zipped({"a": b"nothing", "b": b"\0"}), "", [], []),
         (zipped({"a": TABLE})[:-9], "", [], ["compressed (zip), and damaged"]),
+        (mangled(zipped({"a": TABLE}), 6, b"\xff"), "", [], ["compressed (zip), and damaged"]),
+        (mangled(zipped({"a": TABLE}), 28, b"\0\0\0\0\1\0"), "", [], ["compressed (zip), and damaged"]),
         (zipped({"a": gzip.compress(TABLE)}), "", [], ["compressed more than once, and not to be looked into"]),
         (
             zipped({name: bytes(scanning.LONGEST_BYTES // 2 + 1) for name in "ab"}),
