@@ -114,7 +114,7 @@ def regexes(buckets: Iterable[str], endpoints: Iterable[str]) -> list[tuple[Form
 def find_named(text: str, patterns: Sequence[tuple[Form, re.Pattern[str]]]) -> list[Mention]:
     """Every mention with a bucket's own name in it, in order, one form before another where their heads overlap. A key
     ends where the next mention begins, which is one of its own: `[a](s3://b/1)[c](s3://b/2)`. Right behind a slash it
-    may as well be a part of that key, and nobody's guess."""
+    may as well be a part of that key, and nobody's guess; a bare name is, as in `s3://b/b/1`."""
     covered = bytearray(len(text))
     found: list[Mention] = []
     for form, pattern in patterns:
@@ -123,17 +123,19 @@ def find_named(text: str, patterns: Sequence[tuple[Form, re.Pattern[str]]]) -> l
                 continue
             covered[head.start() : head.end()] = b"\1" * (head.end() - head.start())
             found.append(_mention(text, form, head))
-    found.sort(key=lambda item: item.start)
+    kept: list[Mention] = []
     outer = -1
-    for at, item in enumerate(found):
-        before = found[outer] if outer >= 0 else None
+    for item in sorted(found, key=lambda item: item.start):
+        before = kept[outer] if outer >= 0 else None
         if before is not None and item.start < before.open_end and text[item.start - 1] == "/":
-            found[at] = item._replace(why_not=item.why_not or UNKNOWN_FORM)
+            if item.form is not Form.JOINED or before.why_not == UNKNOWN_FORM:
+                kept.append(item._replace(why_not=item.why_not or UNKNOWN_FORM))
             continue
         if before is not None and item.start < before.end:
-            found[outer] = before._replace(open_end=min(before.open_end, item.start), end=item.start)
-        outer = at
-    return found
+            kept[outer] = before._replace(open_end=min(before.open_end, item.start), end=item.start)
+        outer = len(kept)
+        kept.append(item)
+    return kept
 
 
 def _mention(text: str, form: Form, found: re.Match[str]) -> Mention:

@@ -284,6 +284,18 @@ def test_what_stands_right_behind_a_slash_may_be_a_part_of_the_key_and_is_left()
     assert "a form that is not known" in found.why
 
 
+@pytest.mark.parametrize(
+    "text", ["s3://{B}/data/raw/{B}/data/raw/x", "https://{B}.s3.amazonaws.com/data/raw/{B}/data/raw/x"]
+)
+def test_a_key_that_has_its_buckets_name_in_it_is_one_key(text: str) -> None:
+    moves = Moves((Route("raw", Location(B, "data/raw/"), Location(B, P)),))
+    before = text.format(B=B)
+    file = read_text(before.encode())
+    assert file is not None
+    (found,) = examine("a.txt", file, moves, lambda *_: Presence(True, True)).findings
+    assert found.becomes == before.replace("data/raw/", P, 1) and not found.why
+
+
 def test_another_bucket_takes_the_place_of_the_old_one_where_it_stands() -> None:
     moves = Moves(
         (Route("raw", Location(B, "data/raw/"), Location("new", "r/")),), (), {B: "us-east-2", "new": "eu-west-1"}
