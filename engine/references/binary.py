@@ -32,9 +32,9 @@ def named_in(body: bytes, moves: Moves) -> list[str]:
         for route in moves.routes:
             bare = route.source.key.rstrip("/")
             text = text.replace(bare + "q", bare + " ") if bare else text  # how older pickles go on behind a string
-        mentions = find_named(text, regexes(moves.buckets, moves.endpoints))
+        named = _named(text, find_named(text, regexes(moves.buckets, moves.endpoints)), moves)
         for route in moves.routes:
-            if _names(text, mentions, route, moves) or _has_both(one, route):
+            if route.name in named or _has_both(one, route):
                 found[f"{route.source.bucket}/{route.source.key}"] = None
     return list(found)
 
@@ -52,14 +52,28 @@ def _around(body: bytes, places: Iterable[tuple[int, int]]) -> str:
     return "\n".join(parts).replace("\ufffd", " ")
 
 
-def _names(text: str, mentions: Iterable[Mention], route: Route, moves: Moves) -> bool:
-    """Whether one of the mentions names something of a route, be it moved or not: nothing is changed here."""
-    alone = Moves((route,), moves.endpoints)
-    return any(
-        judge(item, text, alone, lambda *_: Presence(True, True)) is not None
-        for item in mentions
-        if item.bucket == route.source.bucket
-    )
+def _named(text: str, mentions: Iterable[Mention], moves: Moves) -> set[str]:
+    """The routes of which the mentions name something, be it moved or not: nothing is changed here."""
+    named: set[str] = set()
+    asked: set[str] = set()
+
+    def ask(route: str, _key: str) -> Presence:
+        asked.add(route)
+        return Presence(True, True)
+
+    for item in mentions:
+        if len(named) == len(moves.routes):
+            break
+        asked.clear()
+        if judge(item, text, moves, ask) is None:
+            continue
+        # Of what lies above routes, or is called like one, nobody asks.
+        others = [route for route in moves.routes if not asked and route.name not in named]
+        named |= asked
+        named |= {
+            route.name for route in others if judge(item, text, Moves((route,), moves.endpoints), ask) is not None
+        }
+    return named
 
 
 def _has_both(body: bytes, route: Route) -> bool:
