@@ -138,6 +138,7 @@ class Scanner:
         self._moved_keys = MovedKeys(ledger)
         self._chosen = Selection(exclude=plan.references.exclude)
         self._not_again = set(_own(plan, ledger.path))
+        self._skipped: set[Skipped] = set()
         self._seen_inside: set[str] = set()
         self._moves = Moves(plan.routes)
         self.scan = Scan()
@@ -241,7 +242,8 @@ class Scanner:
     async def _scan_folder(self, folder: str) -> None:
         async for file in _in_thread(walk(folder, Path(self._plan.local_path(folder)))):
             if isinstance(file, Skipped):
-                if file not in self.scan.unread:
+                if file not in self._skipped:
+                    self._skipped.add(file)
                     self.scan.unread.append(file)
                 continue
             if self._is_left_out(file.relative) or file.real in self._not_again or is_of_a_ledger(file.path):
