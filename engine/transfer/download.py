@@ -94,12 +94,7 @@ class Download(IntoFolder):
 
     async def _ahead(self, task: Task, head: ObjectHead) -> tuple[Wanted, int]:
         wanted = wanted_of(head, task.source.size)
-        if (
-            wanted.algorithm
-            or task.source.size == 0
-            or not parts_of(head.etag)
-            or not is_md5(head.properties.encryption)
-        ):
+        if wanted.algorithm or not parts_of(head.etag) or not is_md5(head.properties.encryption):
             return wanted, 0
         own, requests = await own_parts(self._source, task.source_ref, head)
         return (Wanted("MD5", etag=head.etag, parts=own) if own is not None else wanted), requests

@@ -36,11 +36,13 @@ def wanted_of(head: ObjectHead, size: int) -> Wanted:
     for item in head.checksums:
         if item.type == "FULL_OBJECT" and item.value and item.algorithm in PARAMETERS:
             return Wanted(item.algorithm, checksum=item)
+    if not size:
+        return Wanted("MD5")  # another empty one is the same, whatever its ETag
     if not is_md5(head.properties.encryption):
         return Wanted("")
     if is_plain(head.etag):
         return Wanted("MD5", etag=head.etag)
-    if parts_of(head.etag) == 1 and size:
+    if parts_of(head.etag) == 1:
         return Wanted("MD5", etag=head.etag, parts=OwnParts(Layout(size, part_bytes=size), 1))
     return Wanted("")
 
@@ -60,4 +62,6 @@ def named(wanted: Wanted) -> str:
     """What a proof rests on, in a few words."""
     if wanted.checksum is not None:
         return f"{wanted.algorithm} full object"
+    if not wanted.etag:
+        return "no bytes"
     return "etag of parts" if parts_of(wanted.etag) else "etag"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from engine.folder.store import FolderStore
+from engine.folder.versions import version_of
 from engine.model import ABSENT, FILE_SITE, ListedObject, Location, ObjectHead, Proof
 from engine.plan.integrity import multipart_etag
 from engine.plan.lifecycle import State
@@ -45,6 +47,11 @@ async def downloaded(store: FakeStore, folder: Path, sizes: Sequence[int], came:
     parts = in_parts(BODY, sizes)
     etag = multipart_etag([etag for etag, _ in parts])
     held: Held = store.put("s3://bkt/old/k", came, etag=etag, parts=parts)
+    return await carried(store, folder, held)
+
+
+async def carried(store: FakeStore, folder: Path, held: Held, condition: str = ABSENT) -> Outcome:
+    """What becomes of an object; with a condition the file that bears it is looked at first."""
     files = FolderStore()
     sites = {
         "": Site("", "http://fake", store, KnownTraits(store, trusted=True)),
@@ -53,7 +60,7 @@ async def downloaded(store: FakeStore, folder: Path, sizes: Sequence[int], came:
     route = Route("r", Location("bkt", "old/"), Location(str(folder), "", FILE_SITE))
     carriers = Carriers(Sites(sites), Journal(), lambda event: None, lambda: NOW_MS, pause=at_once)
     source = ListedObject("old/k", held.size, held.etag, held.modified)
-    return await carriers.carrier_for(route).carry(Task(route, "k", source, ABSENT))
+    return await carriers.carrier_for(route).carry(Task(route, "k", source, condition, inspect=condition != ABSENT))
 
 
 @pytest.mark.parametrize(
@@ -81,3 +88,14 @@ async def test_parts_that_were_guessed_wrong_are_no_mismatch(
     outcome = await downloaded(store(), tmp_path, sizes, BODY)
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
     assert (tmp_path / "k").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("etag", [md5(b""), f"{md5(md5(b'').encode())}-1", "an ETag of no form"])
+async def test_an_empty_file_is_what_an_empty_object_is_whatever_its_etag(tmp_path: Path, etag: str) -> None:
+    store = FakeStore()
+    (tmp_path / "k").touch()
+    os.utime(tmp_path / "k", ns=(0, 0))
+    held = store.put("s3://bkt/old/k", b"", etag=etag)
+    outcome = await carried(store, tmp_path, held, version_of((tmp_path / "k").stat()))
+    assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "no bytes")
+    assert outcome.method == "found"
