@@ -12,6 +12,7 @@ from engine.plan.integrity import (
     evidence_of_copy,
     evidence_of_heads,
     full_object,
+    is_impossible,
     predicted_etag,
     same_etag,
 )
@@ -53,7 +54,8 @@ async def judged(
         if there is not None and there.etag == result.etag:
             agreement, evidence = evidence_of_heads(source, there, evidence.compared)
             checksums = there.checksums or checksums
-            of_its_parts = agreement is Agreement.UNKNOWN and same_etag(there.etag, predicted_etag(parts))
+            are_told = not any(is_impossible(part.etag, part.size) for part in parts)
+            of_its_parts = agreement is Agreement.UNKNOWN and are_told and same_etag(there.etag, predicted_etag(parts))
             if of_its_parts and differ_in_parts(source, there) and alike is not None and await alike():
                 agreement, evidence = Agreement.DIFFERENT, OTHER_PARTS
     checksum = full_object(checksums)

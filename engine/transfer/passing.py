@@ -20,6 +20,7 @@ from engine.plan.integrity import (
     Agreement,
     Evidence,
     combined_checksum,
+    is_impossible,
     is_plain,
     joined_checksum,
     multipart_etag,
@@ -251,7 +252,8 @@ class PassedParts:
         said = next((it.value for it in done.checksums if it.algorithm in sums.values), "")
         by = "checksum" if said and said not in sums.values.values() else ""
         if not said and sums.md5 and is_plain(done.etag) and done.encryption in MD5_ENCRYPTIONS:
-            by = "" if same_etag(done.etag, sums.md5) else "ETag"
+            is_told = not is_impossible(done.etag, part.size)  # some say that of nothing for everything
+            by = "ETag" if is_told and not same_etag(done.etag, sums.md5) else ""
         if by:
             message = f"part {part.number} arrived with other bytes than were sent, by its {by}"
             ref = str(self.task.target_ref)

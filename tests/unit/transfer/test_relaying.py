@@ -10,10 +10,11 @@ import pytest
 
 from engine.checksums import checksum_of
 from engine.errors import Ambiguous, BadCredentials, NotFound
-from engine.model import ABSENT, Checksum, Encryption, Proof, Properties
+from engine.model import ABSENT, Checksum, Encryption, Proof, Properties, UploadedPart
+from engine.plan.integrity import NOTHING
 from engine.plan.lifecycle import State
 from engine.plan.route import PropertyRule, PropertyRules
-from engine.store import GetRange
+from engine.store import GetRange, UploadPart
 from engine.transfer.buffers import BESIDE_BYTES, STEP_BYTES, Room
 from engine.transfer.costs import Cost, cost_of
 from tests.fake_store import FakeStore
@@ -100,6 +101,25 @@ async def test_an_etag_that_its_server_writes_in_capitals_proves_as_much() -> No
         assert (outcome.state, outcome.proof, outcome.target_etag) == (State.COPIED, Proof.DIGEST, held.etag.lower())
         assert {get.if_match for get in scene.source.made("GetObject")} == {held.etag}
         scene.source.requests.clear()
+
+
+class EmptyTags(SilentStore):
+    """A gateway that gives the MD5 of nothing for every part."""
+
+    def _upload_part(self, request: UploadPart) -> UploadedPart:
+        part = super()._upload_part(request)
+        part = part._replace(etag=NOTHING)
+        self.uploads[request.upload.upload_id].parts[request.number] = part
+        return part
+
+
+async def test_an_etag_that_no_part_can_have_is_no_mismatch() -> None:
+    scene = RelayScene(EmptyTags(), trusted=False)
+    scene.put_parts(BODY, 900, 1500, len(BODY) - 2400)
+    outcome = await scene.carrier.carry(scene.task())
+    there = scene.held()
+    assert there is not None and there.body == BODY
+    assert (outcome.state, outcome.code) == (State.COPIED, "")
 
 
 async def test_an_empty_object_that_was_uploaded_as_one_empty_part_arrives() -> None:
