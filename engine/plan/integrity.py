@@ -11,10 +11,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from engine.crc import CRC64NVME, PARAMETERS, combine, from_base64, to_base64
 from engine.model import Checksum, Encryption, ObjectHead, OpaqueEtag, Proof, UploadedPart
+from engine.plan.parts import MAX_PARTS
 
 _PLAIN = re.compile(r"[0-9a-fA-F]{32}\Z")
 _MULTIPART = re.compile(r"[0-9a-fA-F]{32}-([1-9][0-9]{0,4})\Z")
@@ -61,11 +63,20 @@ def parts_of(etag: str) -> int:
 
 
 def is_impossible(etag: str, size: int) -> bool:
-    """Whether an object of `size` bytes certainly cannot have this ETag by S3's rules: that of nothing, or one of more
-    parts than it has bytes."""
+    """Whether an object of `size` bytes certainly cannot have this ETag by S3's rules: that of nothing, in one piece or
+    in parts (some gateways give each part the same one), or one of more parts than it has bytes."""
     if etag.startswith(NOTHING):
         return size > 0 or len(etag) > 32
-    return size >= 0 and parts_of(etag) > max(size, 1)
+    parts = parts_of(etag)
+    if 0 < parts <= min(size, MAX_PARTS):
+        return etag.lower() == _of_nothing(parts)
+    return size >= 0 and parts > max(size, 1)
+
+
+@lru_cache(maxsize=256)
+def _of_nothing(parts: int) -> str:
+    """The ETag of an upload of so many parts of no bytes."""
+    return multipart_etag([NOTHING] * parts)
 
 
 def same_etag(one: str, other: str) -> bool:

@@ -22,6 +22,7 @@ ETAGS = [
     (MD5, 1, False),
     (MD5, 0, False),  # encrypted with KMS: no MD5, and no lie
     (multipart_etag([NOTHING]), 0, False),
+    (multipart_etag([NOTHING] * 2), 6 << 20, True),
     (f"{MD5}-2", 6 << 20, False),
     (f"{MD5}-3", 2, True),
     (f"{MD5}-1", 0, False),
