@@ -45,7 +45,7 @@ class Directories:
 
         Raises `Clash` where a part of it is a file, a link or another spelling, and `OSError`."""
         self._root.make()
-        held = os.dup(self._root.descriptor())
+        held = self._root.open_directory([])
         try:
             for part in parts:
                 below = self._below(held, part)

@@ -112,11 +112,12 @@ class Root:
             os.close(descriptor)
 
     def open_directory(self, parts: Sequence[bytes], *, follow: bool = False) -> int:
-        """As `directory`; the caller closes it."""
+        """As `directory`; the caller closes it. Also the folder itself is opened anew: copies of one descriptor (dup)
+        share how far its names were read, so that of two listings at once each would miss what the other was given."""
         how = A_DIRECTORY if follow else BELOW
-        held = os.dup(self.descriptor())
+        held = os.open(parts[0] if parts else b".", how, dir_fd=self.descriptor())
         try:
-            for part in parts:
+            for part in parts[1:]:
                 below = os.open(part, how, dir_fd=held)
                 os.close(held)
                 held = below
