@@ -121,13 +121,19 @@ def _next_token(page: Page, token: str | None, location: Location) -> str | None
 
 def broken(location: Location, why: str) -> ListingBroken:
     """The error for a listing that is none: it has no end, or not S3's order."""
+    if location.is_local:
+        advice = "Its file system gave a name more than once; nothing was concluded from it. Run the command again."
+    else:
+        advice = (
+            "This server does not list as S3's general-purpose buckets do, to an end and in the order of UTF-8 bytes; "
+            "nothing was concluded from it."
+        )
     return ListingBroken(
         f"the listing of {location} cannot be used: {why}",
         operation="ListObjectsV2",
         ref=str(location),
         code="ListingBroken",
-        advice="This server does not list as S3's general-purpose buckets do, to an end and in the order of UTF-8 "
-        "bytes; nothing was concluded from it.",
+        advice=advice,
     )
 
 

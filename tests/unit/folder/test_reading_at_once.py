@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
 import pytest
 
+from engine.errors import ListingBroken
 from engine.folder import scanning, walking
 from engine.folder.making import Directories
-from engine.model import Page
+from engine.listing.lister import KeyRange
+from engine.listing.pages import Prefix
+from engine.model import FILE_SITE, Location, Page
 from engine.store import ListPage
 from tests.unit.folder.scene import Scene
 
@@ -45,3 +49,15 @@ def test_who_writes_into_a_folder_takes_no_names_from_who_lists_it(scene: Scene)
                 assert [next((entry.name for entry in entries), "") for entries in (first, second, last)] == ["a"] * 3
         finally:
             os.close(third)
+
+
+async def test_a_file_system_that_gives_a_name_twice_is_no_server(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.write("a")
+    scan = os.scandir
+    twice = lambda directory: contextlib.nullcontext([*scan(directory)] * 2)  # noqa: E731
+    monkeypatch.setattr(os, "scandir", twice)
+    with pytest.raises(ListingBroken, match="do not rise") as raised:
+        await anext(Prefix(scene.store, Location(str(scene.folder), "", FILE_SITE)).pages(KeyRange()))
+    assert "gave a name more than once" in raised.value.advice
