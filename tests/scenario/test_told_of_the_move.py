@@ -132,7 +132,8 @@ def test_a_local_manifest_is_made_where_that_is_asked_for_and_taken_away_again(s
     assert "there is no manifest at" in scene.cartage("manifest", code=1).output
     scene.cartage("manifest", "--create", "--apply")
     assert "2.0.0" in path.read_text() and "Index" in path.read_text()
-    assert [item["result"] for item in scene.summary("manifest", "--undo")["restored"]] == ["put back"]
+    restored = scene.summary("manifest", "--undo")["restored"]
+    assert [item["result"] for item in restored] == ["removed, as it was not there before"]
     assert not path.exists()
 
 
