@@ -38,9 +38,10 @@ from engine.plan.document import Plan
 from engine.plan.locations import location_of, may_meet
 from engine.plan.rule_effects import EVERY_CLASS, Effect, Effects
 from engine.plan.rule_proposal import RuleProposal, check, proposed, rule_id_of
+from engine.plan.sizes import server_ms
 from engine.references.local_files import write_private
 from engine.shown import Result
-from engine.sites.clock import now_ms, server_ms
+from engine.sites.clock import now_ms
 from engine.sites.opening import open_place
 from engine.sites.site import Site
 from engine.store import GetLifecycle, ListParts, ListUploads

@@ -15,6 +15,7 @@ from engine.errors import refused_as
 from engine.finish.acceptances import accepted_in
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
+from engine.plan.sizes import server_ms
 from engine.proof.receipt import (
     Sums,
     ledger_differences,
@@ -26,7 +27,7 @@ from engine.proof.receipt import (
     target_differences,
 )
 from engine.shown import Result
-from engine.sites.clock import now_ms, server_ms, time_text
+from engine.sites.clock import now_ms, time_text
 from engine.version import __version__
 
 

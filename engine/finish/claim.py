@@ -26,8 +26,7 @@ from engine.decorator import Method, StoreDecorator
 from engine.errors import AttemptError, ClaimLost, Conflict, NotFound, ObjectError, PreconditionFailed, Unsupported
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import ObjectRef
-from engine.plan.sizes import moment_ms
-from engine.sites.clock import server_ms
+from engine.plan.sizes import moment_ms, server_ms
 from engine.store import (
     AbortUpload,
     Answered,

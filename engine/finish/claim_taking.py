@@ -32,7 +32,7 @@ from engine.ledger.identity import identity_of
 from engine.model import ABSENT, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.own import CLAIM
-from engine.sites.clock import server_ms
+from engine.plan.sizes import server_ms
 from engine.sites.sites import Sites
 from engine.store import ObjectStore, StoreOf
 

@@ -17,8 +17,8 @@ from engine.ledger import Ledger
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.own import own_place
+from engine.plan.sizes import server_ms
 from engine.proof.audit import audit
-from engine.sites.clock import server_ms
 from engine.sites.sites import Sites, buckets_of
 
 

@@ -22,9 +22,9 @@ from engine.finish.project import Summary
 from engine.finish.sending import NO_CONDITION, End, Fate, Item, condition_for
 from engine.listing.ranges import listed_under
 from engine.model import ListedObject, Location
-from engine.plan.sizes import duration_text
+from engine.plan.sizes import duration_text, server_ms
 from engine.shown import Result
-from engine.sites.clock import dating_clock, now_ms, server_ms
+from engine.sites.clock import dating_clock, now_ms
 from engine.sites.sites import Sites
 from engine.store import ListUploads, ObjectStore
 

@@ -11,13 +11,12 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import anyio
 
 from engine.errors import EngineError, LedgerLocked, NotFound
 from engine.model import Location, ObjectRef
-from engine.plan.sizes import moment_ms
+from engine.plan.sizes import moment_ms, server_ms
 from engine.store import DeleteObject, GetRange, HeadObject, ObjectStore, PutObject
 
 RENEWED_EVERY_S = 20.0
@@ -106,8 +105,5 @@ class Sign:
 
 def _age_s(modified: str, date: str) -> int:
     """By the server's clock; by this machine's where it sends none."""
-    try:
-        now_ms = parsedate_to_datetime(date).timestamp() * 1000
-    except (TypeError, ValueError):
-        now_ms = datetime.now(UTC).timestamp() * 1000
-    return round((now_ms - (moment_ms(modified) or 0)) / 1000)
+    now_ms = server_ms(date) or round(datetime.now(UTC).timestamp() * 1000)
+    return (now_ms - (moment_ms(modified) or 0)) // 1_000

@@ -156,3 +156,14 @@ def moment_ms(text: str) -> int | None:
     """The same in epoch milliseconds."""
     read = moment_of(text)
     return round(read.timestamp() * 1000) if read is not None else None
+
+
+def server_ms(date: str) -> int | None:
+    """Epoch milliseconds of a Date header; None where there is none that can be read."""
+    from email.utils import parsedate_to_datetime  # only what spoke to a server needs it
+
+    try:
+        read = parsedate_to_datetime(date)
+    except (TypeError, ValueError):
+        return None
+    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()) * 1_000

@@ -9,20 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from engine.freshness import running_s
+from engine.plan.sizes import server_ms
 
 SECOND_MS = 1_000
-
-
-def server_ms(date: str) -> int | None:
-    """Epoch milliseconds of a Date header; None where there is none that can be read."""
-    try:
-        read = parsedate_to_datetime(date)
-    except (TypeError, ValueError):
-        return None
-    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()) * SECOND_MS
 
 
 def dating_clock(date: str, came_s: float, monotonic_s: Callable[[], float] = running_s) -> Callable[[], int] | None:

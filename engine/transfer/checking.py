@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError
 from engine.model import Location, ObjectRef, Properties, UploadRef
-from engine.sites.clock import server_ms
+from engine.plan.sizes import server_ms
 from engine.sites.trial import COPY, probe_at, remove_probe
 from engine.store import (
     AbortUpload,

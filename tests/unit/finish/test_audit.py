@@ -15,8 +15,9 @@ from engine.freshness import running_s
 from engine.ledger.reader import Held
 from engine.listing.sources import Sources
 from engine.plan.document import Plan
+from engine.plan.sizes import server_ms
 from engine.proof.audit import audit
-from engine.sites.clock import dating_clock, server_ms
+from engine.sites.clock import dating_clock
 from tests.fake_store import everywhere
 from tests.unit.finish.scene import DAY_S, PLAN, Scene, scene
 
