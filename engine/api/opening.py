@@ -16,7 +16,7 @@ from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import LedgerMismatch, LedgerMissing, UsageError, one_error
 from engine.events import RunStarted
-from engine.journal.holding import Holder
+from engine.journal.holding import AtWork
 from engine.journal.place import given_of, place_of
 from engine.journal.state import refuse_unfit
 from engine.journal.views import Journals
@@ -137,7 +137,7 @@ async def _journals(plan: Plan, opened: Sites, options: Options, command: str, *
     facts = await opened.facts([place])
     await refuse_unfit(store, place, plan.routes, facts[place.whole_bucket], opened.endpoints)
     look = commands.command(commands.kept_at(plan, options.state), options.ledger, "status")
-    return Journals(store, place, Holder(command, socket.gethostname(), time_text(now_ms()), look, takes_over))
+    return Journals(store, place, AtWork(command, socket.gethostname(), time_text(now_ms()), look, takes_over))
 
 
 async def refuse_other_state(ledger: Ledger, options: Options, *, create: bool) -> None:

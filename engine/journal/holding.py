@@ -27,7 +27,7 @@ REMOVED_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class AtWork:
     """A command that is at work, where, and since when. `ledger` is its view of the index, as its machine tells it from
     any other file (`ledger.identity`); `takes_over`: it ends whoever is at work, and does not wait for it; `look` is
     the command that shows how far that is."""
@@ -46,7 +46,7 @@ class Holder:
 class Sign:
     """A holder's sign of life beside the journals at a place."""
 
-    def __init__(self, store: ObjectStore, place: Location, holder: Holder, ledger: str) -> None:
+    def __init__(self, store: ObjectStore, place: Location, holder: AtWork, ledger: str) -> None:
         self._store = store
         self._place = place
         self._ref = ObjectRef(place.bucket, f"{place.key}at-work/index")
@@ -88,11 +88,11 @@ class Sign:
                 if await self._other() is None:
                     await self._give()
 
-    async def _other(self) -> tuple[Holder, int] | None:
+    async def _other(self) -> tuple[AtWork, int] | None:
         """Who else was seen at work just now, and how many seconds ago."""
         try:
             head = await self._store.head_object(HeadObject(self._ref))
-            other = Holder(**json.loads((await self._store.get_range(GetRange(self._ref))).data))
+            other = AtWork(**json.loads((await self._store.get_range(GetRange(self._ref))).data))
         except (NotFound, ValueError, TypeError):
             return None
         age_s = _age_s(head.modified, head.date)

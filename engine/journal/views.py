@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from engine.errors import LedgerError, LedgerMismatch
-from engine.journal.holding import Holder, Sign
+from engine.journal.holding import AtWork, Sign
 from engine.journal.journal import Journal
 from engine.journal.segments import Segment
 from engine.journal.thinning import Thinner
@@ -132,7 +132,7 @@ class Journals:
     """The journals of one state location, for `ShardedLedger`: `index/`, and one for each shard. The `holder` is who
     claims them: the index only where nobody else is seen at work, unless it takes over."""
 
-    def __init__(self, store: ObjectStore, place: Location, holder: Holder | None = None) -> None:
+    def __init__(self, store: ObjectStore, place: Location, holder: AtWork | None = None) -> None:
         self._store = store
         self._place = place
         self._holder = holder

@@ -14,7 +14,7 @@ import pytest
 
 import engine.journal.holding
 from engine.errors import AccessDenied, LedgerLocked
-from engine.journal.holding import STALE_S, Holder
+from engine.journal.holding import STALE_S, AtWork
 from engine.journal.journal import Fenced
 from engine.journal.views import Journals
 from engine.ledger import ShardedLedger
@@ -25,11 +25,11 @@ from tests.unit.ledger.scene import BINDING, Clock
 
 PLACE = Location("state", "cartage/moving/")
 SIGN = ("state", "cartage/moving/at-work/index")
-RUN = Holder("run", "one", "2026-01-31T10:00:00.000Z", "cartage status p.toml --state s3://state/cartage/", True)
-LOOK = Holder("cleanup", "other", "2026-01-31T11:00:00.000Z", "cartage status q.toml --state s3://state/cartage/")
+RUN = AtWork("run", "one", "2026-01-31T10:00:00.000Z", "cartage status p.toml --state s3://state/cartage/", True)
+LOOK = AtWork("cleanup", "other", "2026-01-31T11:00:00.000Z", "cartage status q.toml --state s3://state/cartage/")
 
 
-async def opened(path: Path, store: FakeStore, holder: Holder) -> ShardedLedger:
+async def opened(path: Path, store: FakeStore, holder: AtWork) -> ShardedLedger:
     return await ShardedLedger.open(path, BINDING, now_ms=Clock(), journals=Journals(store, PLACE, holder))
 
 
