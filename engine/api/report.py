@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ASIDE
 from engine.plan.record import ObjectRecord
-from engine.shown import LedgerResult
+from engine.shown import LedgerResult, asked_of_reports
 from engine.sites.clock import now_ms
 
 ASIDE_SHOWN = 20
@@ -66,7 +65,7 @@ class Report(LedgerResult):
     def html(self) -> str:
         """The page, whole in itself: nothing is loaded from anywhere, and no script is in it. Without the extra
         `report` it has tables in the place of pictures."""
-        text: str = import_module("engine.report.webpage").page(self)
+        text: str = asked_of_reports("webpage", "page")(self)
         return text
 
     def write(self, path: str | Path) -> Path:

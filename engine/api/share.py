@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 from engine.api.options import Options
@@ -19,7 +18,7 @@ from engine.plan.decide import is_archived
 from engine.plan.locations import location_of
 from engine.plan.selection import Selection, problem_of_pattern
 from engine.references.local_files import write_private
-from engine.shown import Result
+from engine.shown import Result, asked_of_reports
 from engine.sites.links import MOST_S, Links, can_be_linked, links_into
 from engine.sites.opening import open_place
 
@@ -57,7 +56,7 @@ class Shared(Result):
     @property
     def html(self) -> str:
         """The page, whole in itself: nothing is loaded from anywhere, and no script is in it."""
-        text: str = import_module("engine.report.share").shared_page(self)
+        text: str = asked_of_reports("share", "shared_page")(self)
         return text
 
     @property

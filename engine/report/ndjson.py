@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from enum import Enum
-from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TextIO
 
 from engine.events import Event
 from engine.report.drawing import writing_to
+from engine.shown import asked_of_reports
 
 _VALUES = {
     "CheckReport": "check.check_values",
@@ -36,8 +36,7 @@ _VALUES = {
 
 def event_line(event: Event) -> str:
     """One event as a line without its newline."""
-    values = {field.name: plain(getattr(event, field.name)) for field in dataclasses.fields(event)}
-    return json.dumps({"event": event.event, **values}, ensure_ascii=True)
+    return json.dumps({"event": event.event, **plain(event)}, ensure_ascii=True)
 
 
 def plain(value: Any) -> Any:
@@ -74,7 +73,7 @@ def rounded(thing: object, names: str) -> dict[str, float | None]:
 def values_of(result: object) -> dict[str, Any]:
     """What a command's summary line says of its result, but for the code that it ends with."""
     home, _, name = _VALUES.get(type(result).__name__, "").partition(".")
-    values: dict[str, Any] = plain(getattr(import_module(f"engine.report.{home}"), name)(result) if home else result)
+    values: dict[str, Any] = plain(asked_of_reports(home, name)(result) if home else result)
     return values
 
 
