@@ -37,6 +37,23 @@ def _utc() -> datetime:
     return datetime.now(UTC)
 
 
+class Beside:
+    """What is said beside a bar: notices, and, with `asides`, the first objects that were set aside."""
+
+    def __init__(self, *, asides: bool = True) -> None:
+        self._shows_asides = asides
+        self._asides = 0
+
+    def said(self, event: Event) -> str:
+        """A line about an event; empty where none is said of it."""
+        if isinstance(event, ObjectAside) and self._shows_asides:
+            self._asides += 1
+            if self._asides <= ASIDES_PRINTED:
+                return aside_text(event)
+            return "more are in the ledger" if self._asides == ASIDES_PRINTED + 1 else ""
+        return f"note: {safe(event.message)}" if isinstance(event, Notice) else ""
+
+
 class ProgressBar:
     """A listener; `tick` draws. Nothing is drawn of what ends within `patience_s` seconds.
 
@@ -62,10 +79,9 @@ class ProgressBar:
         self._look = look or Look()
         self._patience_s = patience_s
         self._say = say
-        self._show_asides = say and asides
+        self._beside = Beside(asides=asides)
         self._now_s = now_s
         self._utc = utc
-        self._asides = 0
         self._slowed = 0
         self._outage = Outage()
         self._bar: Any = None
@@ -83,14 +99,8 @@ class ProgressBar:
             self._outage.add(event, self._now_s())
         elif isinstance(event, Doing):
             self._begin(event, self._meter)
-        elif isinstance(event, ObjectAside) and self._show_asides:
-            self._asides += 1
-            if self._asides <= ASIDES_PRINTED:
-                self.write(aside_text(event))
-            elif self._asides == ASIDES_PRINTED + 1:
-                self.write("more are in the ledger")
-        elif isinstance(event, Notice) and self._say:
-            self.write(f"note: {safe(event.message)}")
+        elif self._say and (line := self._beside.said(event)):
+            self.write(line)
 
     def answer(self, line: str) -> None:
         """A line in answer to a key: in the place of the "^C" that the terminal shows where it is typed."""

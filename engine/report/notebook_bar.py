@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from engine.events import Doing, Event, Notice, ObjectAside, Progress
-from engine.report.bar import ASIDES_PRINTED, literal
+from engine.events import Doing, Event, Progress
+from engine.report.bar import Beside, literal
 from engine.report.meter import Meter, drawn
-from engine.report.text import aside_text, safe
+from engine.report.text import safe
 
 WIDTH = 110
 """Characters of what is said beside it: a cell's width does not say how many go in."""
@@ -20,26 +20,17 @@ class NotebookBar:
 
     def __init__(self, what: str) -> None:
         self._bar: Any = None
-        self._asides = 0
+        self._beside = Beside()
         self._begin(Doing(what), None)
 
     def __call__(self, event: Event) -> None:
-        match event:
-            case Progress():
-                self._meter.add(event, time.monotonic())
-                self._draw(event)
-            case Doing():
-                self._begin(event, self._meter)
-            case ObjectAside():
-                self._asides += 1
-                if self._asides <= ASIDES_PRINTED:
-                    self._write(aside_text(event))
-                elif self._asides == ASIDES_PRINTED + 1:
-                    self._write("more are in the ledger")
-            case Notice():
-                self._write(f"note: {safe(event.message)}")
-            case _:
-                pass
+        if isinstance(event, Progress):
+            self._meter.add(event, time.monotonic())
+            self._draw(event)
+        elif isinstance(event, Doing):
+            self._begin(event, self._meter)
+        elif line := self._beside.said(event):
+            _tqdm().write(line)
 
     def close(self, *, whole: bool) -> None:
         """Leave it as it is, full if it came to its end."""
@@ -61,9 +52,6 @@ class NotebookBar:
         self._bar.bar_format = f"{literal(line.head)}|{{bar}}| {literal(line.tail)}"
         self._bar.n = line.fraction or 0.0
         self._bar.refresh()
-
-    def _write(self, line: str) -> None:
-        _tqdm().write(line)
 
 
 def _tqdm() -> Any:
