@@ -31,7 +31,8 @@ def summary_page(summary: Summary, took_s: float | None = None) -> list[str | Ta
     groups, by = summary.sorted(), summary.by
     rows = [_row(_group_text(group, by), item, summary) for group, item in groups[:GROUPS_SHOWN]]
     rows.append(_row("total", summary.total, summary))
-    header = [safe(by.removeprefix(TAG)), "objects", "size", *_if(by, "a month"), "oldest", "newest", "classes"]
+    what_it_costs = ["a month"] if by else []
+    header = [safe(by.removeprefix(TAG)), "objects", "size", *what_it_costs, "oldest", "newest", "classes"]
     page: list[str | Table] = [Table(header, rows, total=True)]
     if len(groups) > GROUPS_SHOWN:
         what = "groups" if by else "prefixes"
@@ -42,12 +43,9 @@ def summary_page(summary: Summary, took_s: float | None = None) -> list[str | Ta
     return page
 
 
-def _if(by: str, text: str) -> list[str]:
-    return [text] if by else []
-
-
 def _row(name: str, item: Figures, summary: Summary) -> list[str]:
-    figures = [count_text(item.objects), size_text(item.bytes), *_if(summary.by, _dollars(item))]
+    dollars = [_dollars(item)] if summary.by else []
+    figures = [count_text(item.objects), size_text(item.bytes), *dollars]
     return [name, *figures, _moment(item.oldest), _moment(item.newest), _classes(item.classes)]
 
 

@@ -34,7 +34,6 @@ class Stretch(NamedTuple):
 class Series(NamedTuple):
     """The runs of one command, one after the other without the time between them. `begins_s` is where each begins."""
 
-    command: str
     stretches: tuple[Stretch, ...]
     begins_s: tuple[float, ...]
 
@@ -48,20 +47,19 @@ def series_of(runs: Sequence[RunRecord], command: str, most: int) -> Series:
     stretches: list[Stretch] = []
     begins: list[float] = []
     chosen = [run for run in runs if run.command == command and len(run.moments) > 1]
-    whole_ms = sum(run.moments[-1].at_ms - run.moments[0].at_ms for run in chosen)
+    least_ms = sum(run.moments[-1].at_ms - run.moments[0].at_ms for run in chosen) / most
     at_s = 0.0
     for run in chosen:
         begins.append(at_s)
-        least_ms = whole_ms / most
-        before = first = run.moments[0]
+        first, *_, last = run.moments
+        before = first
         for moment in run.moments[1:]:
-            is_last = moment is run.moments[-1]
-            if moment.at_ms <= before.at_ms or (moment.at_ms - before.at_ms < least_ms and not is_last):
+            if moment.at_ms <= before.at_ms or (moment.at_ms - before.at_ms < least_ms and moment is not last):
                 continue
             stretches.append(_between(before, moment, at_s - first.at_ms / 1000))
             before = moment
-        at_s += (run.moments[-1].at_ms - first.at_ms) / 1000
-    return Series(command, tuple(stretches), tuple(begins))
+        at_s += (last.at_ms - first.at_ms) / 1000
+    return Series(tuple(stretches), tuple(begins))
 
 
 def _between(one: Moment, other: Moment, offset_s: float) -> Stretch:

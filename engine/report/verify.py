@@ -33,7 +33,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
                 count_text(route.verified),
                 counted(proofs) or "-",
                 count_text(route.differing),
-                count_text(sum(count for kind, count in route.by_kind.items() if kind.value == "extra")),
+                count_text(route.by_kind.get(Kind.EXTRA, 0)),
             ]
         )
     header = ["route", "objects", "size", "verified", "at proof", "different", "extra"]
