@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import anyio.to_thread
 import xxhash
 
@@ -30,6 +31,9 @@ from engine.store import HeadObject, ObjectStore
 if TYPE_CHECKING:
     from engine.folder.store import FolderStore
 
+Digests = Callable[[list[ListedObject]], Awaitable[dict[str, str]]]
+"""Finds out what objects count with beside their key and size, by key. Raises what reading an object raises."""
+
 
 @watched
 async def fingerprint(
@@ -46,10 +50,7 @@ async def fingerprint(
     place = _place_of(where)
     async with one_error(), open_place(place, options) as opened:
         site = opened.site(place)
-        if site.folder is not None:
-            tree = await _of_folder(site.folder, place, basis, options.listener)
-        else:
-            tree = await of_location(site.store, place, basis, options.listener)
+        tree = await of_location(site.store, place, basis, options.listener, site.folder)
         if not tree.objects and not options.allow_empty and not place.is_local:
             await refuse_nothing(site.store, place)
         return tree.line
@@ -67,76 +68,61 @@ def _place_of(where: str | Location | Path) -> Location:
     return Location(path.as_posix(), "", FILE_SITE)
 
 
-async def of_location(store: ObjectStore, location: Location, basis: Basis, listener: Listener) -> Fingerprint:
-    """The fingerprint of everything that a listing gives."""
+async def of_location(
+    store: ObjectStore, location: Location, basis: Basis, listener: Listener, folder: FolderStore | None = None
+) -> Fingerprint:
+    """The fingerprint of everything that a listing gives; `folder` is the local one that `location` is in."""
     tree = Fingerprint(basis)
-    reading = _Reading(store, location, basis)
-    async with listed_under(store, location) as batches:
+    digests_of: Digests = _ETags(store, location.bucket).digests
+    if folder is not None:
+        digests_of = partial(_digests_of_files, folder, location.bucket, basis)
+    elif basis is Basis.BYTES:
+        digests_of = partial(_digests_of_bytes, ByteReader(store), location.bucket)
+    async with listed_under(store, location, listener) as batches:
         async for objects in batches:
-            digests = await reading.digests(objects)
+            digests = await digests_of(objects) if basis is not Basis.SIZE else {}
             for item in objects:
                 tree.add(item.key[len(location.key) :], item.size, digests.get(item.key, ""))
-            listener(_progress(tree, done=False))
-    listener(_progress(tree, done=True))
+            listener(Progress.of_listing(tree.objects, tree.bytes))
+    listener(Progress.of_listing(tree.objects, tree.bytes, ended=True))
     return tree
 
 
-class _Reading:
-    """Finds out what objects count with beside their key and size."""
+class _ETags:
+    """ETags of objects, where they are MD5s."""
 
-    def __init__(self, store: ObjectStore, location: Location, basis: Basis) -> None:
+    def __init__(self, store: ObjectStore, bucket: str) -> None:
         self._store = store
-        self._location = location
-        self._basis = basis
-        self._reader = ByteReader(store)
+        self._bucket = bucket
         self._md5: bool | None = None
 
     async def digests(self, objects: list[ListedObject]) -> dict[str, str]:
-        """The digest of each key that has one. Raises what reading an object raises."""
-        if self._basis is Basis.SIZE:
-            return {}
-        if self._basis is Basis.BYTES:
-            return await _read_page(self._reader, self._location, objects)
         digests = {item.key: digest for item in objects if (digest := digest_of_etag(item.etag))}
         if self._md5 is None and digests:
-            head = await self._store.head_object(HeadObject(ObjectRef(self._location.bucket, next(iter(digests)))))
+            head = await self._store.head_object(HeadObject(ObjectRef(self._bucket, next(iter(digests)))))
             self._md5 = is_md5(head.properties.encryption)
         return digests if self._md5 else {}
 
 
-async def _read_page(reader: ByteReader, location: Location, objects: list[ListedObject]) -> dict[str, str]:
+async def _digests_of_bytes(reader: ByteReader, bucket: str, objects: list[ListedObject]) -> dict[str, str]:
     async def read(item: ListedObject) -> tuple[str, str]:
-        return item.key, (await reader.read(ObjectRef(location.bucket, item.key), item.etag, item.size)).xxh3
+        return item.key, (await reader.read(ObjectRef(bucket, item.key), item.etag, item.size)).xxh3
 
     return dict(await each(objects, read))
 
 
-async def _of_folder(folder: FolderStore, location: Location, basis: Basis, listener: Listener) -> Fingerprint:
-    """Every object that a folder stands for. A file's version is no digest: what is compared with S3's ETags has to be
-    an MD5 of its bytes."""
-    tree = Fingerprint(basis)
-    async with listed_under(folder, location, listener) as batches:
-        async for objects in batches:
-            for item in objects:
-                ref = ObjectRef(location.bucket, item.key)
-                digest = ""
-                if basis is not Basis.SIZE:
-                    digest = await anyio.to_thread.run_sync(_digest, folder, ref, item, basis)
-                tree.add(item.key[len(location.key) :], item.size, digest)
-            listener(_progress(tree, done=False))
-    listener(_progress(tree, done=True))
-    return tree
+async def _digests_of_files(
+    folder: FolderStore, bucket: str, basis: Basis, objects: list[ListedObject]
+) -> dict[str, str]:
+    """A file's version is no digest: what is compared with S3's ETags has to be an MD5 of its bytes."""
+    return {item.key: await anyio.to_thread.run_sync(_digest, folder, bucket, item, basis) for item in objects}
 
 
-def _digest(folder: FolderStore, ref: ObjectRef, item: ListedObject, basis: Basis) -> str:
+def _digest(folder: FolderStore, bucket: str, item: ListedObject, basis: Basis) -> str:
     hasher: Any = hashlib.md5(usedforsecurity=False) if basis is Basis.ETAG else xxhash.xxh3_128()
-    with folder.open_file(ref, item.etag) as file:
+    with folder.open_file(ObjectRef(bucket, item.key), item.etag) as file:
         file.read_in_order()
         for offset in range(0, file.size, MIB):
             hasher.update(file.read(offset, min(MIB, file.size - offset)))
         file.check_unchanged()
     return str(hasher.hexdigest())
-
-
-def _progress(tree: Fingerprint, *, done: bool) -> Progress:
-    return Progress.of_listing(tree.objects, tree.bytes, ended=done)
