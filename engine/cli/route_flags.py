@@ -11,7 +11,7 @@ from typing import Any
 from engine.api.load import home_folder, place_of
 from engine.cli.grammar.shared import CONNECTION_OF_A_SIDE, SIDES
 from engine.cli.invocation import Invocation
-from engine.errors import UsageError
+from engine.errors import UsageError, refused_as
 from engine.plan.document import Plan
 from engine.plan.settings import Connection
 
@@ -45,11 +45,12 @@ def with_list_kept(plan: Plan) -> Plan:
     if key_list is None or not key_list.at or not Path(key_list.at).is_fifo():
         return plan
     kept = Path(_own_folder().name) / "keys"
-    try:
-        with Path(key_list.at).open("rb") as pipe, kept.open("wb") as file:
-            shutil.copyfileobj(pipe, file)
-    except OSError as error:
-        raise UsageError(f"the list {key_list} cannot be kept in {kept.parent}: {error.strerror or error}") from error
+    with (
+        refused_as(f"the list {key_list} cannot be kept in {kept.parent}"),
+        Path(key_list.at).open("rb") as pipe,
+        kept.open("wb") as file,
+    ):
+        shutil.copyfileobj(pipe, file)
     return plan.with_list_at(str(kept))
 
 
