@@ -9,7 +9,7 @@ from engine.finish.project_deletion import DeleteResult, Deletion
 from engine.report.ls import summary_page, summary_values
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.text import count_text, counted, pace_text, plural, safe, size_text
+from engine.report.text import aside_text, count_text, counted, pace_text, plural, safe, size_text
 
 MARKERS_ADDED = "delete markers were added: data and cost stay, save of what had no version (suspended)"
 STAYS = "kept delete_markers=markers not_accepted=unaccepted"
@@ -57,7 +57,7 @@ def _deletion(done: Deletion, took_s: float) -> list[str]:
         f"{plural(done.deleted, 'object')} deleted, {size_text(done.deleted_bytes)}, "
         f"in {pace_text(done.deleted, took_s)}"
     ]
-    lines += [f"{item.state}: {safe(item.key)}: {safe(item.message)}" for item in done.first_kept]
+    lines += map(aside_text, done.first_kept)
     if done.stayed:
         said = f"{plural(done.stayed, 'object')} of the snapshot left in place: {counted(done.kept)}"
         lines.append(Toned(said, Tone.WARNING))

@@ -8,7 +8,7 @@ from engine.api.commands import command, typed
 from engine.api.revert import RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
-from engine.report.delete import NOT_ACCEPTED, STAYS, stays_text
+from engine.report.delete import MARKERS_ADDED, NOT_ACCEPTED, STAYS, stays_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, next_step
 from engine.report.text import aside_text, counted, duration_text, pace_text, plural, size_text
@@ -58,7 +58,7 @@ def _reverted(done: Reverted, took_s: float) -> list[str]:
     if done.stayed:
         lines.append(f"{stays_text(done.stayed)}: {counted(done.kept)}")
     if done.markers:
-        lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
+        lines.append(MARKERS_ADDED)
     if done.unaccepted:
         lines.append(NOT_ACCEPTED)
     return lines

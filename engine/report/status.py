@@ -104,10 +104,14 @@ def work_lines(worker: Worker | None, command: str, now_s: float, told: str = ""
     since the epoch."""
     if worker is None:
         return []
-    who = f"pid {worker.pid} on {safe(worker.host)}" if worker.pid else "another process"
     with_what = f", {safe(command)}" if command else ""
     since = f" for {duration_text(max(0.0, now_s - worker.since_s))}" if worker.since_s else ""
-    return [Toned(f"at work: {who}{with_what}{since}", Tone.STRONG), *filter(None, [told])]
+    return [Toned(f"at work: {worker_text(worker)}{with_what}{since}", Tone.STRONG), *filter(None, [told])]
+
+
+def worker_text(worker: Worker) -> str:
+    """Who that is."""
+    return f"pid {worker.pid} on {safe(worker.host)}" if worker.pid else "another process"
 
 
 def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) -> Page:

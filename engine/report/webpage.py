@@ -12,6 +12,7 @@ from engine.report.elements import moment, typed
 from engine.report.markup import document, tag
 from engine.report.pictures import can_draw
 from engine.report.standing import standing_of
+from engine.report.status import worker_text
 from engine.version import __version__
 
 WITHOUT_PICTURES = f"Pictures are left out: they need pip install '{DISTRIBUTION}[report]'."
@@ -77,8 +78,7 @@ def _facts(report: Report) -> list[Element]:
         facts.append(tag("li", status.binding.endpoint))
     facts.append(tag("li", f"Ledger {report.ledger}"))
     if status.worker is not None:
-        who = f"pid {status.worker.pid} on {status.worker.host}" if status.worker.pid else "another process"
-        facts.append(tag("li", f"At work: {who}"))
+        facts.append(tag("li", f"At work: {worker_text(status.worker)}"))
     if report.refresh_s:
         facts.append(tag("li", f"Read anew every {report.refresh_s} s"))
     return facts
