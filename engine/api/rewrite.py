@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.consent import Act
-from engine.api.opening import open_bound, open_ledger, refuse_unguarded
-from engine.api.options import Options, ledger_path
+from engine.api.opening import at_work, refuse_unguarded
+from engine.api.options import Options
 from engine.api.watching import watched
-from engine.errors import UsageError, one_error
-from engine.events import Doing, ReferenceFound, RunStarted
+from engine.errors import UsageError
+from engine.events import Doing, ReferenceFound
 from engine.finish.acceptances import note_found
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
@@ -54,26 +54,24 @@ async def rewrite(
             "the plan names nowhere to look for old paths.",
             advice='Add [references] with scan = ["pipelines/", "./notebooks/"] to the plan.',
         )
-    async with one_error(), open_bound(plan, options) as opened:
-        path, store = ledger_path(plan, options), opened.store_of_all(plan.references.locations)
-        async with await open_ledger(plan, opened, options, "rewrite", create=False) as ledger:
-            if act is not Act.SHOW:
-                await refuse_unguarded(opened, options, plan.references.locations)
-            options.listener(RunStarted("rewrite", plan.name, str(path), opened.home.endpoint, resumed=True))
-            if act is Act.UNDO:
-                restored = await rewriting.undo(opened, ledger, plan, conditional=conditional)
-                return RewriteResult(path, restored=restored)
-            scan = await Scanner(opened, ledger, plan, include_moved=include_moved, listener=options.listener).run()
-            for file in scan.files:
-                for item in file.findings:
-                    why = item.why or file.held_back
-                    options.listener(ReferenceFound(file.name, item.line, item.written, item.becomes, why))
-            if act is Act.SHOW:
-                await rewriting.note_shown(ledger, scan)
-                result = RewriteResult(path, scan)
-            else:
-                options.listener(Doing("writing"))
-                done = await rewriting.apply(store, ledger, plan, scan, conditional=conditional)
-                result = RewriteResult(path, scan, done)
-            await note_found(ledger, [(REFERENCES, result.left.figure)] if result.left.places else [], [REFERENCES])
-            return result
+    async with at_work("rewrite", plan, options) as (opened, ledger):
+        store = opened.store_of_all(plan.references.locations)
+        if act is not Act.SHOW:
+            await refuse_unguarded(opened, options, plan.references.locations)
+        if act is Act.UNDO:
+            restored = await rewriting.undo(opened, ledger, plan, conditional=conditional)
+            return RewriteResult(ledger.path, restored=restored)
+        scan = await Scanner(opened, ledger, plan, include_moved=include_moved, listener=options.listener).run()
+        for file in scan.files:
+            for item in file.findings:
+                why = item.why or file.held_back
+                options.listener(ReferenceFound(file.name, item.line, item.written, item.becomes, why))
+        if act is Act.SHOW:
+            done = None
+            await rewriting.note_shown(ledger, scan)
+        else:
+            options.listener(Doing("writing"))
+            done = await rewriting.apply(store, ledger, plan, scan, conditional=conditional)
+        result = RewriteResult(ledger.path, scan, done)
+        await note_found(ledger, [(REFERENCES, result.left.figure)] if result.left.places else [], [REFERENCES])
+        return result
