@@ -14,7 +14,7 @@ from engine.cli.confirming import ask, can_ask, require
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
 from engine.report.cleanup import cleaned_page, gate_page
-from engine.report.text import plural, size_text
+from engine.report.text import amount_text
 
 
 def cleanup_command(
@@ -33,7 +33,7 @@ def cleanup_command(
         invocation.show(gate_page(plan, first, invocation.took_s))
         if not first.open or not first.objects:
             _end(invocation, plan, first)
-        confirm = ask(plan.name, f"{plural(first.objects, 'source')} ({size_text(first.bytes)}) for good")
+        confirm = ask(plan.name, f"{amount_text(first.objects, first.bytes, 'source')} for good")
     if delete:
         require(plan.name, confirm)
     result = _run(invocation, plan, consent, delete=delete)

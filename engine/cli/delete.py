@@ -12,7 +12,7 @@ from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.finish.project_deletion import DeleteResult
 from engine.report.delete import delete_page
-from engine.report.text import plural, size_text
+from engine.report.text import amount_text
 
 
 def delete_command(
@@ -44,7 +44,7 @@ def delete_command(
         total = first.summary.total
         if first.closed or not total.objects:
             raise SystemExit(GATE if first.closed else DONE)
-        confirm = ask(str(where), f"{plural(total.objects, 'object')} ({size_text(total.bytes)}) for good", _meant)
+        confirm = ask(str(where), f"{amount_text(total.objects, total.bytes)} for good", _meant)
         again = False
     result = go(again=again, confirmed=confirm is not None)
     unlisted = invocation.left.count

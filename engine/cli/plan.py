@@ -15,7 +15,7 @@ from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S
 from engine.plan.permissions import policy
 from engine.report.plan import plan_next, plan_page, plan_values
-from engine.report.text import plural, size_text
+from engine.report.text import amount_text
 
 
 def plan_command(
@@ -38,7 +38,7 @@ def show_plan(
     if deletes:
         surplus = sum(item.surplus for item in result.routes)
         size_bytes = sum(item.surplus_bytes for item in result.routes)
-        page.append(f"\ndeletes    {plural(surplus, 'object')} ({size_text(size_bytes)}) in the target alone")
+        page.append(f"\ndeletes    {amount_text(surplus, size_bytes)} in the target alone")
     invocation.say([*page, *plan_next(plan, result)])
     invocation.say_empty(result.empty)
     invocation.say_no_room(result.no_room)

@@ -18,7 +18,7 @@ from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.report.run import result_page
 from engine.report.sync import extras_page
-from engine.report.text import plural, safe, size_text
+from engine.report.text import amount_text, safe
 
 
 def sync_command(
@@ -64,8 +64,7 @@ def sync_command(
     if extras is not None and not yes and not extras.closed and extras.summary.total.objects and can_ask(invocation):
         total = extras.summary.total
         invocation.show(extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s))
-        what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
-        agree(f"\nDelete these {what} for good?", "nothing was deleted")
+        agree(f"\nDelete these {amount_text(total.objects, total.bytes)} for good?", "nothing was deleted")
         result = go(again=False, confirmed=True)
     _end(invocation, plan, result)
 

@@ -9,7 +9,7 @@ from engine.finish.project_deletion import DeleteResult, Deletion
 from engine.report.ls import summary_page, summary_values
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.text import aside_text, count_text, counted, pace_text, plural, safe, size_text
+from engine.report.text import amount_text, aside_text, count_text, counted, pace_text, plural, safe, size_text
 
 MARKERS_ADDED = "delete markers were added: data and cost stay, save of what had no version (suspended)"
 STAYS = "kept delete_markers=markers not_accepted=unaccepted"
@@ -38,8 +38,7 @@ def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: s
     if result.deletion is not None:
         lines += _deletion(result.deletion, took_s)
     elif not result.closed:
-        what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
-        said = f"nothing is deleted yet; to delete {what}, exactly as listed:"
+        said = f"nothing is deleted yet; to delete {amount_text(total.objects, total.bytes)}, exactly as listed:"
         lines += [Toned(said, Tone.WARNING), next_step(to_delete)]
     return lines
 

@@ -12,7 +12,7 @@ from engine.plan.prices import AS_OF, REGION, Tier
 from engine.plan.retrieval import TIERED, Amount, ArchiveOutlook, ArchiveShare
 from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.text import aside_text, cost_text, count_text, counted, plural, safe, size_text
+from engine.report.text import amount_text, aside_text, cost_text, count_text, counted, plural, safe, size_text
 
 
 def outlook_page(what: str, outlook: ArchiveOutlook) -> list[str | Table]:
@@ -47,7 +47,7 @@ def _found(outlook: ArchiveOutlook) -> str:
     readable = _sum(outlook.readable.values())
     said = []
     if archived.objects:
-        said.append(f"{plural(archived.objects, 'archived object')} ({size_text(archived.bytes)})")
+        said.append(amount_text(archived.objects, archived.bytes, "archived object"))
     if outlook.under_way.objects:
         said.append(f"{count_text(outlook.under_way.objects)} on their way back")
     if readable.objects:
@@ -99,7 +99,7 @@ def _time(share: ArchiveShare) -> str:
 
 def asked_page(asked: Asked, to_ask: str, to_wait: str) -> Page:
     """What became of asking; commands as for `next_lines`."""
-    lines = [f"asked for {plural(asked.begun.objects, 'object')} ({size_text(asked.begun.bytes)})"]
+    lines = [f"asked for {amount_text(asked.begun.objects, asked.begun.bytes)}"]
     if asked.prolonged.objects:
         lines.append(f"{plural(asked.prolonged.objects, 'copy', 'copies')} that were there last longer now")
     if asked.under_way.objects:

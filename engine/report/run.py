@@ -22,7 +22,7 @@ from engine.report.tallies import (
     tallies_table,
     ways_of,
 )
-from engine.report.text import count_text, pace_text, plural, size_text
+from engine.report.text import amount_text, count_text, pace_text, plural
 
 
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
@@ -35,7 +35,7 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         done, there = f"set {what_is_set(plan.routes[0])} on", "as they are wanted"
     asked = f"; {plural(result.requests, 'request')}, {count_text(result.throttled)} answered SlowDown"
     lines: list[str | Table] = [
-        f"{plan.name}: {done} {plural(counters.copied, 'object')} ({size_text(counters.copied_bytes)}), "
+        f"{plan.name}: {done} {amount_text(counters.copied, counters.copied_bytes)}, "
         f"found {count_text(counters.found)} {there}, {count_text(counters.aside)} set aside"
         f"{asked if result.requests else ''}",  # between folders nobody is asked
         f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",

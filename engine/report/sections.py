@@ -27,7 +27,7 @@ from engine.report.elements import (
 )
 from engine.report.markup import Child, tag
 from engine.report.series import DOING, Bin, Series, bins_of, series_of
-from engine.report.text import count_text, counted, duration_text, plural, rate_text, size_text
+from engine.report.text import amount_text, count_text, counted, duration_text, plural, rate_text, size_text
 
 STRETCHES_DRAWN = 240
 ROWS_OF_A_SERIES = 40
@@ -98,7 +98,7 @@ def stages(report: Report) -> Element:
     if open_listings:
         said.append(f"Not listed to the end yet: {', '.join(open_listings)}. What is met there counts once it is met.")
     if left.objects:
-        said.append(f"{plural(left.objects, 'object')} ({size_text(left.bytes)}) left to copy.")
+        said.append(f"{amount_text(left.objects, left.bytes)} left to copy.")
     if found:
         said.append(f"Not done: {counted({state.value: count for state, count in found.items()})}.")
     if report.status.uploads:

@@ -51,12 +51,17 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {nouns or f'{noun}s'}"
 
 
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+def amount_text(count: int, size_bytes: float, noun: str = "object") -> str:
+    """ "2 objects (3.1 MB)"."""
+    return f"{plural(count, noun)} ({size_text(size_bytes)})"
 
 
 def counted(counts: Mapping[str, int]) -> str:
     """ "1,024 verified, 3 drifted": a count before each name."""
     return ", ".join(f"{count_text(count)} {name}" for name, count in counts.items())
+
+
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def safe(text: str) -> str:
