@@ -140,7 +140,7 @@ class Invocation:
         that does not listen to `StopSignal` has nothing to end gently, nor has any while S3 is out of reach: it ends at
         the first. `leaving` is said then.
 
-        What the work raises comes out as it is, for `shared_flags` to end the process with."""
+        What the work raises comes out as it is, for `call` to end the process with."""
         bar: ProgressBar | None = None
         listener: Callable[[Event], None]
         if self.json:

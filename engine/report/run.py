@@ -1,4 +1,4 @@
-"""What a run, a verification and a status look like, as text for people and as values for `--json`."""
+"""What a run looks like, as text for people and as values for `--json`."""
 
 from __future__ import annotations
 
