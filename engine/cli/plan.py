@@ -34,12 +34,12 @@ def show_plan(
 ) -> NoReturn:
     """Show what a run of the plan would do, and end. `deletes`: what stands in the target alone would go too."""
     result = invocation.run(lambda options, _: survey(plan, options, probe=probe))
-    page = plan_page(plan, result, max_rps, invocation.took_s)
+    page = plan_page(result, max_rps, invocation.took_s)
     if deletes:
         surplus = sum(item.surplus for item in result.routes)
         size_bytes = sum(item.surplus_bytes for item in result.routes)
         page.append(f"\ndeletes    {amount_text(surplus, size_bytes)} in the target alone")
-    invocation.say([*page, *plan_next(plan, result)])
+    invocation.say([*page, *plan_next(result)])
     invocation.say_empty(result.empty)
     invocation.say_no_room(result.no_room)
     code = USAGE if result.empty or result.no_room else ASIDE if result.refused else DONE

@@ -82,7 +82,7 @@ def asked_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> Iterator[
 
 def _ask(invocation: Invocation, plan: Plan, listed: KeptListings) -> None:
     found = invocation.run(lambda options, _: survey(plan, options, keep=listed))
-    invocation.show(plan_page(plan, found, WRITES_PER_S, invocation.took_s))
+    invocation.show(plan_page(found, WRITES_PER_S, invocation.took_s))
     invocation.say_empty(found.empty)
     if found.no_room:
         invocation.say_no_room(found.no_room)

@@ -20,16 +20,16 @@ from engine.report.text import cost_text, count_text, duration_text, pace_text, 
 from engine.sites.traits import NOTHING_KNOWN
 
 
-def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) -> Estimate:
+def _estimate(result: SurveyResult, writes_per_s: float) -> Estimate:
     """The plan's price and floor, from what was counted; what goes from folder to folder has none."""
-    here = {route.name for route in plan.routes if route.stays_here}
-    routes = [item for item in routes if item.route not in here]
-    return estimate(routes, hold_s=plan.cleanup.hold_s, writes_per_s=writes_per_s)
+    here = {route.name for route in result.plan.routes if route.stays_here}
+    routes = [item for item in result.routes if item.route not in here]
+    return estimate(routes, hold_s=result.plan.cleanup.hold_s, writes_per_s=writes_per_s)
 
 
-def expectations_of(plan: Plan, routes: Sequence[RouteSurvey]) -> tuple[Difference, ...]:
+def _expected(result: SurveyResult) -> tuple[Difference, ...]:
     """Expected against found, for every figure that the plan names."""
-    return expectation_report(plan, {item.route: item.taken for item in routes})
+    return expectation_report(result.plan, {item.route: item.taken for item in result.routes})
 
 
 HIDES = (
@@ -38,8 +38,9 @@ HIDES = (
 )
 
 
-def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: float) -> list[str | Table]:
+def plan_page(result: SurveyResult, writes_per_s: float, took_s: float) -> list[str | Table]:
     """Everything that a plan says, for people."""
+    plan = result.plan
     total = RouteSurvey("total")
     for item in result.routes:
         total.add(item)
@@ -61,10 +62,9 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
     ]
     page: list[str | Table] = [Table(header, rows, total=True)]
     page += [f"\n{safe(problem)}" for problem in total.problems[:10]]
-    expected = expectations_of(plan, result.routes)
-    if expected:
-        page += ["", *_expectations(plan, expected, result)]
-    page += ["", *(change_page(plan, result, writes_per_s) if plan.in_place else _cost(plan, result, writes_per_s))]
+    if expected := _expected(result):
+        page += ["", *_expectations(expected, result)]
+    page += ["", *(change_page(result, writes_per_s) if plan.in_place else _cost(result, writes_per_s))]
     if not _stays_here(plan):
         page += ["", _facts(_server_text(result))]
     if total.archived:
@@ -80,10 +80,10 @@ def _stays_here(plan: Plan) -> bool:
     return all(route.stays_here for route in plan.routes)
 
 
-def _cost(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
-    if _stays_here(plan):
+def _cost(result: SurveyResult, writes_per_s: float) -> Page:
+    if _stays_here(result.plan):
         return [_facts("requests   none: all of it is read and written on this machine")]
-    figures = estimate_of(plan, result.routes, writes_per_s)
+    figures = _estimate(result, writes_per_s)
     return [
         _facts(
             f"requests   {count_text(figures.copy_requests)} copies and parts, "
@@ -109,8 +109,9 @@ def _egress(figures: Estimate) -> str:
     return f", at most {dollars} for what leaves AWS (nothing within its region)" if figures.egress_dollars else ""
 
 
-def plan_next(plan: Plan, result: SurveyResult) -> list[str]:
+def plan_next(result: SurveyResult) -> list[str]:
     """What to type after a plan that can be carried out."""
+    plan = result.plan
     if result.empty or result.no_room:
         return []
     if result.refused:
@@ -120,8 +121,7 @@ def plan_next(plan: Plan, result: SurveyResult) -> list[str]:
         return [Toned(said, Tone.WARNING), Toned(allow, Tone.NEXT)]
     if not plan.source:
         return [Toned("next: the same command without --dry-run", Tone.NEXT)]
-    run = command(plan, result.ledger, "run")
-    return next_lines(result, plan, "" if result.is_done else run)
+    return next_lines(result, plan, "" if result.is_done else command(plan, result.ledger, "run"))
 
 
 def _facts(text: str) -> Toned:
@@ -135,7 +135,7 @@ def _server_text(result: SurveyResult) -> str:
     return "\n".join(f"server     {line}" for line in result.lacking or ["honours every condition that is relied on"])
 
 
-def _expectations(plan: Plan, expected: Sequence[Difference], result: SurveyResult) -> Page:
+def _expectations(expected: Sequence[Difference], result: SurveyResult) -> Page:
     accepted = {(item.name, item.found) for item in result.acceptances}
     left = [item for item in expected if not item.agrees and (item.what, str(item.found)) not in accepted]
     rows = []
@@ -150,15 +150,14 @@ def _expectations(plan: Plan, expected: Sequence[Difference], result: SurveyResu
     if left:
         page += [
             "\nA difference does not stop a run, but no source is deleted until it is accepted by name, as in:",
-            to_type(accept_command(plan, result.ledger, left[0].what, str(left[0].found))),
+            to_type(accept_command(result.plan, result.ledger, left[0].what, str(left[0].found))),
         ]
     return page
 
 
 def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dict[str, Any]:
     """The summary of a plan."""
-    plan = result.plan
-    figures = estimate_of(plan, result.routes, writes_per_s)
+    figures = _estimate(result, writes_per_s)
     return {
         "ledger": result.ledger,
         "routes": {
@@ -169,13 +168,13 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
             )
             for item in result.routes
         },
-        "expectations": expectations_of(plan, result.routes),
+        "expectations": _expected(result),
         "requests": picked(figures, "copies=copy_requests heads=head_requests lists=list_requests"),
         **rounded(figures, "cost_dollars=requests_dollars egress_dollars"),
         **picked(figures, "in_bytes out_bytes"),
         **rounded(figures, "storage_dollars_a_day"),
         "floor_s": round(figures.floor_s, 3),
         **picked(result, "actions empty no_room"),
-        **({"set": change_values(result)} if plan.in_place else {}),
+        **({"set": change_values(result)} if result.plan.in_place else {}),
         "honours": result.traits,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.plan import SurveyResult
-from engine.plan.document import Plan
 from engine.plan.estimate import Change
 from engine.plan.prices import CLASSES, KIB, SAID
 from engine.plan.route import Route
@@ -14,9 +13,9 @@ from engine.report.page import Page, Toned
 from engine.report.text import cost_text, count_text, duration_text, plural, safe, size_text
 
 
-def change_page(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
+def change_page(result: SurveyResult, writes_per_s: float) -> Page:
     """Everything that has to be known before a route in place is carried out."""
-    (route,), (found,) = plan.routes, result.routes
+    (route,), (found,) = result.plan.routes, result.routes
     change = found.change
     assert change is not None
     most = "" if change.is_certain else "at most "
