@@ -59,7 +59,5 @@ class Options(SiteOptions):
 
 def ledger_path(plan: Plan, options: Options | None = None) -> Path:
     """Where a plan's ledger is: `<plan name>.ledger` beside the plan, unless the options name another place."""
-    if options is not None and options.ledger is not None:
-        return options.ledger
-    folder = options.state_dir if options is not None else None
-    return (folder or Path(plan.folder)) / f"{plan.name}.ledger"
+    options = options or Options()
+    return options.ledger or (options.state_dir or Path(plan.folder)) / f"{plan.name}.ledger"
