@@ -5,12 +5,10 @@ from __future__ import annotations
 from engine.api.check import check
 from engine.cli.codes import DONE, FATAL
 from engine.cli.invocation import Invocation
-from engine.plan.locations import parse_location
 from engine.report.check import check_page
 
 
 def check_command(invocation: Invocation, location: str | None, write: bool) -> None:
-    where = parse_location(location) if location else None
-    report = invocation.run(lambda options, _: check(where, options, write=write))
+    report = invocation.run(lambda options, _: check(location or None, options, write=write))
     invocation.say(check_page(report, location, invocation.took_s, invocation.connection_flags))
     invocation.end(FATAL if report.denied or report.is_open or report.left else DONE, report)
