@@ -49,7 +49,7 @@ class Step:
 
 
 def demo_command(scale: float, keep: bool, store: str | None) -> None:
-    began_s, look = time.monotonic(), look_at(sys.stdout, os.environ)
+    began_s = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="cartage-demo-"))
     try:
         agreed = _play(folder, scale, store)
@@ -58,7 +58,7 @@ def demo_command(scale: float, keep: bool, store: str | None) -> None:
             click.echo(f"plan, ledgers and the cloned folder are in {folder}")
         else:
             shutil.rmtree(folder)
-    draw([f"the demo took {duration_text(time.monotonic() - began_s)}", next_step("cartage init")], sys.stdout, look)
+    _say(f"the demo took {duration_text(time.monotonic() - began_s)}", next_step("cartage init"))
     raise SystemExit(0 if agreed else FATAL)
 
 
@@ -101,8 +101,8 @@ _EXPLAINED = (
 _SMALLER = "the figures DIFFER because the plan expects all of the migration, and this is a part of it."
 
 
-def _say(text: str) -> None:
-    draw([text], sys.stdout, look_at(sys.stdout, os.environ))
+def _say(*page: str | Table) -> None:
+    draw(page, sys.stdout)
 
 
 def _clone(folder: Path, bucket: str, environment: dict[str, str], extra: list[str]) -> bool:
@@ -198,8 +198,7 @@ def _tell(steps: list[Step], objects: int, copies: int) -> bool:
         ]
         for step in steps
     ]
-    steps_table = Table(["step", "ended", "time", "processor", "memory", "copied"], rows)
-    draw(["", steps_table, ""], sys.stdout, look_at(sys.stdout, os.environ))
+    _say("", Table(["step", "ended", "time", "processor", "memory", "copied"], rows), "")
     routes = verified.last.get("routes", {})
     at_digest = sum(route["proof"].get("digest", 0) for route in routes.values())
     everything = sum(route["objects"] for route in routes.values())

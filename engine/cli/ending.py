@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from engine.cli.codes import FATAL
 from engine.errors import EngineError, PlanError, StoreError, UsageError, each_error
 from engine.logs import log
-from engine.report.drawing import draw, look_at
+from engine.report.drawing import draw
 from engine.report.ndjson import NdjsonWriter
 from engine.report.page import Tone, Toned
 from engine.report.text import safe
@@ -53,7 +53,7 @@ def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") ->
     said: list[str] = [Toned(f"cartage{verb and f' {verb}'}: {_sentence(known)}", Tone.BAD, whole=True)]
     if known.advice:
         said.append(Toned(f"  {safe(known.advice)}", whole=True))
-    draw(said, sys.stderr, look_at(sys.stderr, os.environ))
+    draw(said, sys.stderr)
     conclude(verb, known.exit_code, error_values(known), as_json=as_json)
     raise SystemExit(known.exit_code)
 

@@ -233,7 +233,7 @@ class Invocation:
 
     def show(self, page: Page) -> None:
         """A page on stdout, whatever the flags: what a person is asked about."""
-        draw(page, sys.stdout, look_at(sys.stdout, os.environ))
+        draw(page, sys.stdout)
 
     def say_empty(self, empty: Sequence[str]) -> None:
         """The sources that hold nothing, and what to do about it."""
@@ -263,7 +263,7 @@ class Invocation:
         """End with an exit code. The summary line of `--json` has beside it what is to be said of the result (or these
         values), and what `more` there is. What is wrong is said on stderr under `--quiet` too."""
         if code not in (DONE, INTERRUPTED) and not self.json and (wrong := wrong_of(self.unsaid)):
-            draw(wrong, sys.stderr, look_at(sys.stderr, os.environ))
+            draw(wrong, sys.stderr)
         if self.json:
             NdjsonWriter(sys.stdout).summary(self.verb, code, values_of(result) | more)
         raise SystemExit(code)

@@ -90,8 +90,9 @@ def writing_to(stream: TextIO) -> Iterator[None]:
         raise
 
 
-def draw(page: Page | str, stream: TextIO, look: Look) -> None:
-    """Write a page with its last line's end."""
+def draw(page: Page | str, stream: TextIO, look: Look | None = None) -> None:
+    """Write a page with its last line's end, as its reader can see it."""
+    look = look or look_at(stream, os.environ)
     with writing_to(stream):
         if look.width is None and not look.colour:
             stream.write(plain(page) + "\n")
