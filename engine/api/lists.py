@@ -16,7 +16,7 @@ from engine.at_once import each
 from engine.errors import LedgerMismatch
 from engine.events import Listener, Notice
 from engine.ledger import Ledger
-from engine.ledger.rebinding import VIEW
+from engine.ledger.rebinding import VIEW, anew
 from engine.listing.key_lists import ListedKeys
 from engine.listing.sources import Sources
 from engine.plan.lifecycle import State
@@ -63,10 +63,10 @@ async def _refuse_shorter(ledger: Ledger, route: str, listed: ListedKeys) -> Non
     keys = ", ".join(f'"{listed.location.key}{key}"' for key in named)
     more = f" and {count - len(named):,} more" if count > len(named) else ""
     back = "Take an inventory that has them" if listed.is_inventory else "Put them back into the list"
-    anew = "--ledger" if await ledger.meta(VIEW) is None else "another --state and --ledger"
+    start = anew(is_view=await ledger.meta(VIEW) is not None)
     raise LedgerMismatch(
         f'the ledger {ledger.path} holds {count:,} object{"s" * (count != 1)} of the route "{route}" that its list '
         f"{listed.name} does not name: {keys}{more}. Nothing was done with them.",
-        advice=f"{back}, or start a new ledger with {anew} for the shorter one: what is copied is found, and what the "
-        "list does not name is left alone. Keys may be added at any time.",
+        advice=f"{back}, or {start} for the shorter one: what is copied is found, and what the list does not name is "
+        "left alone. Keys may be added at any time.",
     )

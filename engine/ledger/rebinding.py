@@ -42,13 +42,12 @@ def change_to(path: Path, connection: sqlite3.Connection, wanted: Binding, *, jo
         more = learned(bound, wanted)
         return Change("learn", more.text) if more != bound else None
     if not _holds_nothing(connection):
-        is_view = _has(connection, VIEW)
-        anew = "begin anew with another --state and --ledger" if is_view else "start a new ledger with --ledger"
+        start = anew(is_view=_has(connection, VIEW))
         raise LedgerMismatch(
             "\n".join(
                 [f"the ledger {goes_by(path)} is bound to something else:", *(f"  - {line}" for line in different)]
             ),
-            advice=f"Go back to what it is bound to, or {anew}: what is copied is found.",
+            advice=f"Go back to what it is bound to, or {start}: what is copied is found.",
         )
     return Change("bind", wanted.text)
 
@@ -71,9 +70,13 @@ def unbound(where: object) -> LedgerMismatch:
     """The error of shards of which nobody can say what they are of."""
     return LedgerMismatch(
         f"{where} does not say what it is bound to: an older Cartage began it.",
-        advice="Go on with that one to the end; or begin anew with another --state and --ledger: what is copied is "
-        "found.",
+        advice=f"Go on with that one to the end, or {anew(is_view=True)}: what is copied is found.",
     )
+
+
+def anew(*, is_view: bool) -> str:
+    """What to do where a ledger cannot be gone on with: a view is one of a place in S3, which is to be another too."""
+    return f"start a new ledger with {'another --state and --ledger' if is_view else '--ledger'}"
 
 
 def _bound_in(path: Path, connection: sqlite3.Connection) -> Binding:
