@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable
 
 import click
 
+from engine.api.commands import typed
 from engine.api.consent import Act
 from engine.cli.codes import FATAL
 from engine.cli.invocation import Invocation
@@ -32,12 +32,12 @@ def require(name: str, given: str | None, meant: Callable[[str], str] = str) -> 
     if given is None:
         raise UsageError(
             f"nothing is deleted before {name!r} is typed.",
-            advice=f"Type it on a terminal, or give it with --confirm {shlex.quote(name)}.",
+            advice=f"Type it on a terminal, or give it with {typed('--confirm', name)}.",
         )
     if meant(given) != name:
         raise UsageError(
             f"--confirm says {given!r}, and this is {name!r}: nothing was deleted.",
-            advice=f"If this is what is meant, give --confirm {shlex.quote(name)}.",
+            advice=f"If this is what is meant, give {typed('--confirm', name)}.",
         )
 
 

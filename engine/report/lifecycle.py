@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+from engine.api.commands import typed
 from engine.api.lifecycle import LifecycleResult
 from engine.plan.bucket_rules import Action, Does, Rule, text_of
 from engine.plan.prices import SAID
@@ -43,8 +43,7 @@ def outcome_lines(result: LifecycleResult, words: Iterable[str]) -> list[str]:
         return [*[Toned(f"refused: {safe(said)}", Tone.BAD) for said in result.refused], "nothing was written"]
     if result.written:
         return _written(result)
-    typed = f"cartage lifecycle {shlex.join([result.location, *words])} --apply"
-    return ["nothing was written", next_step(typed)]
+    return ["nothing was written", next_step(typed("cartage", "lifecycle", result.location, *words, "--apply"))]
 
 
 def undo_page(result: LifecycleResult) -> Page:
@@ -59,7 +58,7 @@ def _diff(result: LifecycleResult) -> str:
 
 
 def _written(result: LifecycleResult) -> list[str]:
-    back = f"cartage lifecycle {shlex.quote(result.location)} --undo"
+    back = typed("cartage", "lifecycle", result.location, "--undo")
     return [
         "written, and read back as it was written" if result.confirmed else NOT_SHOWN,
         f"what was there is kept in {safe(str(result.kept))}",

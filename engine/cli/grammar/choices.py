@@ -32,7 +32,7 @@ def beginning(words: Iterable[str], incomplete: str) -> Items:
 
 
 def complete_storage_classes(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
-    return [CompletionItem(name) for name in STORAGE_CLASSES if name.startswith(incomplete.upper())]
+    return beginning(STORAGE_CLASSES, incomplete.upper())
 
 
 def complete_by(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
