@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from engine.cli.grammar.reference import FlagText, VerbText, reference, shared_flags, variables
+from engine.cli.grammar.reference import VerbText, reference, shared_flags, variables
+from engine.cli.grammar.words import Flag
 
 WRITTEN = "<!-- written by docs/build_commands.py from engine/cli/grammar: change that -->"
 HEAD = """`cartage COMMAND --help` says the same in the terminal, and `cartage completion SHELL` has it completed. What
@@ -53,7 +54,7 @@ def command(verb: VerbText) -> Iterator[str]:
         yield "And the [flags of nearly every command](#flags-of-nearly-every-command)."
 
 
-def flag_table(flags: Iterable[FlagText]) -> str:
+def flag_table(flags: Iterable[Flag]) -> str:
     return table(("flag", ""), ((f"`{flag.spelling}`", flag.meaning) for flag in flags))
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from engine.cli.completion import script
-from engine.cli.grammar.reference import FlagText, VerbText, reference, shared_flags, variables
+from engine.cli.grammar.reference import VerbText, reference, shared_flags, variables
+from engine.cli.grammar.words import Flag
 from engine.cli.main import cli
 from engine.version import __version__
 
@@ -43,7 +44,7 @@ def entry(term: str, text: str) -> str:
     return f".TP\n\\fB{escaped(term)}\\fR\n{escaped(text)}"
 
 
-def entries(flags: Iterable[tuple[str, tuple[FlagText, ...]]]) -> Iterator[str]:
+def entries(flags: Iterable[tuple[str, list[Flag]]]) -> Iterator[str]:
     for _, group in flags:
         yield from (entry(flag.spelling, flag.meaning) for flag in group)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from engine.cli.grammar.layout import WIDEST, write_flags, write_prose
-from engine.cli.grammar.reference import shared_groups, variables
+from engine.cli.grammar.reference import shared_flags, variables
 from engine.cli.main import VERBS, cli, did_you_mean
 
 
@@ -30,7 +30,7 @@ def help_command(topic: str | None) -> None:
 def _flags(context: click.Context) -> str:
     formatter = context.make_formatter()
     write_prose(formatter, "Flags that nearly every command takes:")
-    for title, flags in shared_groups():
+    for title, flags in shared_flags():
         write_flags(formatter, title, flags)
     return formatter.getvalue().rstrip("\n")
 

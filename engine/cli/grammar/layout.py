@@ -24,10 +24,10 @@ def write_help(verb: Verb, ctx: click.Context, formatter: click.HelpFormatter) -
     from engine.cli.grammar.words import SHARED
 
     verb.format_usage(ctx, formatter)
-    for paragraph in (verb.help or "").split("\n\n"):
+    for paragraph in verb.paragraphs:
         formatter.write_paragraph()
         with formatter.indentation():
-            write_prose(formatter, " ".join(paragraph.split()))
+            write_prose(formatter, paragraph)
     write_examples(formatter, verb.examples)
     groups = list(verb.grouped())
     for title, flags in groups:

@@ -10,14 +10,6 @@ from engine.cli.grammar.words import SHARED, Example, Flag, Verb
 from engine.cli.main import GROUPS, cli
 
 
-class FlagText(NamedTuple):
-    """A flag: "-y, --yes", what it means, and the variable that stands for it, empty where none does."""
-
-    spelling: str
-    meaning: str
-    variable: str
-
-
 class VerbText(NamedTuple):
     """A command: its place among the others, its line, what it does in paragraphs, examples, and its own flags by
     group. The shared flags are apart (`shared_flags`); `shares` says whether it takes them."""
@@ -28,7 +20,7 @@ class VerbText(NamedTuple):
     usage: str
     paragraphs: tuple[str, ...]
     examples: tuple[Example, ...]
-    flags: tuple[tuple[str, tuple[FlagText, ...]], ...]
+    flags: tuple[tuple[str, list[Flag]], ...]
     shares: bool
 
 
@@ -40,19 +32,14 @@ def reference() -> list[VerbText]:
         for name, short in group.verbs.items():
             verb = _verb(name)
             words = verb.collect_usage_pieces(click.Context(verb, info_name=name, parent=top))
-            paragraphs = tuple(" ".join(text.split()) for text in (verb.help or "").split("\n\n"))
-            own = tuple((title, _texts(flags)) for title, flags in verb.grouped() if title not in SHARED)
+            own = tuple((title, flags) for title, flags in verb.grouped() if title not in SHARED)
             usage = " ".join(["cartage", name, *words])
-            found.append(VerbText(name, group.title, short, usage, paragraphs, verb.examples, own, not verb.bare))
+            found.append(VerbText(name, group.title, short, usage, verb.paragraphs, verb.examples, own, not verb.bare))
     return found
 
 
-def shared_flags() -> list[tuple[str, tuple[FlagText, ...]]]:
+def shared_flags() -> list[tuple[str, list[Flag]]]:
     """The flags that nearly every command takes, by group."""
-    return [(title, _texts(flags)) for title, flags in shared_groups()]
-
-
-def shared_groups() -> list[tuple[str, list[Flag]]]:
     return [(title, flags) for title, flags in _verb("run").grouped() if title in SHARED]
 
 
@@ -70,7 +57,3 @@ def _verb(name: str) -> Verb:
     verb = cli.get_command(click.Context(cli), name)
     assert isinstance(verb, Verb)
     return verb
-
-
-def _texts(flags: list[Flag]) -> tuple[FlagText, ...]:
-    return tuple(FlagText(flag.spelling, flag.meaning, flag.variable) for flag in flags)

@@ -170,6 +170,11 @@ class Verb(click.Command):
         return super().parse_args(ctx, self._preparing(args) if self._preparing is not None else args)
 
     @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """What it does."""
+        return tuple(" ".join(text.split()) for text in (self.help or "").split("\n\n"))
+
+    @property
     def flags(self) -> list[Flag]:
         return [param for param in self.params if isinstance(param, Flag)]
 
