@@ -85,17 +85,17 @@ async def begun(executor: Executor | None, processes: int) -> AsyncIterator[Exec
 
 
 async def carry(
-    plan: Plan,
     options: Options,
+    pieces: Sequence[Piece] | None,
+    *,
+    plan: Plan,
     opened: Sites,
     ledger: Ledger,
-    *,
     store_of: StoreOf,
     facts: Iterable[BucketFacts],
     processes: int,
     executor: Executor,
     stop: StopSignal,
-    pieces: Sequence[Piece] | None = None,
 ) -> Carried:
     """Carry the plan out on its ledger, by what form that has; where `pieces` are given, only what is in them, or of a
     ledger in shards the shards that hold any of it. Raises as `engine.migrate`."""

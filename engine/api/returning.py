@@ -21,7 +21,7 @@ from engine.sites.sites import Sites
 from engine.transfer.counting import Carried, Counters, Held
 
 Carry = Callable[[Options, Sequence[Piece] | None], Awaitable[Carried]]
-"""What carries pieces of the plan, or all of it."""
+"""What carries pieces of the plan, or all of it (`carrying.carry`)."""
 
 
 async def carry_and_wait(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -33,7 +33,6 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state, objects_by_route
-from engine.plan.shards import Piece
 from engine.shown import LedgerResult
 from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
@@ -42,7 +41,7 @@ from engine.store import StoreOf
 from engine.to_the_end import to_the_end
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date
-from engine.transfer.counting import Carried, Counters
+from engine.transfer.counting import Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +136,17 @@ async def migrate(
             await ledger.set_note(EXPECTED, expected)
             options.listener(Doing(COPYING, 0.0, *expected))
             async with remembered(opened, ledger, "run", options, stop) as heard:
-
-                async def carried(heard: Options, pieces: Sequence[Piece] | None) -> Carried:
-                    return await carry(
-                        plan,
-                        heard,
-                        opened,
-                        ledger,
-                        store_of=store_of,
-                        facts=known.values(),
-                        processes=processes,
-                        executor=at_work,
-                        stop=stop,
-                        pieces=pieces,
-                    )
-
+                carried = partial(
+                    carry,
+                    plan=plan,
+                    opened=opened,
+                    ledger=ledger,
+                    store_of=store_of,
+                    facts=known.values(),
+                    processes=processes,
+                    executor=at_work,
+                    stop=stop,
+                )
                 run = await carry_and_wait(plan, heard, opened, ledger, carried, stop)
             for item in run.unlisted.named:
                 options.listener(item)
