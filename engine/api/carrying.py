@@ -40,15 +40,16 @@ def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executo
     asked = options.processes
     if asked is not None and asked < 1:
         raise UsageError("--processes must be at least 1")
+    several = executor is not None or (asked or 1) > 1
     if options.session is not None:
-        if executor is not None or (asked or 1) > 1 or path.is_dir():
+        if several or path.is_dir():
             raise UsageError(
                 "a session cannot be handed to other processes.",
                 advice="Leave it out: each process finds the credentials of its environment.",
             )
         return 1
     if is_one_file(path):
-        if executor is not None or (asked or 1) > 1:
+        if several:
             raise UsageError(
                 f"the ledger {path} is one file, which one process writes.",
                 advice="Leave out --processes; or begin a new ledger with --ledger: what is copied is found.",

@@ -82,11 +82,9 @@ def _writing(form: str, file: BinaryIO) -> AbstractContextManager[Callable[[list
     return writing_parquet(file)
 
 
-@contextmanager
-def _stdout() -> Iterator[BinaryIO]:
-    # Bytes: line ends and characters are exactly as written, whatever the terminal's own are.
-    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
-        yield file
+def _stdout() -> BinaryIO:
+    """In bytes: line ends and characters are exactly as written, whatever the terminal's own are."""
+    return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
 
 
 @contextmanager
