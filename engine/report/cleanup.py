@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from engine.api.cleanup import CleanupResult
 from engine.api.commands import accept_command, command
 from engine.finish.cleanup import Cleaned
-from engine.finish.gate import REFERENCES, Reason, closed
+from engine.finish.gate import closed
 from engine.finish.sending import Fate
-from engine.model import Proof
 from engine.plan.document import Plan
-from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
 from engine.plan.overlap import sharing
-from engine.plan.record import Tally
 from engine.report.delete import MARKERS_ADDED, STAYS, stays_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
-from engine.report.tallies import MENDED_BY_RUN, deep_for
+from engine.report.tallies import opened_by
 from engine.report.text import aside_text, count_text, counted, duration_text, pace_text, plural, safe, size_text
 
 
@@ -51,38 +47,15 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
     return lines
 
 
-_OPENED_BY = {"snapshot": ["run"], "audit": ["run"], REFERENCES: ["rewrite"]}
-"""What opens a reason, where a command does; of `proof` see `_proven_by`. The others open by themselves, by accepting
-them, or elsewhere."""
-
-
-def opened_by(plan: Plan, tallies: Sequence[Tally], name: str) -> list[str]:
-    """The words of the command that opens the reason of this name, or leads on to that; none where no command does.
-    `tallies` are the ledger's."""
-    return _proven_by(plan, tallies) if name == "proof" else _OPENED_BY.get(name, [])
-
-
 def _opening(plan: Plan, result: CleanupResult) -> str:
     """The command that gets on best with what keeps the gate closed: the first that does something, then the first
     that accepts; else the same again, later."""
     shut = closed(result.reasons)
     words = next(filter(None, (opened_by(plan, result.tallies, reason.name) for reason in shut)), [])
-    accept: Reason | None = next((reason for reason in shut if reason.accept), None)
+    accept = next((reason for reason in shut if reason.accept), None)
     if not words and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)
     return command(plan, result.ledger, *(words or ["cleanup"]))
-
-
-def _proven_by(plan: Plan, tallies: Sequence[Tally]) -> list[str]:
-    """What leads to the proof that is lacking: what is not copied has to be copied first, where a run does that."""
-    states = {tally.state for tally in tallies}
-    if states & (IN_FLIGHT | MENDED_BY_RUN):
-        return ["run"]
-    if states & (ASIDE - ENDED) and State.COPIED not in states:
-        return ["status", "--failed"]
-    minimum = plan.cleanup.proof
-    low = any(tally.state is State.VERIFIED and tally.proof < minimum for tally in tallies)
-    return ["verify", deep_for(minimum)] if low or minimum is Proof.BYTES else ["verify"]
 
 
 def _settled_text(settled: dict[Fate, int]) -> str:

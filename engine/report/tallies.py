@@ -1,4 +1,5 @@
-"""What a ledger's objects add up to, as text for people and as values for `--json`: what a run and a status share."""
+"""What a ledger's objects add up to, as text for people and as values for `--json`, and what that asks for next: what
+several commands share."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from engine.api.commands import accept_command, command, typed
 from engine.events import ObjectAside
 from engine.model import Proof
 from engine.plan.document import Plan
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.report.ndjson import picked
@@ -110,6 +111,29 @@ MENDED_BY_RUN = {State.FAILED, State.DRIFTED, State.DAMAGED}
 def deep_for(minimum: Proof) -> str:
     """How a verification brings to this proof what no comparison brought there."""
     return "--deep" if minimum is Proof.BYTES else "--deep=below-digest"
+
+
+_OPENED_BY = {"snapshot": ["run"], "audit": ["run"], "references": ["rewrite"]}
+"""What opens a reason of the gate, by its name there, where a command does; of `proof` see `_proven_by`. The others
+open by themselves, by accepting them, or elsewhere."""
+
+
+def opened_by(plan: Plan, tallies: Sequence[Tally], name: str) -> list[str]:
+    """The words of the command that opens the reason of this name, or leads on to that; none where no command does.
+    `tallies` are the ledger's."""
+    return _proven_by(plan, tallies) if name == "proof" else _OPENED_BY.get(name, [])
+
+
+def _proven_by(plan: Plan, tallies: Sequence[Tally]) -> list[str]:
+    """What leads to the proof that is lacking: what is not copied has to be copied first, where a run does that."""
+    states = {tally.state for tally in tallies}
+    if states & (IN_FLIGHT | MENDED_BY_RUN):
+        return ["run"]
+    if states & (ASIDE - ENDED) and State.COPIED not in states:
+        return ["status", "--failed"]
+    minimum = plan.cleanup.proof
+    low = any(tally.state is State.VERIFIED and tally.proof < minimum for tally in tallies)
+    return ["verify", deep_for(minimum)] if low or minimum is Proof.BYTES else ["verify"]
 
 
 def _archived_text(archived: int, restoring: int) -> str:

@@ -10,9 +10,9 @@ from engine.finish.gate import Reason
 from engine.plan.estimate import RouteCounts, estimate
 from engine.plan.lifecycle import ASIDE
 from engine.plan.sizes import duration_text as written_duration
-from engine.report.cleanup import opened_by
 from engine.report.elements import Rows, key, moment, number, section, share_bar, size, table, total, typed
 from engine.report.markup import Child, tag
+from engine.report.tallies import opened_by
 from engine.report.text import cost_text, count_text, duration_text, plural
 
 
