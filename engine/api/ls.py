@@ -45,9 +45,12 @@ async def ls(
 
     Raises `NothingThere` where nothing does (unless `Options.allow_empty`), `UsageError` for what is no location or
     nothing to sum up by, and `StoreError`."""
-    options, tell = options or Options(), tell or (options or Options()).listener
+    options = options or Options()
+    tell, sums = tell or options.listener, sums or bool(by)
     if location == SCHEME:
-        await _tell_buckets(options, tell, whole=not (recursive or sums or by))
+        if recursive or sums:
+            raise UsageError("the objects of all buckets are not listed at once.", advice="Name one: s3://bucket/")
+        await _tell_buckets(options, tell)
         return None
     location = place_of(location)
     async with one_error(), open_place(location, options) as opened:
@@ -58,19 +61,17 @@ async def ls(
             options.listener(Notice("TagsAsked", TAGS_ASKED))
         if recursive:
             await list_objects(store, location, tell, summary, groups)
-        elif sums or by:
+        elif sums:
             await summarize(store, location, options.listener, summary, groups)
-        count = summary.total.objects if recursive or sums or by else await list_level(store, location, tell)
+        count = summary.total.objects if recursive or sums else await list_level(store, location, tell)
         if not count and not options.allow_empty:
             await refuse_nothing(store, location)
         if isinstance(groups, ByTag):
             summary.tags_asked, summary.unread = groups.asked, groups.unread
-        return summary if recursive or sums or by else None
+        return summary if recursive or sums else None
 
 
-async def _tell_buckets(options: Options, tell: Listener, *, whole: bool) -> None:
-    if not whole:
-        raise UsageError("the objects of all buckets are not listed at once.", advice="Name one: s3://bucket/")
+async def _tell_buckets(options: Options, tell: Listener) -> None:
     async with one_error(), open_site(Connection(), options) as opened:
         assert opened.session is not None
         for bucket in await opened.session.buckets():

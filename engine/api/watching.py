@@ -20,21 +20,21 @@ Result = TypeVar("Result")
 
 def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
     """A verb whose options may have it shown and measured."""
-    at = list(inspect.signature(verb).parameters).index("options")
+    signature = inspect.signature(verb)
     command = verb.__module__.rpartition(".")[2]
 
     @functools.wraps(verb)
     async def call(*args: Given.args, **given: Given.kwargs) -> Result:
-        named = args[at] if len(args) > at else given.get("options")
+        bound = signature.bind(*args, **given)
+        named = bound.arguments.get("options")
         options = named if isinstance(named, Options) else Options()
         with ExitStack() as stack:
             if is_shown(options):
                 options = stack.enter_context(_shown(options, verb.__name__))
             if options.metrics is not None:
                 options = stack.enter_context(_measured(options, command))
-            if len(args) > at:
-                return await verb(*args[:at], options, *args[at + 1 :], **given)  # type: ignore[arg-type]
-            return await verb(*args, **{**given, "options": options})  # type: ignore[arg-type]
+            bound.arguments["options"] = options
+            return await verb(*bound.args, **bound.kwargs)
 
     return call
 
