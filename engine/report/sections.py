@@ -174,7 +174,8 @@ def routes(report: Report) -> Element:
     """What was to go where, and how far it is; what is expected of it."""
     places = {route.name: (route.source, route.target) for route in report.status.binding.routes}
     tallies = {name: [item for item in report.status.tallies if item.route == name] for name in places}
-    states = [state for state in State if by_state(report.status.tallies, {state}).get(state)]
+    count = by_state(report.status.tallies, set(State))
+    states = [state for state in State if count.get(state)]
     rows: Rows = []
     for name, (source, target) in places.items():
         rows.append(
@@ -196,8 +197,7 @@ def routes(report: Report) -> Element:
             for name, some in largest
         ]
         named = f"the {ROUTES_DRAWN} largest of {len(places)}" if len(places) > ROUTES_DRAWN else ""
-        sums = counted({state.value: total(report.status.tallies, {state}).objects for state in states})
-        label = f"Objects by route and state: {sums}."
+        label = f"Objects by route and state: {counted({state.value: count[state] for state in states})}."
         legend = [(_colour(state), state.value) for state in states]
         drawn = picture("Objects by route and state", named, lambda: pictures.bars(parts, label), legend)
     return section("routes", "Routes", drawn, behind, _expected(report))
