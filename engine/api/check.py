@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from engine.api.options import Options
 from engine.api.watching import watched
 from engine.bucket_facts import BucketFacts
-from engine.errors import BucketMissing, ObjectError, one_error
+from engine.errors import BucketMissing, ObjectError
 from engine.events import Doing
 from engine.listing.nearest import why_nothing
 from engine.model import Location, ObjectRef
@@ -61,7 +61,7 @@ async def check(
     endpoint. An action that is denied is none: it is in the report."""
     options = options or Options()
     where = location_of(where) if where is not None else None
-    async with one_error(), open_site(Connection(), options) as opened:
+    async with open_site(Connection(), options) as opened:
         at_most_s = options.give_up_after_s
         options.listener(Doing(f"the credentials, and who they belong to at {opened.endpoint}", at_most_s))
         session = opened.session

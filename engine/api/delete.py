@@ -13,7 +13,7 @@ from engine.api.opening import ours, refuse_inside
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
-from engine.errors import GateClosed, one_error
+from engine.errors import GateClosed
 from engine.events import RunStarted
 from engine.finish.deletion_list import DeletionList
 from engine.finish.project_deletion import (
@@ -63,7 +63,7 @@ async def delete(
     file, and `StoreError` of scope `run`."""
     options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
     location = place_of(location)
-    async with one_error(), open_place(location, options) as opened:
+    async with open_place(location, options) as opened:
         site = opened.site(location)
         facts = await site.facts(location.bucket)
         path = list_path(location, options)

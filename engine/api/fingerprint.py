@@ -16,7 +16,7 @@ from engine.api.load import home_folder, place_of
 from engine.api.options import Options
 from engine.api.watching import watched
 from engine.at_once import each
-from engine.errors import UsageError, one_error
+from engine.errors import UsageError
 from engine.events import Listener, Progress
 from engine.listing.nearest import refuse_nothing
 from engine.listing.ranges import listed_under
@@ -48,7 +48,7 @@ async def fingerprint(
     is not there, `NothingThere` for a location that holds nothing, and `StoreError`."""
     options = options or Options()
     place = _place_of(where)
-    async with one_error(), open_place(place, options) as opened:
+    async with open_place(place, options) as opened:
         site = opened.site(place)
         tree = await of_location(site.store, place, basis, options.listener, site.folder)
         if not tree.objects and not options.allow_empty and not place.is_local:

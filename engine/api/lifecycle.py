@@ -25,7 +25,6 @@ from engine.errors import (
     StoreError,
     Unsupported,
     UsageError,
-    one_error,
 )
 from engine.events import Doing, Progress
 from engine.finish.rule_change import Applied, History, change, put_back, read_history
@@ -120,7 +119,7 @@ async def lifecycle(
         check(rule, place)
     if act is Act.APPLY and (rule is None or rule.is_nothing):
         raise UsageError("there is no rule to be written.", advice="Say what it does, as --abort-uploads 7d.")
-    async with one_error(), open_place(place, options) as opened:
+    async with open_place(place, options) as opened:
         site = opened.site(place)
         kept = _kept_at(options, place)
         if act is Act.UNDO:

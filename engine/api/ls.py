@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.api.load import place_of
 from engine.api.options import Options
 from engine.api.watching import watched
-from engine.errors import UsageError, one_error
+from engine.errors import UsageError
 from engine.events import Listener, Notice
 from engine.finish.grouping import ByTag, grouping
 from engine.finish.project import Summary, list_level, list_objects, summarize
@@ -53,7 +53,7 @@ async def ls(
         await _tell_buckets(options, tell)
         return None
     location = place_of(location)
-    async with one_error(), open_place(location, options) as opened:
+    async with open_place(location, options) as opened:
         store = opened.store(location)
         summary = Summary(len(location.key), by, priced=not location.is_local)
         groups = grouping(by, location, store, options.workers, now_ms()) if by else None
@@ -72,7 +72,7 @@ async def ls(
 
 
 async def _tell_buckets(options: Options, tell: Listener) -> None:
-    async with one_error(), open_site(Connection(), options) as opened:
+    async with open_site(Connection(), options) as opened:
         assert opened.session is not None
         for bucket in await opened.session.buckets():
             tell(bucket)

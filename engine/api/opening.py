@@ -1,4 +1,4 @@
-"""What every call begins with: the ledger that belongs to a plan, and one error out of many."""
+"""What every call on a plan begins with: its sites, and the ledger that belongs to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import anyio.to_thread
 from engine.api import commands
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
-from engine.errors import LedgerMismatch, LedgerMissing, UsageError, one_error
+from engine.errors import LedgerMismatch, LedgerMissing, UsageError
 from engine.events import RunStarted
 from engine.journal.holding import AtWork
 from engine.journal.place import given_of, place_of
@@ -166,12 +166,12 @@ async def at_work(
     """The sites of a plan, and its ledger, which must be there; the listener is told that the command began. `lists`:
     sources are listed, as `open_plan` has it with `now`; `dated`: rows are dated by the server's clock.
 
-    Raises `LedgerError`, `PlanError`, and `StoreError` of scope `run`, one where several came together; `UsageError`
-    for a plan that sets what objects carry where they are, which can only be verified."""
+    Raises `LedgerError`, `PlanError`, and `StoreError` of scope `run`; `UsageError` for a plan that sets what
+    objects carry where they are, which can only be verified."""
     if command != "verify":
         refuse_in_place(plan.routes, command)
     sites = open_plan(plan, options, now=True) if lists else open_bound(plan, options)
-    async with one_error(), sites as opened:
+    async with sites as opened:
         clock = await server_clock(plan, opened) if dated else now_ms
         async with await open_ledger(plan, opened, options, command, create=False, clock=clock) as ledger:
             options.listener(RunStarted(command, plan.name, str(ledger.path), opened.home.endpoint, resumed=True))

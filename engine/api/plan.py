@@ -8,7 +8,6 @@ from pathlib import Path
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.watching import watched
-from engine.errors import one_error
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Acceptance, Snapshot
 from engine.listing.kept import KeptListings
@@ -79,7 +78,7 @@ async def survey(
     Raises `LedgerError` (locked; of another endpoint, other routes or a list that names a key less; damaged), and
     `StoreError` of scope `run`. A key whose target S3 could not hold is no error: it is in `RouteSurvey.problems`."""
     options = options or Options()
-    async with one_error(), open_plan(plan, options) as opened:
+    async with open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, opened, options, "plan") as ledger:
             entries = None if ledger.fresh else ledger.entries

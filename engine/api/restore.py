@@ -13,7 +13,7 @@ from engine.api.stopping import StopSignal
 from engine.api.watching import watched
 from engine.archive.finding import Batch, Take, find_needed, find_under
 from engine.archive.restoring import Asked, Asking, Remember
-from engine.errors import UsageError, one_error
+from engine.errors import UsageError
 from engine.events import Doing, ObjectAside, Progress, RunStarted
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location, ObjectRef
@@ -70,7 +70,7 @@ async def restore(
     location = place_of(what)
     if location.is_local:
         raise UsageError(f"{location} is a local folder: nothing is archived there.")
-    async with one_error(), open_place(location, options) as opened:
+    async with open_place(location, options) as opened:
         store = opened.store(location)
         options.listener(RunStarted("restore", str(location), "", opened.home.endpoint, resumed=False))
 
@@ -88,7 +88,6 @@ async def _of_plan(
     plan: Plan, options: Options, days: int, tier: Tier, agreed: ArchiveOutlook | None, stop: StopSignal
 ) -> RestoreResult:
     async with (
-        one_error(),
         open_plan(plan, options) as opened,
         await open_ledger(plan, opened, options, "restore") as ledger,
     ):

@@ -21,7 +21,6 @@ from engine.api.status import EXPECTED
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
 from engine.bucket_facts import BucketFacts
-from engine.errors import one_error
 from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Ledger, Snapshot, form_shards, taken_by_route
@@ -106,7 +105,7 @@ async def migrate(
     routes or a list that names a key less; damaged), and `StoreError` of scope `run`; whatever was done before is
     committed. An object that fails is no error: it is in `MigrationResult.aside`, and the next run tries it again."""
     options, stop = options or Options(), stop or StopSignal()
-    async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened, listed) as store_of:
+    async with open_plan(plan, options) as opened, _first_pages(plan, opened, listed) as store_of:
         path = ledger_path(plan, options)
         processes = processes_for(plan, options, path, executor=executor)
         if in_shards := processes > 1 or executor is not None:

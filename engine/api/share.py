@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.api.options import Options
 from engine.api.watching import watched
-from engine.errors import NothingThere, UsageError, one_error
+from engine.errors import NothingThere, UsageError
 from engine.events import Progress
 from engine.listing.lister import KeyRange
 from engine.listing.nearest import refuse_nothing
@@ -103,7 +103,7 @@ async def share(
     for pattern in (*chosen.include, *chosen.exclude):
         if why := problem_of_pattern(pattern):
             raise UsageError(f'the pattern "{pattern}" {why}')
-    async with one_error(), open_place(place, options) as opened:
+    async with open_place(place, options) as opened:
         site = opened.site(place)
         assert site.session is not None
         found: list[ListedObject] = []

@@ -1,4 +1,5 @@
-"""What every verb has around it: whatever its options have shown or measured begins and ends with it."""
+"""What every verb has around it: whatever its options have shown or measured begins and ends with it; of many
+errors it raises one."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 from engine.api.options import Options
+from engine.errors import one_error
 from engine.events import Event, ignore
 from engine.shown import asked_of_reports
 
@@ -19,7 +21,7 @@ Result = TypeVar("Result")
 
 
 def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
-    """A verb whose options may have it shown and measured."""
+    """A verb whose options may have it shown and measured, and that raises one error where several came together."""
     signature = inspect.signature(verb)
     command = verb.__module__.rpartition(".")[2]
 
@@ -34,7 +36,8 @@ def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Give
             if options.metrics is not None:
                 options = stack.enter_context(_measured(options, command))
             bound.arguments["options"] = options
-            return await verb(*bound.args, **bound.kwargs)
+            async with one_error():
+                return await verb(*bound.args, **bound.kwargs)
 
     return call
 
