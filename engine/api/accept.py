@@ -46,7 +46,7 @@ async def accept(plan: Plan, options: Options | None = None, *, name: str, found
         raise UsageError(
             "a reason is needed.", advice="Say it with --because 'WHY': it is kept, and shown in the receipt."
         )
-    async with _opened(plan, options) as ledger:
+    async with ledger_alone(plan, options) as ledger:
         figure = (await found_figures(ledger)).get(name)
         if figure is None:
             raise UsageError(
@@ -61,15 +61,8 @@ async def accept(plan: Plan, options: Options | None = None, *, name: str, found
         await keep_acceptance(ledger, name, found, because)
 
 
-async def accept_ended(plan: Plan, options: Options, because: str) -> None:
-    """Accept for exactly what it is what the ledger holds of objects that have no source any more. Raises as
-    `accept`."""
-    async with _opened(plan, options) as ledger:
-        await accept_ended_in(ledger, because)
-
-
-async def accept_ended_in(ledger: Ledger, because: str) -> None:
-    """The same in a ledger that is open."""
+async def accept_ended(ledger: Ledger, because: str) -> None:
+    """Accept for exactly what it is what the ledger holds of objects that have no source any more."""
     noted, accepted = await ledger.noted(), await ledger.accepted()
     for name in sorted(state.value for state in ENDED):
         if noted[name].objects and (name, noted[name].figure) not in accepted:
@@ -81,7 +74,7 @@ async def take_back(plan: Plan, options: Options | None = None, *, name: str) ->
 
     Raises `UsageError` where nothing was, `LedgerMissing` where there is no ledger."""
     options = options or Options()
-    async with _opened(plan, options) as ledger:
+    async with ledger_alone(plan, options) as ledger:
         gone = [item for item in await accepted_in(ledger) if item.name == name]
         if not gone:
             raise UsageError(
@@ -113,8 +106,8 @@ def _refuse_unknown(plan: Plan, name: str) -> None:
 
 
 @asynccontextmanager
-async def _opened(plan: Plan, options: Options) -> AsyncIterator[Ledger]:
-    """The plan's ledger. S3 is asked only where that is kept there."""
+async def ledger_alone(plan: Plan, options: Options) -> AsyncIterator[Ledger]:
+    """The plan's ledger, to be written. S3 is asked only where that is kept there."""
     if options.state is not None:
         async with (
             one_error(),

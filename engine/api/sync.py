@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from engine.api.accept import accept_ended, accept_ended_in
+from engine.api.accept import accept_ended, ledger_alone
 from engine.api.consent import Consent
 from engine.api.opening import at_work, ours, refuse_inside
 from engine.api.options import Options, ledger_path
@@ -73,7 +73,8 @@ async def synchronize(
             refuse_inside(file, [plan.routes[0].target], flag)
     run = await migrate(plan, options, stop=stop, listed=listed)
     if not ENDED.isdisjoint(run.aside):
-        await accept_ended(plan, options, TAKEN)  # for whoever looks at the ledger later, too
+        async with ledger_alone(plan, options) as ledger:  # for whoever looks at that later, too
+            await accept_ended(ledger, TAKEN)
     run = replace(run, accepted=run.accepted | ENDED)
     if not delete or run.stopped or run.empty:
         return SyncResult(run)
@@ -113,7 +114,7 @@ async def synchronize(
                 check=not_at_source(opened, route),
             )
             await _forget(ledger, route, extra_keys)
-            await accept_ended_in(ledger, TAKEN)  # the figure is another one without them
+            await accept_ended(ledger, TAKEN)  # the figure is another one without them
             if not extras.fresh and not done.stopped:
                 async with extras_under(opened, route) as batches:
                     await note_arrived(batches, extra_keys, done)
