@@ -11,7 +11,7 @@ from engine.cli.confirming import agree, can_ask, chosen_act, seconds
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.rule_proposal import RuleProposal
-from engine.report.lifecycle import lifecycle_page, outcome_lines, proposal_page, undo_page
+from engine.report.lifecycle import outcome_lines, proposal_page, undo_page
 
 DAY_S = 86_400
 
@@ -58,7 +58,7 @@ def lifecycle_command(
     if act is Act.APPLY and not result.refused:
         asked = _ask(invocation, result, deletes=rule.expire_days is not None, yes=yes)
         result = go(act, result)
-    invocation.say(outcome_lines(result, words) if asked else lifecycle_page(result, words))
+    invocation.say([*([] if asked else proposal_page(result)), *outcome_lines(result, words)])
     code = GATE if result.refused else DONE
     unsure = act is Act.APPLY and not result.refused and not result.confirmed
     invocation.end(ASIDE if unsure else code, result)

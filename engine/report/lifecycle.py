@@ -17,14 +17,8 @@ from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.text import cost_text, count_text, plural, safe, size_text
 
 
-def lifecycle_page(result: LifecycleResult, words: Iterable[str] = ()) -> Page:
-    """The rules that concern the location and what they do; then a proposal's diff, and what was or can be done about
-    it. `words` are those of the command, to be typed on."""
-    return [*proposal_page(result), *outcome_lines(result, words)]
-
-
 def proposal_page(result: LifecycleResult) -> Page:
-    """All of it but the last."""
+    """The rules that concern the location and what they do; then a proposal's diff."""
     now = f"{plural(result.objects, 'object')}, {size_text(result.bytes)}, {cost_text(result.dollars)} a month"
     lines: list[str | Table] = [f"{safe(result.location)}: {now}{_unpriced(result.unpriced)}"]
     if result.versions and result.older is not None:
@@ -36,7 +30,7 @@ def proposal_page(result: LifecycleResult) -> Page:
 
 
 def outcome_lines(result: LifecycleResult, words: Iterable[str]) -> list[str]:
-    """What was written, or why not, and what comes next."""
+    """What was written, or why not, and what comes next; `words` are those of the command, to be typed on."""
     if not result.changes:
         return ["the bucket has that rule already: nothing was written"] if result.confirmed else []
     if result.refused:

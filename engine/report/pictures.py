@@ -179,23 +179,16 @@ def _drawn(draw: Draw, label: str, *, height_in: float, narrow_height_in: float)
             draw(figure, name == "narrow")
             written = io.BytesIO()
             canvas.print_svg(written, metadata={"Date": None})  # print_figure would draw it twice
-        found.append(_fitted(fromstring(written.getvalue()), f"{name}{hash_of(label)}", label, name))
+        svg = fromstring(written.getvalue())
+        _settle(svg, f"{name}{zlib.crc32(label.encode('utf-8', 'surrogatepass')):08x}")
+        svg.attrib = {"viewBox": svg.get("viewBox", ""), "class": name, "role": "img", "aria-label": label}
+        found.append(svg)
     return found
 
 
-def hash_of(label: str) -> str:
-    """Something to tell the pictures of a page apart by."""
-    return f"{zlib.crc32(label.encode('utf-8', 'surrogatepass')):08x}"
-
-
-def _fitted(svg: Element, mark: str, label: str, name: str) -> Element:
-    """The picture as the page has it: named, coloured by the style sheet, with names of its own for its parts."""
-    _settle(svg, mark)
-    svg.attrib = {"viewBox": svg.get("viewBox", ""), "class": name, "role": "img", "aria-label": label}
-    return svg
-
-
 def _settle(element: Element, mark: str) -> None:
+    """Have it as the page does: coloured by the style sheet, its parts named so that the pictures of a page are told
+    apart by `mark`."""
     for child in list(element):
         if _plain(child.tag) in ("metadata", "style") or (_plain(child.tag) == "defs" and _is_style(child)):
             element.remove(child)
