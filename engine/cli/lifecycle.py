@@ -49,9 +49,7 @@ def lifecycle_command(
         result = go(act)
         invocation.say(undo_page(result))
         invocation.end(DONE if result.confirmed else ASIDE, result)
-    if act is Act.APPLY and proposal is None:
-        raise UsageError("there is no rule to be written.", advice="Say what it does, as --abort-uploads 7d.")
-    result = go(Act.SHOW)
+    result = go(Act.SHOW if proposal is not None else act)  # a rule is looked at first; to write none is refused
     given = {"--transition": transition, **ages}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
     asked = False
