@@ -35,6 +35,7 @@ Rows = dict[tuple[str, ...], float]
 """Figures by the values of their labels."""
 
 ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^/\\:]*)):(?P<port>\d{1,9})")
+WHERE = "Write :PORT, HOST:PORT, or a file whose name ends in .prom."
 LOOPBACK = "127.0.0.1"
 WRITTEN_EVERY_S = 5.0
 """How often a file is replaced. node_exporter reads it at each scrape of its own."""
@@ -293,10 +294,7 @@ def _address(where: str) -> tuple[str, int] | None:
     found = ADDRESS.fullmatch(where)
     if found is None:
         if where and not where.endswith(".prom"):
-            raise UsageError(
-                f"{where} is neither a port nor a file for metrics.",
-                advice="Write :PORT, HOST:PORT, or a file whose name ends in .prom.",
-            )
+            raise UsageError(f"{where} is neither a port nor a file for metrics.", advice=WHERE)
         return None
     if int(found["port"]) > 65535:
         raise UsageError(f"{where} names no port.", advice="Ports go up to 65535.")

@@ -74,11 +74,14 @@ def in_place_line(noted: Mapping[str, Noted], said: str = "") -> str:
     return Toned(f"every object is in place{said}", Tone.GOOD)
 
 
+NO_RUN_MENDS = "no run mends what a file cannot carry"
+
+
 def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: Plan | None, ledger: Path) -> list[str]:
     """What no run mends, or has not mended yet, a line each: it is never passed over."""
     mends = "a run mends what Cartage wrote or may overwrite"
     if plan is not None and all(route.target.is_local for route in plan.routes):
-        mends = "no run mends what a file cannot carry"
+        mends = NO_RUN_MENDS
     if plan is not None and plan.in_place:
         mends = f"{run_again(plan)} mends it"
     said = {
@@ -188,9 +191,8 @@ def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: in
     following = ways.again if not MENDED_BY_RUN.isdisjoint(aside) else ""
     if archived:
         following = ways.wait if restoring >= archived else ways.restore
-    if following:
-        return [*lines, Toned(f"each with its reason: {listing}", Tone.WARNING, whole=True), next_step(following)]
-    return [*lines, Toned(f"each with its reason: {listing}", Tone.NEXT, whole=True)]
+    lines.append(Toned(f"each with its reason: {listing}", Tone.WARNING if following else Tone.NEXT, whole=True))
+    return [*lines, next_step(following)] if following else lines
 
 
 def left_lines(count: int, named: Sequence[ObjectAside], listing: str) -> list[str]:

@@ -11,7 +11,7 @@ from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.tallies import deep_for, nothing_taken, run_again
+from engine.report.tallies import NO_RUN_MENDS, deep_for, nothing_taken, run_again
 from engine.report.text import count_text, counted, key_text, pace_text, plural, safe, size_text
 
 SHOWN = 10
@@ -56,7 +56,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         what = plural(report.properties_differ.objects, "target")
         ways = [] if all(route.target.is_local for route in plan.routes) else [run_again(plan)]
         ways += ["see its gate"] if plan.source else []  # without a plan's file it has none
-        how = ", or ".join(ways) or "no run mends what a file cannot carry"
+        how = ", or ".join(ways) or NO_RUN_MENDS
         lines.append(f"{what} known not to carry what the route gives it: {how}")
     if report.objects_read:
         lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")

@@ -146,11 +146,11 @@ UNGUARDED = conditional_writes("For servers that cannot write by ETag (If-Match)
 
 
 def _metrics(where: str) -> Metrics:
-    from engine.api.metrics import Metrics  # what serves them need not be installed
+    from engine.api.metrics import WHERE, Metrics  # what serves them need not be installed
     from engine.errors import UsageError
 
     if not where:  # which a program says that serves them itself
-        raise UsageError("--metrics is empty.", advice="Write :PORT, HOST:PORT, or a file whose name ends in .prom.")
+        raise UsageError("--metrics is empty.", advice=WHERE)
     return Metrics(where)
 
 
