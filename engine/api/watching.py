@@ -57,7 +57,7 @@ def is_notebook() -> bool:
 
 @contextmanager
 def _shown(options: Options, command: str) -> Iterator[Options]:
-    bar: Any = asked_of_reports("notebook_bar", "NotebookBar")(command)
+    bar: Any = asked_of_reports("bar", "NotebookBar")(command)
 
     def hear(event: Event) -> None:
         bar(event)

@@ -276,7 +276,7 @@ SHARED = {
     },
     "report": {
         "arrow", "bar", "diff", "drawing", "elements", "markup", "meter", "ndjson",
-        "notebook", "notebook_bar", "page", "pictures", "sections", "series",
+        "notebook", "page", "pictures", "sections", "series",
         "standing", "tallies", "text", "verdicts", "webpage",
     },
     "cli": {
