@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.grammar.layout import WIDEST, write_flags, write_prose
 from engine.cli.grammar.reference import shared_flags, variables
+from engine.cli.grammar.words import WIDEST, write_flags, write_prose
 from engine.cli.main import VERBS, cli, did_you_mean
 
 
