@@ -1,12 +1,17 @@
-"""A change of a text as a unified diff, made harmless for a terminal. Pure."""
+"""A change of a text as a unified diff, and what was put back, made harmless for a terminal. Pure."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from engine.references.filetext import read_text
 from engine.report.page import Tone, Toned
 from engine.report.text import safe
+
+if TYPE_CHECKING:
+    from engine.references.undoing import RestoredFile  # which loads the ledger
 
 CONTEXT = 3
 LONGEST_LINE = 500
@@ -17,6 +22,20 @@ def diff_lines(diff: str) -> list[str]:
     """A diff as lines of a page: what goes, and what comes."""
     tones = {"+": Tone.GOOD, "-": Tone.BAD, "@": Tone.FAINT}
     return [Toned(line, tones.get(line[:1]), whole=True) for line in diff.split("\n")]
+
+
+def restored_lines(restored: Sequence[RestoredFile]) -> list[str]:
+    """What was put back of files that were written over, a line each; none where there was nothing to put back."""
+    return [
+        Toned(f"{item.result.value}: {safe(item.name)}" + (f" ({safe(item.why)})" if item.why else ""), whole=True)
+        for item in restored
+    ]
+
+
+def file_diff(name: str, before: bytes, after: bytes) -> str:
+    """The change of one file; empty where it is no text."""
+    old, new = read_text(before), read_text(after)
+    return unified_diff(name, old.text, new.text) if old is not None and new is not None else ""
 
 
 def unified_diff(name: str, before: str, after: str, new_name: str = "") -> str:

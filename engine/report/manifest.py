@@ -8,10 +8,9 @@ from engine.api.commands import command
 from engine.api.manifest import ManifestResult
 from engine.plan.document import Plan
 from engine.references.replacing import Restored
-from engine.report.diff import diff_lines
+from engine.report.diff import diff_lines, file_diff, restored_lines
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step
-from engine.report.rewrite import file_diff, restored_lines
 from engine.report.text import duration_text, safe
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from engine.api.commands import accept_command, command
 from engine.api.rewrite import RewriteResult
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
-from engine.references.filetext import read_text
 from engine.references.scanning import FileFound
-from engine.references.undoing import RestoredFile
-from engine.report.diff import diff_lines, unified_diff
+from engine.report.diff import diff_lines, file_diff, restored_lines
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step, to_type
 from engine.report.text import count_text, pace_text, plural, safe
@@ -69,22 +66,8 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
     return [*lines, f"took {pace_text(scan.looked, took_s, nouns='files')}", next_step(following)]
 
 
-def restored_lines(restored: Sequence[RestoredFile]) -> list[str]:
-    """What was put back of files that were written over, a line each; none where there was nothing to put back."""
-    return [
-        Toned(f"{item.result.value}: {safe(item.name)}" + (f" ({safe(item.why)})" if item.why else ""), whole=True)
-        for item in restored
-    ]
-
-
 def _old_paths(places: int) -> str:
     return f"{plural(places, 'place')} {'names old paths and is' if places == 1 else 'name old paths and are'}"
-
-
-def file_diff(name: str, before: bytes, after: bytes) -> str:
-    """The change of one file; empty where it is no text."""
-    old, new = read_text(before), read_text(after)
-    return unified_diff(name, old.text, new.text) if old is not None and new is not None else ""
 
 
 def _left(file: FileFound) -> list[str]:
