@@ -83,6 +83,7 @@ async def cleanup(
     took over, `GoneTogether` where source and target prove to be the same objects, `LedgerError`, and `StoreError` of
     scope `run`."""
     options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
+    consent = replace(consent, unconditional=consent.unconditional or plan.cleanup.unconditional)
     async with at_work("cleanup", plan, options, lists=True, dated=True) as (opened, ledger):
         settled = await settle(opened.store, ledger, plan.routes)
         await remove_left_probes(opened, ledger)
@@ -97,7 +98,6 @@ async def cleanup(
             unread = await compare_carried(opened.store, ledger, plan.routes, plan.cleanup.proof, options.listener)
             recorded = (await ledger.noted())[PROPERTIES]
             facts = replace(facts, properties=recorded.plus(unread), compared=True)
-        force = consent.unconditional or plan.cleanup.unconditional
         sources = buckets_of(route.source for route in plan.routes)
         known = {where.bucket_name: opened.site(where).known.known(where.bucket) for where in sources}
         proven = [tally for tally in facts.tallies if tally.state is State.VERIFIED]
@@ -111,7 +111,7 @@ async def cleanup(
                 ),
                 names_outlook(plan, opened),
                 await claim_reason(plan, opened, ledger.path),
-                conditional(known, unconditional=force),
+                conditional(known, unconditional=consent.unconditional),
             ],
             objects=sum(tally.objects for tally in going) - sum(item.gone + item.linked for item in facts.audits),
             bytes=sum(tally.bytes for tally in going)
@@ -146,7 +146,7 @@ async def _delete(
     """Try what is relied on, and delete under a claim; `result.reasons` are brought up to what was tried.
 
     Raises `CleanupRefused` where that closes the gate."""
-    force = consent.unconditional or plan.cleanup.unconditional
+    force = consent.unconditional
     sources = buckets_of(route.source for route in plan.routes)
     # Tried anew, whatever was found before: a server may only have been out of order then.
     conditions, result.reasons[-1] = await conditions_of(plan, opened, sources, unconditional=force)

@@ -11,11 +11,11 @@ from engine.finish.gate import closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
 from engine.plan.overlap import sharing
-from engine.report.delete import MARKERS_ADDED, STAYS, stays_text
+from engine.report.delete import MARKERS_ADDED, STAYS, stays_text, went_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
 from engine.report.tallies import opened_by
-from engine.report.text import aside_text, count_text, counted, duration_text, pace_text, plural, safe, size_text
+from engine.report.text import amount_text, aside_text, count_text, counted, duration_text, plural, safe, size_text
 
 
 def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
@@ -30,7 +30,7 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
             lines.append(Toned(f"{' ' * 8}{accept}", Tone.NEXT, whole=True))
     shut = len(closed(result.reasons))
     twice = ", those of several routes counted for each" if sharing(plan.routes) else ""
-    what = f"{plural(result.objects, 'source')} ({size_text(result.bytes)}){twice}"
+    what = amount_text(result.objects, result.bytes, "source") + twice
     gone = f"; {count_text(result.gone)} gone already" if result.gone else ""
     if result.cleaned is not None:
         return lines
@@ -71,10 +71,8 @@ def _settled_text(settled: dict[Fate, int]) -> str:
 
 def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: float) -> Page:
     """What was deleted, how fast, and what stays and why."""
-    lines = [
-        f"{plural(cleaned.deleted, 'source')} deleted, {size_text(cleaned.deleted_bytes)}, "
-        f"in {pace_text(cleaned.deleted, took_s)}"
-    ]
+    said = f"{plural(cleaned.deleted, 'source')} deleted"
+    lines = [went_text(said, cleaned.deleted, cleaned.deleted_bytes, took_s)]
     if cleaned.gone:
         lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
     lines += map(aside_text, cleaned.first_kept)

@@ -52,10 +52,7 @@ def _first(result: DeleteResult) -> list[str]:
 
 
 def _deletion(done: Deletion, took_s: float) -> list[str]:
-    lines = [
-        f"{plural(done.deleted, 'object')} deleted, {size_text(done.deleted_bytes)}, "
-        f"in {pace_text(done.deleted, took_s)}"
-    ]
+    lines = [went_text(f"{plural(done.deleted, 'object')} deleted", done.deleted, done.deleted_bytes, took_s)]
     lines += map(aside_text, done.first_kept)
     if done.stayed:
         said = f"{plural(done.stayed, 'object')} of the snapshot left in place: {counted(done.kept)}"
@@ -82,6 +79,11 @@ def delete_values(result: DeleteResult) -> dict[str, Any]:
     if result.deletion is not None:
         values |= picked(result.deletion, f"deleted deleted_bytes arrived unfinished_uploads=uploads {STAYS}")
     return values
+
+
+def went_text(said: str, count: int, size_bytes: int, took_s: float) -> str:
+    """ "2 objects deleted, 3.1 MB, in 4 s, …": how much went, and how fast."""
+    return f"{said}, {size_text(size_bytes)}, in {pace_text(count, took_s)}"
 
 
 def stays_text(count: int, noun: str = "") -> str:

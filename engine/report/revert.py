@@ -8,10 +8,10 @@ from engine.api.commands import command, typed
 from engine.api.revert import RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
-from engine.report.delete import MARKERS_ADDED, NOT_ACCEPTED, STAYS, stays_text
+from engine.report.delete import MARKERS_ADDED, NOT_ACCEPTED, STAYS, stays_text, went_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, next_step
-from engine.report.text import aside_text, counted, duration_text, pace_text, plural, size_text
+from engine.report.text import aside_text, counted, duration_text, plural, size_text
 
 
 def revert_page(plan: Plan, result: RevertResult, took_s: float) -> Page:
@@ -48,10 +48,7 @@ def _left(found: Outlook) -> list[str]:
 
 
 def _reverted(done: Reverted, took_s: float) -> list[str]:
-    lines = [
-        f"{plural(done.removed, 'copy', 'copies')} removed, {size_text(done.removed_bytes)}, "
-        f"in {pace_text(done.removed, took_s)}"
-    ]
+    lines = [went_text(f"{plural(done.removed, 'copy', 'copies')} removed", done.removed, done.removed_bytes, took_s)]
     if done.aborted:
         lines.append(f"{plural(done.aborted, 'unfinished upload')} aborted")
     lines += map(aside_text, done.first_kept)
