@@ -12,7 +12,7 @@ from engine.api.options import ledger_path
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.document import Plan
-from engine.report.text import safe
+from engine.report.text import first_of
 
 NAMED = 10
 
@@ -30,9 +30,7 @@ def ledger_of(file: Path | None, invocation: Invocation) -> Path:
     place = f"in {where}" if where else "here"
     what = f"there is no ledger {place}"
     if here:
-        named = [safe(path.name) for path in here[:NAMED]]
-        more = f" and {len(here) - NAMED:,} more" if len(here) > NAMED else ""
-        what = f"there are {len(here):,} ledgers {place}: {', '.join(named)}{more}"
+        what = f"there are {len(here):,} ledgers {place}: {first_of([path.name for path in here], NAMED)}"
     raise UsageError(f"{what}.", advice="Name the plan's file, or the ledger with --ledger FILE.")
 
 

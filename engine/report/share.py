@@ -12,7 +12,7 @@ from engine.report.elements import moment, size, table
 from engine.report.markup import Child, document, tag
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned
-from engine.report.text import plural, safe, size_text
+from engine.report.text import first_of, plural, safe, size_text
 from engine.version import __version__
 
 UNLINKED = 'no link can lead there: a browser takes "." and ".." out of a path'
@@ -69,18 +69,11 @@ def share_lines(shared: Shared, page: Path | None, links: Path | None) -> Page:
     lines.append(f"they end {ends}; whoever holds them may read until then, and nobody else")
     if shared.temporary:
         lines.append(Toned("signed with a session's credentials: when that session ends, so do they", Tone.WARNING))
-    archived = [item for item in shared.objects if item.archived]
-    if archived:
-        lines.append(Toned(f"{_named(archived)}: {ARCHIVED}", Tone.WARNING))
-    unlinked = [item for item in shared.objects if not item.url]
-    if unlinked:
-        lines.append(Toned(f"{_named(unlinked)}: {UNLINKED}", Tone.BAD))
+    if archived := [item.key for item in shared.objects if item.archived]:
+        lines.append(Toned(f"{first_of(archived, NAMED)}: {ARCHIVED}", Tone.WARNING))
+    if unlinked := [item.key for item in shared.objects if not item.url]:
+        lines.append(Toned(f"{first_of(unlinked, NAMED)}: {UNLINKED}", Tone.BAD))
     return lines
-
-
-def _named(items: list[SharedObject]) -> str:
-    more = f" and {len(items) - NAMED:,} more" if len(items) > NAMED else ""
-    return ", ".join(safe(item.key) for item in items[:NAMED]) + more
 
 
 def share_values(shared: Shared, page: Path | None = None, links: Path | None = None) -> dict[str, Any]:

@@ -109,6 +109,12 @@ def key_text(key: str) -> str:
     return safe(key) or "(the one key)"
 
 
+def first_of(names: Sequence[str], most: int) -> str:
+    """ "a.png, b.png and 4 more"."""
+    more = f" and {count_text(len(names) - most)} more" if len(names) > most else ""
+    return ", ".join(map(safe, names[:most])) + more
+
+
 def aside_text(item: ObjectAside) -> str:
     """ "drifted: raw: a.png: changed since": an object that was left or set aside, and why."""
     route = f"{item.route}: " if item.route else ""
