@@ -45,7 +45,7 @@ def _put(parent: Element, child: Child) -> None:
             _put(parent, item)
 
 
-def document(language: str, title: str, style: str, head: Iterable[Element], body: Iterable[Element]) -> str:
+def document(title: str, style: str, head: Iterable[Element], body: Iterable[Element]) -> str:
     """A whole page, which a browser lets load nothing, run nothing and send nothing: its style is named by its hash.
     `style` is our own text, and must not close its element."""
     if "</" in style:
@@ -68,6 +68,6 @@ def document(language: str, title: str, style: str, head: Iterable[Element], bod
             sheet,
         ),
         tag("body", body),
-        lang=language,
+        lang="en",
     )
     return "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html") + "\n"

@@ -117,7 +117,7 @@ def bars(rows: Sequence[Row], label: str) -> list[Element]:
             for colour, amount in row.parts:
                 axes.barh(place, amount, left=left, height=0.62, color=colour, edgecolor=CARD, linewidth=0.8)
                 left += amount
-        axes.set_yticks(list(places), [_short(row.name, 14 if narrow else 28) for row in rows])
+        axes.set_yticks(list(places), [shortened(safe(row.name), 14 if narrow else 28) for row in rows])
         for text in axes.get_yticklabels():
             text.set_color(INK)
         axes.invert_yaxis()
@@ -241,7 +241,3 @@ def _unit(took_s: float) -> tuple[float, str]:
 
 def _count(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) or value >= 10 else f"{value:.1f}"
-
-
-def _short(text: str, width: int) -> str:
-    return shortened(safe(text), width)

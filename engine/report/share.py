@@ -49,7 +49,7 @@ def shared_page(shared: Shared) -> str:
     ]
     style = files("engine.report").joinpath("report.css").read_text(encoding="utf-8")
     head = [tag("meta", name="robots", content="noindex")]
-    return document("en", shared.location, style, head, body)
+    return document(shared.location, style, head, body)
 
 
 def _link(item: SharedObject) -> Element:

@@ -68,7 +68,7 @@ def page(report: Report) -> str:
         _foot(),
     ]
     style = files("engine.report").joinpath("report.css").read_text(encoding="utf-8")
-    return document("en", f"{name}: {standing.word}", style, again, body)
+    return document(f"{name}: {standing.word}", style, again, body)
 
 
 def _facts(report: Report) -> list[Element]:

@@ -49,7 +49,7 @@ class Read(HTMLParser):
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_whatever_a_key_says_it_is_text(key: str, other: str, title: str) -> None:
     body = tag("p", key, tag("b", other), key, aria_label=other)
-    written = document("en", title, "p{}", [], [body])
+    written = document(title, "p{}", [], [body])
     written.encode()  # no half of a surrogate pair is left
     read = Read(written.partition("</style>")[2])
     assert [name for name, _ in read.elements] == BODY
@@ -60,12 +60,12 @@ def test_whatever_a_key_says_it_is_text(key: str, other: str, title: str) -> Non
 
 @given(HOSTILE)
 def test_no_control_character_and_no_bidirectional_mark_reaches_the_page(key: str) -> None:
-    written = document("en", "x", "", [], [tag("p", key)])
+    written = document("x", "", [], [tag("p", key)])
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", written)
 
 
 def test_the_policy_names_the_style_by_its_hash_and_allows_nothing_else() -> None:
-    written = document("en", "x", "p { color: red }", [], [])
+    written = document("x", "p { color: red }", [], [])
     policy = next(
         attributes["content"]
         for name, attributes in Read(written).elements
@@ -79,10 +79,10 @@ def test_the_policy_names_the_style_by_its_hash_and_allows_nothing_else() -> Non
 
 def test_a_style_sheet_cannot_end_its_element() -> None:
     with pytest.raises(ValueError, match="closes its element"):
-        document("en", "x", "</style><script>", [], [])
+        document("x", "</style><script>", [], [])
 
 
 def test_children_come_in_their_order_and_what_is_none_is_left_out() -> None:
     made = tag("p", "a", None, [tag("i", "b"), "c", tag("i", 4)], "d", hidden=True, id=None, lang=False)
-    written = document("en", "x", "", [], [made])
+    written = document("x", "", [], [made])
     assert '<p hidden="">a<i>b</i>c<i>4</i>d</p>' in written
