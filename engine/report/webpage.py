@@ -18,23 +18,23 @@ from engine.version import __version__
 WITHOUT_PICTURES = f"Pictures are left out: they need pip install '{DISTRIBUTION}[report]'."
 
 PARTS = (
-    ("progress", "Progress", sections.stages),
-    ("speed", "Throughput", sections.over_time),
-    ("routes", "Routes", sections.routes),
-    ("objects", "Objects", sections.made_of),
-    ("gate", "Before deletion", verdicts.gate),
-    ("singled", "To look at", verdicts.singled_out),
-    ("accepted", "Accepted", verdicts.accepted),
-    ("cost", "Cost", verdicts.cost),
+    ("Progress", sections.stages),
+    ("Throughput", sections.over_time),
+    ("Routes", sections.routes),
+    ("Objects", sections.made_of),
+    ("Before deletion", verdicts.gate),
+    ("To look at", verdicts.singled_out),
+    ("Accepted", verdicts.accepted),
+    ("Cost", verdicts.cost),
 )
+"""The sections, each with what leads to it."""
 
 
 def page(report: Report) -> str:
     """The whole page."""
     name = report.status.binding.plan_name
-    made = [(anchor, title, build(report)) for anchor, title, build in PARTS]
-    present = [(anchor, title, part) for anchor, title, part in made if part is not None]
-    links = [tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title, _ in present]
+    present = [(title, part) for title, build in PARTS if (part := build(report)) is not None]
+    links = [tag("li", tag("a", title, href=f"#{part.get('id')}")) for title, part in present]
     standing = standing_of(report)
     again = [tag("meta", http_equiv="refresh", content=report.refresh_s)] if report.refresh_s else []
     body = [
@@ -61,7 +61,7 @@ def page(report: Report) -> str:
                 role="status",
             ),
             sections.cards(report),
-            [part for _, _, part in present],
+            [part for _, part in present],
             id="report",
             tabindex=-1,
         ),
