@@ -79,9 +79,7 @@ async def begun(executor: Executor | None, processes: int) -> AsyncIterator[Exec
         own.kill()
         raise
     finally:
-        with anyio.CancelScope(
-            shield=True
-        ):  # waited for: one that meets the interpreter's end may say so in a traceback
+        with anyio.CancelScope(shield=True):  # one that meets the interpreter's end may say so in a traceback
             await anyio.to_thread.run_sync(partial(own.shutdown, cancel_futures=True))
 
 

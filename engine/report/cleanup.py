@@ -1,4 +1,4 @@
-"""What `cartage cleanup` and `cartage revert` show: the gate, a reason a line, and what a deletion came to."""
+"""What `cartage cleanup` shows: the gate, a reason a line, and what a deletion came to."""
 
 from __future__ import annotations
 
