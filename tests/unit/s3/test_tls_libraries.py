@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,24 +130,36 @@ def connect(context: TlsContext, server: Server, host: str = "localhost", sessio
     return client, end
 
 
+STEPS = st.lists(
+    st.tuples(st.integers(0, 90_000), st.lists(st.sampled_from([0, 1, 100, 16_384, 50_000]), max_size=4, min_size=0)),
+    max_size=6,
+)
+"""How many bytes come, and into which windows they are read then; 0 is a record as it is."""
+
+
 @pytest.mark.parametrize("name", ["python", "cryptography"])
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+@given(version=st.sampled_from([TLS_1_2, TLS_1_3]), sizes=st.lists(st.integers(1, 70_000), max_size=6), steps=STEPS)
 def test_what_was_sent_is_read_however_it_comes(
-    name: str, authority: Issued, server: Issued, data: st.DataObject
+    name: str,
+    authority: Issued,
+    server: Issued,
+    version: ssl.TLSVersion,
+    sizes: list[int],
+    steps: list[tuple[int, list[int]]],
 ) -> None:
     """In pieces of any size, into windows of any size, with what is not read yet put by in between."""
     contexts = {"python": _by_python, "cryptography": _by_cryptography}
-    client, end = connect(contexts[name](authority), Server(server, data.draw(st.sampled_from([TLS_1_2, TLS_1_3]))))
-    sent = [random.Random(size).randbytes(size) for size in data.draw(st.lists(st.integers(1, 70_000), max_size=6))]
+    client, end = connect(contexts[name](authority), Server(server, version))
+    sent = [random.Random(size).randbytes(size) for size in sizes]
     wire = b"".join(end.say(one) for one in sent)
     heard = bytearray()
-    while wire or client.tls.unread:
-        size = data.draw(st.integers(0, 90_000))
+    for size, windows in cycle([*steps, (1_000, [50_000])]):  # the last: it comes to an end
+        if not wire and not client.tls.unread:
+            break
         with client.taking(wire[:size]):
-            for _ in range(data.draw(st.integers(0, 4))):
-                window = data.draw(st.sampled_from([1, 100, 16_384, 50_000]))
-                heard += client.read(window) if data.draw(st.booleans()) else client.tls.read_record()
+            for window in windows:
+                heard += client.read(window) if window else client.tls.read_record()
         wire = wire[size:]
     assert bytes(heard) == b"".join(sent)
 

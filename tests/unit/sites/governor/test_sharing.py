@@ -103,21 +103,16 @@ def test_without_sharing_they_fight() -> None:
     assert max(fleet.accepted) > 1.5 * min(fleet.accepted)
 
 
-def test_twelve_partitions_with_unevenly_many_are_used() -> None:
-    """Nobody is held for long to what others have at a partition of their own."""
+def test_twelve_partitions_with_unevenly_many_are_found_within_the_first_seconds_and_used() -> None:
+    """Who has a partition to itself takes a neighbour's part of the ramp only until it is clear that it is alone, and
+    nobody is held for long to what others have at a partition of their own."""
     fleet = Fleet(1, 3, 1, 2, 5, 1, 1, 4, 2, 1, 2, 1)
-    fleet.go(16.0)
-    outcome = fleet.go(26.0)
-    assert outcome.used >= 0.95
-    assert outcome.refused < 0.01
-
-
-def test_twelve_partitions_are_found_within_the_first_seconds() -> None:
-    """Who has a partition to itself takes a neighbour's part of the ramp only until it is clear that it is alone."""
-    fleet = Fleet(1, 3, 1, 2, 5, 1, 1, 4, 2, 1, 2, 1)
-    outcome = fleet.go(16.0)
-    assert outcome.used >= 0.95
-    assert outcome.refused < 0.01  # the ends of the ramps, mostly
+    found = fleet.go(16.0)
+    assert found.used >= 0.95
+    assert found.refused < 0.01  # the ends of the ramps, mostly
+    settled = fleet.go(26.0)
+    assert settled.used >= 0.95
+    assert settled.refused < 0.01
 
 
 def test_one_alone_is_never_held() -> None:
