@@ -120,8 +120,9 @@ class Verifier:
         if _HEX_SHA256(payload):
             computed = hashlib.sha256(body).hexdigest()
             if computed != payload:
-                details = (("ClientComputedContentSHA256", payload), ("S3ComputedContentSHA256", computed))
-                raise S3Error("XAmzContentSHA256Mismatch", details=details)
+                raise S3Error(
+                    "XAmzContentSHA256Mismatch", ClientComputedContentSHA256=payload, S3ComputedContentSHA256=computed
+                )
             return None
         if payload == UNSIGNED_PAYLOAD:
             return None
@@ -145,8 +146,8 @@ class Verifier:
         if sent - now > SKEW_S:
             raise S3Error("AccessDenied", "Request is not yet valid")
         if now > sent + expires_s:
-            ends = (("Expires", iso_text(int(sent + expires_s))), ("ServerTime", iso_text(int(now))))
-            raise S3Error("AccessDenied", "Request has expired", details=(("X-Amz-Expires", str(expires_s)), *ends))
+            about = {"X-Amz-Expires": str(expires_s), "Expires": iso_text(int(sent + expires_s))}
+            raise S3Error("AccessDenied", "Request has expired", headers=(), **about, ServerTime=iso_text(int(now)))
         key = self._find_key(access_key, said.get("X-Amz-Security-Token", ""), now)
         names, signature = said["X-Amz-SignedHeaders"], said["X-Amz-Signature"]
         signed = target._replace(pairs=tuple(pair for pair in target.pairs if pair[0] != "X-Amz-Signature"))
@@ -175,8 +176,7 @@ class Verifier:
         request.context["timestamp"] = timestamp
         to_sign = signer.string_to_sign(request, signer.canonical_request(request))
         if not hmac.compare_digest(signer.signature(to_sign, request), signature):
-            details = (("AWSAccessKeyId", key.access_key), ("StringToSign", to_sign))
-            raise S3Error("SignatureDoesNotMatch", details=details)
+            raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=key.access_key, StringToSign=to_sign)
 
     def _scope(self, day: str) -> str:
         return f"{day}/{self._region}/s3/aws4_request"
@@ -192,7 +192,7 @@ class Verifier:
             raise S3Error(
                 refusal,
                 f"The {what}; the region '{region}' is wrong; expecting '{self._region}'",
-                details=(("Region", self._region),),
+                Region=self._region,
                 headers=(("x-amz-bucket-region", self._region),),
             )
         return access_key, day
@@ -200,7 +200,7 @@ class Verifier:
     def _find_key(self, access_key: str, token: str, now: float) -> Key:
         key = self.keys.get(access_key)
         if key is None:
-            raise S3Error("InvalidAccessKeyId", details=(("AWSAccessKeyId", access_key),))
+            raise S3Error("InvalidAccessKeyId", AWSAccessKeyId=access_key)
         if token != key.token:
             raise S3Error("InvalidToken")
         if key.expires and now >= key.expires:
@@ -239,11 +239,9 @@ def _check_date(headers: dict[str, str], day: str, now: float) -> str:
     if abs(sent - now) > SKEW_S:
         raise S3Error(
             "RequestTimeTooSkewed",
-            details=(
-                ("RequestTime", timestamp),
-                ("ServerTime", iso_text(int(now))),
-                ("MaxAllowedSkewMilliseconds", str(SKEW_S * 1000)),
-            ),
+            RequestTime=timestamp,
+            ServerTime=iso_text(int(now)),
+            MaxAllowedSkewMilliseconds=str(SKEW_S * 1000),
         )
     if not timestamp.startswith(day):
         raise S3Error("AuthorizationHeaderMalformed", "The day of the credential is not the day of the request.")
@@ -258,7 +256,7 @@ def _check_coverage(names: list[str], headers: dict[str, str]) -> None:
         raise S3Error(
             "AccessDenied",
             "There were headers present in the request which were not signed",
-            details=(("HeadersNotSigned", ", ".join(missing)),),
+            HeadersNotSigned=", ".join(missing),
         )
 
 

@@ -8,13 +8,13 @@ from engine.model import Encryption
 from engine.sandbox.checksums import check_body
 from engine.sandbox.clock import iso_text
 from engine.sandbox.exchange import Reply, Request
+from engine.sandbox.listing import limit_of
 from engine.sandbox.markup import XML_HEADERS, element, escape, read_document, url_encoded, xml_reply
 from engine.sandbox.properties import checked_tags, kms_arn
 from engine.sandbox.records import AES256, Account, Bucket, Upload
 from engine.sandbox.refusals import S3Error
 from engine.sandbox.writing import access_policy, read_tags, tag_set
 
-MOST_UPLOADS = 1000
 _OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
 _ADDRESS = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+").fullmatch
@@ -34,7 +34,7 @@ def list_buckets(account: Account, request: Request) -> Reply:
 def create_bucket(account: Account, request: Request) -> Reply:
     name = request.bucket
     if not _NAME(name) or ".." in name or _ADDRESS(name):
-        raise S3Error("InvalidBucketName", details=(("BucketName", name),))
+        raise S3Error("InvalidBucketName", BucketName=name)
     region = account.region
     if request.body:
         document = read_document(request.body, "CreateBucketConfiguration")
@@ -51,7 +51,7 @@ def create_bucket(account: Account, request: Request) -> Reply:
     if name in account.buckets:
         if account.region == "us-east-1":  # as ever there
             return Reply(200, (("Location", f"/{name}"),))
-        raise S3Error("BucketAlreadyOwnedByYou", details=(("BucketName", name),))
+        raise S3Error("BucketAlreadyOwnedByYou", BucketName=name)
     bucket = account.buckets[name] = Bucket(name, region, account.clock.now())
     bucket.ownership = ownership
     if request.headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
@@ -61,7 +61,7 @@ def create_bucket(account: Account, request: Request) -> Reply:
 
 def delete_bucket(account: Account, bucket: Bucket, request: Request) -> Reply:
     if len(bucket.objects) or bucket.versions:
-        raise S3Error("BucketNotEmpty", details=(("BucketName", bucket.name),))
+        raise S3Error("BucketNotEmpty", BucketName=bucket.name)
     del account.buckets[bucket.name]
     return Reply(204)
 
@@ -93,7 +93,7 @@ def put_versioning(account: Account, bucket: Bucket, request: Request) -> Reply:
 
 def get_replication(account: Account, bucket: Bucket, request: Request) -> Reply:
     if not bucket.replication:
-        raise S3Error("ReplicationConfigurationNotFoundError", details=(("BucketName", bucket.name),))
+        raise S3Error("ReplicationConfigurationNotFoundError", BucketName=bucket.name)
     return Reply(200, XML_HEADERS, bucket.replication)
 
 
@@ -162,7 +162,7 @@ def put_ownership(account: Account, bucket: Bucket, request: Request) -> Reply:
 
 def get_tagging(account: Account, bucket: Bucket, request: Request) -> Reply:
     if not bucket.tagging:
-        raise S3Error("NoSuchTagSet", details=(("BucketName", bucket.name),))
+        raise S3Error("NoSuchTagSet", BucketName=bucket.name)
     return xml_reply("Tagging", tag_set(read_tags(bucket.tagging)))
 
 
@@ -184,7 +184,7 @@ def get_acl(account: Account, bucket: Bucket, request: Request) -> Reply:
 
 def get_object_lock(account: Account, bucket: Bucket, request: Request) -> Reply:
     if not bucket.object_lock:
-        raise S3Error("ObjectLockConfigurationNotFoundError", details=(("BucketName", bucket.name),))
+        raise S3Error("ObjectLockConfigurationNotFoundError", BucketName=bucket.name)
     return xml_reply("ObjectLockConfiguration", element("ObjectLockEnabled", "Enabled"))
 
 
@@ -195,10 +195,7 @@ def list_uploads(account: Account, bucket: Bucket, request: Request) -> Reply:
     """By key, then by when they began."""
     query = request.query
     prefix, key_marker, id_marker = (query.get(name, "") for name in ("prefix", "key-marker", "upload-id-marker"))
-    text = query.get("max-uploads", str(MOST_UPLOADS))
-    if not text.isascii() or not text.isdigit():
-        raise S3Error("InvalidArgument", "Provided max-uploads not an integer or within integer range")
-    limit = min(int(text), MOST_UPLOADS)
+    limit = limit_of(query, "max-uploads")
     encode = url_encoded if query.get("encoding-type") == "url" else escape
     waiting = sorted(bucket.uploads.values(), key=lambda upload: (upload.key, upload.initiated, upload.upload_id))
     waiting = [upload for upload in waiting if upload.key.startswith(prefix)]

@@ -56,18 +56,18 @@ def check_target(headers: dict[str, str], key: str, current: StoredObject | None
     if match is None and none_match is None:
         return
     if match is not None and none_match is not None:
-        raise S3Error("NotImplemented", details=(("Header", "If-Match,If-None-Match"),))
+        raise S3Error("NotImplemented", Header="If-Match,If-None-Match")
     if none_match is not None:
         if none_match.strip() != "*":
-            raise S3Error("NotImplemented", _NOT_SUPPORTED, details=(("Header", "If-None-Match"),))
+            raise S3Error("NotImplemented", _NOT_SUPPORTED, Header="If-None-Match")
         if current is not None:
             raise precondition_failed("If-None-Match")
         return
     assert match is not None
     if match.strip() == "*":
-        raise S3Error("NotImplemented", _NOT_SUPPORTED, details=(("Header", "If-Match"),))
+        raise S3Error("NotImplemented", _NOT_SUPPORTED, Header="If-Match")
     if current is None:
-        raise S3Error("NoSuchKey", details=(("Key", key),))
+        raise S3Error("NoSuchKey", Key=key)
     if not etag_matches(match, current.etag):
         raise precondition_failed("If-Match")
 
@@ -79,7 +79,7 @@ def check_delete(wanted: str | None, key: str, current: StoredObject | None) -> 
     if current is None:
         if wanted.strip() == "*":
             raise precondition_failed("If-Match")
-        raise S3Error("NoSuchKey", details=(("Key", key),))
+        raise S3Error("NoSuchKey", Key=key)
     if not etag_matches(wanted, current.etag):
         raise precondition_failed("If-Match")
 

@@ -28,7 +28,7 @@ from engine.sandbox.properties import (
 )
 from engine.sandbox.reading import archived_error
 from engine.sandbox.records import AES256, Account, Attributes, Bucket, StoredObject
-from engine.sandbox.refusals import S3Error
+from engine.sandbox.refusals import S3Error, invalid_argument
 from engine.sandbox.writing import check_key, etag_of
 
 COPY_LIMIT_BYTES = 5 << 30
@@ -141,11 +141,8 @@ def _address(text: str) -> tuple[str, str, str | None]:
         path = unquote(path, errors="surrogateescape")
     bucket, slash, key = path.removeprefix("/").partition("/")
     if not slash or not bucket or not key:
-        raise S3Error(
-            "InvalidArgument",
-            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
-            details=(("ArgumentName", "x-amz-copy-source"), ("ArgumentValue", text)),
-        )
+        said = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+        raise invalid_argument("x-amz-copy-source", text, said)
     if mark and not version:
         raise S3Error("InvalidArgument", "Version id cannot be the empty string")
     return bucket, key, version if mark else None

@@ -21,11 +21,12 @@ def bucket_of(account: Account, name: str) -> Bucket:
     """Raises NoSuchBucket, or PermanentRedirect for a bucket of another region."""
     found = account.buckets.get(name)
     if found is None:
-        raise S3Error("NoSuchBucket", details=(("BucketName", name),))
+        raise S3Error("NoSuchBucket", BucketName=name)
     if found.region != account.region:
         raise S3Error(
             "PermanentRedirect",
-            details=(("Bucket", name), ("Endpoint", f"{name}.s3.{found.region}.amazonaws.com")),
+            Bucket=name,
+            Endpoint=f"{name}.s3.{found.region}.amazonaws.com",
             headers=(("x-amz-bucket-region", found.region),),
         )
     return found
@@ -38,17 +39,18 @@ def object_of(bucket: Bucket, key: str, version_id: str | None = None) -> Stored
         if found is None:
             history = bucket.versions.get(key)
             marker = (("x-amz-delete-marker", "true"), ("x-amz-version-id", history[0].version_id)) if history else ()
-            raise S3Error("NoSuchKey", details=(("Key", key),), headers=marker)
+            raise S3Error("NoSuchKey", Key=key, headers=marker)
         return found
     if version_id != NULL and not _VERSION_ID(version_id):
-        raise S3Error("InvalidArgument", "Invalid version id specified", details=(("ArgumentName", "versionId"),))
+        raise S3Error("InvalidArgument", "Invalid version id specified", ArgumentName="versionId")
     found = version_of(bucket, key, version_id)
     if found is None:
-        raise S3Error("NoSuchVersion", details=(("Key", key), ("VersionId", version_id)))
+        raise S3Error("NoSuchVersion", Key=key, VersionId=version_id)
     if found.is_marker:
         raise S3Error(
             "MethodNotAllowed",
-            details=(("Method", "GET"), ("ResourceType", "DeleteMarker")),
+            Method="GET",
+            ResourceType="DeleteMarker",
             headers=(("x-amz-delete-marker", "true"), ("x-amz-version-id", found.version_id)),
         )
     return found

@@ -28,7 +28,7 @@ ACTIONS = (
 
 def get_lifecycle(account: Account, bucket: Bucket, request: Request) -> Reply:
     if not bucket.lifecycle:
-        raise S3Error("NoSuchLifecycleConfiguration", details=(("BucketName", bucket.name),))
+        raise S3Error("NoSuchLifecycleConfiguration", BucketName=bucket.name)
     return Reply(200, (*XML_HEADERS, (LEAST_SIZE, bucket.least_size)), bucket.lifecycle)
 
 

@@ -14,7 +14,7 @@ from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.markup import all_plain, element, escape, url_encoded, xml_reply
 from engine.sandbox.properties import restore_text
 from engine.sandbox.records import Account, Bucket, StoredObject
-from engine.sandbox.refusals import S3Error
+from engine.sandbox.refusals import S3Error, invalid_argument
 
 PAGE_KEYS = 1000
 
@@ -56,7 +56,7 @@ def _asked(bucket: Bucket, query: dict[str, str]) -> _Asked:
     if encoding not in (None, "url"):
         raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request")
     encode = url_encoded if encoding == "url" else escape
-    return _Asked(bucket, query.get("prefix", ""), query.get("delimiter", ""), _limit(query, "max-keys"), encode)
+    return _Asked(bucket, query.get("prefix", ""), query.get("delimiter", ""), limit_of(query, "max-keys"), encode)
 
 
 def list_objects_v2(account: Account, bucket: Bucket, request: Request) -> Reply:
@@ -271,14 +271,11 @@ def _version_row(account: Account, key: str, stored: StoredObject, is_latest: bo
 # --- what a request asks for ----------------------------------------------------------------------------------------
 
 
-def _limit(query: dict[str, str], name: str) -> int:
+def limit_of(query: dict[str, str], name: str) -> int:
+    """How many a page may hold: as many as `name` asks for, and 1,000 at most."""
     text = query.get(name, str(PAGE_KEYS))
     if not text.isascii() or not text.isdigit() or int(text) > 2**31 - 1:
-        raise S3Error(
-            "InvalidArgument",
-            f"Provided {name} not an integer or within integer range",
-            details=(("ArgumentName", name), ("ArgumentValue", text)),
-        )
+        raise invalid_argument(name, text, f"Provided {name} not an integer or within integer range")
     return min(int(text), PAGE_KEYS)
 
 
@@ -300,8 +297,5 @@ def _opened(token: str) -> tuple[str, bool]:
 
 
 def _bad_token() -> S3Error:
-    return S3Error(
-        "InvalidArgument",
-        "The continuation token provided is incorrect",
-        details=(("ArgumentName", "continuation-token"),),
-    )
+    said = "The continuation token provided is incorrect"
+    return S3Error("InvalidArgument", said, ArgumentName="continuation-token")

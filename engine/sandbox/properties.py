@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from engine.model import Encryption, ObjectLock
 from engine.sandbox.clock import http_text, iso_text
 from engine.sandbox.records import Account, Attributes, Bucket, Pairs, StoredObject
-from engine.sandbox.refusals import S3Error
+from engine.sandbox.refusals import S3Error, invalid_argument
 
 STORAGE_CLASSES = {
     "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE",
@@ -77,7 +77,7 @@ def metadata_of(headers: dict[str, str]) -> Pairs:
         sorted((name[len(_META) :], _decoded(value)) for name, value in headers.items() if name.startswith(_META))
     )
     if sum(len(name.encode()) + len(value.encode("utf-8", "replace")) for name, value in found) > METADATA_LIMIT_BYTES:
-        raise S3Error("MetadataTooLarge", details=(("MaxSizeAllowed", str(METADATA_LIMIT_BYTES)),))
+        raise S3Error("MetadataTooLarge", MaxSizeAllowed=str(METADATA_LIMIT_BYTES))
     return found
 
 
@@ -178,8 +178,7 @@ def lock_of(account: Account, bucket: Bucket, headers: dict[str, str]) -> Object
         raise S3Error("InvalidArgument", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be "
                       "supplied")  # fmt: skip
     if until and until[:19] <= iso_text(account.clock.now())[:19]:
-        about = (("ArgumentName", _LOCK[1]), ("ArgumentValue", until))
-        raise S3Error("InvalidArgument", "The retain until date must be in the future!", details=about)
+        raise invalid_argument(_LOCK[1], until, "The retain until date must be in the future!")
     held = hold.upper() == "ON"
     return ObjectLock(mode, until, held) if mode or held else None
 
@@ -209,9 +208,9 @@ def checked_tags(tags: Pairs, most: int = 10) -> Pairs:
         raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key")
     for name, value in tags:
         if not 0 < len(name) <= 128:
-            raise S3Error("InvalidTag", "The TagKey you have provided is invalid", details=(("TagKey", name),))
+            raise S3Error("InvalidTag", "The TagKey you have provided is invalid", TagKey=name)
         if len(value) > 256:
-            raise S3Error("InvalidTag", "The TagValue you have provided is invalid", details=(("TagValue", value),))
+            raise S3Error("InvalidTag", "The TagValue you have provided is invalid", TagValue=value)
         if name.startswith("aws:"):
             raise S3Error("InvalidTag", "System tags cannot be added/updated by requester")
     return tags

@@ -13,8 +13,9 @@ from engine.sandbox.keeping import object_of, version_lines
 from engine.sandbox.markup import element, xml_reply
 from engine.sandbox.properties import check_customer_key, is_archived, object_lines
 from engine.sandbox.records import Account, Bucket, StoredObject
-from engine.sandbox.refusals import S3Error
+from engine.sandbox.refusals import S3Error, invalid_argument
 
+MOST_PARTS = 10_000
 _RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)").fullmatch
 _OVERRIDES = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires")
 
@@ -35,10 +36,11 @@ def get_object(account: Account, bucket: Bucket, request: Request) -> Reply:
 def archived_error(stored: StoredObject) -> S3Error:
     """The refusal to read an archived object, naming where it is."""
     attributes = stored.attributes
-    details = [("StorageClass", attributes.storage_class)]
     if attributes.archive_status:
-        details.append(("AccessTier", attributes.archive_status))
-    return S3Error("InvalidObjectState", details=tuple(details))
+        return S3Error(
+            "InvalidObjectState", StorageClass=attributes.storage_class, AccessTier=attributes.archive_status
+        )
+    return S3Error("InvalidObjectState", StorageClass=attributes.storage_class)
 
 
 def get_object_attributes(account: Account, bucket: Bucket, request: Request) -> Reply:
@@ -137,17 +139,20 @@ def _checksum_lines(stored: StoredObject, number: str | None, *, whole: bool) ->
     return header_lines(checksum_of(stored)) if whole else []
 
 
+def part_number(text: str) -> int:
+    """What a request calls its part number."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not 1 <= number <= MOST_PARTS:
+        said = f"Part number must be an integer between 1 and {MOST_PARTS}, inclusive"
+        raise invalid_argument("partNumber", text, said)
+    return number
+
+
 def _part_bounds(stored: StoredObject, text: str) -> tuple[int, int]:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= number <= 10_000:
-        raise S3Error(
-            "InvalidArgument",
-            "Part number must be an integer between 1 and 10000, inclusive",
-            details=(("ArgumentName", "partNumber"), ("ArgumentValue", text)),
-        )
+    number = part_number(text)
     count = len(stored.parts) or 1
     if number > count:
-        raise S3Error("InvalidPartNumber", details=(("PartNumberRequested", text), ("ActualPartCount", str(count))))
+        raise S3Error("InvalidPartNumber", PartNumberRequested=text, ActualPartCount=str(count))
     if not stored.parts:
         return 0, stored.size
     first = sum(part.size for part in stored.parts[: number - 1])
@@ -173,7 +178,8 @@ def range_bounds(text: str, size: int) -> tuple[int, int] | None:
     if first >= size:
         raise S3Error(
             "InvalidRange",
-            details=(("RangeRequested", text), ("ActualObjectSize", str(size))),
+            RangeRequested=text,
+            ActualObjectSize=str(size),
             headers=(("Content-Range", f"bytes */{size}"),),
         )
     return first, last

@@ -96,12 +96,7 @@ class S3Error(Exception):
     further lines of the answer."""
 
     def __init__(
-        self,
-        code: str,
-        message: str = "",
-        *,
-        details: tuple[tuple[str, str], ...] = (),
-        headers: tuple[tuple[str, str], ...] = (),
+        self, code: str, message: str = "", *, headers: tuple[tuple[str, str], ...] = (), **details: str
     ) -> None:
         self.status, usual = CODES[code]
         self.code = code
@@ -111,6 +106,11 @@ class S3Error(Exception):
         super().__init__(f"{self.code}: {self.message}")
 
 
+def invalid_argument(name: str, value: str, message: str) -> S3Error:
+    """400, naming the argument and what it was, as S3 does."""
+    return S3Error("InvalidArgument", message, ArgumentName=name, ArgumentValue=value)
+
+
 def precondition_failed(condition: str) -> S3Error:
     """412, naming the header that did not hold, as S3 does."""
-    return S3Error("PreconditionFailed", details=(("Condition", condition),))
+    return S3Error("PreconditionFailed", Condition=condition)

@@ -16,7 +16,7 @@ from engine.sandbox.connection import Connection
 from engine.sandbox.exchange import Headers, Reply, Request
 from engine.sandbox.faults import FaultRule, Kind, Subject
 from engine.sandbox.records import Account
-from engine.sandbox.refusals import S3Error
+from engine.sandbox.refusals import S3Error, precondition_failed
 from engine.sandbox.rules import handle
 
 Obey = Callable[[Request], Reply]
@@ -106,16 +106,17 @@ def _answer(rule: FaultRule, kind: Kind, request: Request) -> Reply:
         return Reply(200, _XML, wording.error_body(S3Error(rule.code or "InternalError"), request_id))
     code = _CODES[kind]
     if kind == Kind.STATUS_412:
-        error = S3Error(code, details=(("Condition", rule.code),) if rule.code else ())
+        error = precondition_failed(rule.code) if rule.code else S3Error(code)
     elif kind in (Kind.REDIRECT_301, Kind.REDIRECT_307):
         host = f"{request.bucket}.s3.{OTHER_REGION}.amazonaws.com"
         error = S3Error(
             code,
-            details=(("Endpoint", host), ("Bucket", request.bucket)),
+            Endpoint=host,
+            Bucket=request.bucket,
             headers=(("x-amz-bucket-region", OTHER_REGION), ("Location", f"https://{host}/")),
         )
     elif kind == Kind.STATUS_404:
-        error = S3Error(code, details=(("Key", request.key),))
+        error = S3Error(code, Key=request.key)
     else:
         error = S3Error(rule.code or code) if kind in (Kind.STATUS_503, Kind.STATUS_500) else S3Error(code)
     return wording.error_reply(error, request_id)

@@ -33,11 +33,11 @@ from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.keeping import keep, version_lines
 from engine.sandbox.markup import element, read_document, xml_reply
 from engine.sandbox.properties import attributes_of, customer_key_md5, encryption_lines, tags_of
+from engine.sandbox.reading import part_number
 from engine.sandbox.records import Account, Bucket, PartRecord, StoredObject, Upload, UploadedPiece
-from engine.sandbox.refusals import S3Error
+from engine.sandbox.refusals import S3Error, invalid_argument
 from engine.sandbox.writing import check_key, etag_of
 
-MOST_PARTS = 10_000
 SMALLEST_PART_BYTES = 5 << 20
 LARGEST_PART_BYTES = 5 << 30
 RANGED_SOURCE_BYTES = 5 << 20
@@ -215,16 +215,7 @@ def list_parts(account: Account, bucket: Bucket, request: Request) -> Reply:
 
 
 def _addressed(bucket: Bucket, request: Request) -> tuple[Upload, int]:
-    upload = _upload_of(bucket, request)
-    text = request.query.get("partNumber", "")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if not 1 <= number <= MOST_PARTS:
-        raise S3Error(
-            "InvalidArgument",
-            f"Part number must be an integer between 1 and {MOST_PARTS}, inclusive",
-            details=(("ArgumentName", "partNumber"), ("ArgumentValue", text)),
-        )
-    return upload, number
+    return _upload_of(bucket, request), part_number(request.query.get("partNumber", ""))
 
 
 def _upload_of(bucket: Bucket, request: Request) -> Upload:
@@ -232,16 +223,14 @@ def _upload_of(bucket: Bucket, request: Request) -> Upload:
     upload_id = request.query.get("uploadId", "")
     found = bucket.uploads.get(upload_id)
     if found is None or found.key != request.key:
-        raise S3Error("NoSuchUpload", details=(("UploadId", upload_id),))
+        raise S3Error("NoSuchUpload", UploadId=upload_id)
     return found
 
 
 def _keep_part(account: Account, upload: Upload, number: int, content: Content) -> UploadedPiece:
     size = bodies.size_of(content)
     if size > LARGEST_PART_BYTES:
-        raise S3Error(
-            "EntityTooLarge", details=(("ProposedSize", str(size)), ("MaxSizeAllowed", str(LARGEST_PART_BYTES)))
-        )
+        raise S3Error("EntityTooLarge", ProposedSize=str(size), MaxSizeAllowed=str(LARGEST_PART_BYTES))
     before = upload.latest
     if before is not None and before.content == content:
         content = before.content  # kept once: of a file that is one hole all parts are the same
@@ -257,21 +246,18 @@ def _source_range(text: str | None, size: int) -> tuple[int, int]:
         return 0, size
     match = _RANGE(text)
     if match is None or int(match[1]) > int(match[2]):
-        raise S3Error(
-            "InvalidArgument",
+        raise invalid_argument(
+            "x-amz-copy-source-range",
+            text,
             "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
             "zero-based offsets of the first and last bytes to copy",
-            details=(("ArgumentName", "x-amz-copy-source-range"), ("ArgumentValue", text)),
         )
     first, last = int(match[1]), int(match[2])
     if first >= size:
         raise S3Error("InvalidRequest", "The specified copy range is invalid for the source object size")
     if last >= size:
-        raise S3Error(
-            "InvalidArgument",
-            f"Range specified is not valid for source object of size: {size}",
-            details=(("ArgumentName", "x-amz-copy-source-range"), ("ArgumentValue", text)),
-        )
+        said = f"Range specified is not valid for source object of size: {size}"
+        raise invalid_argument("x-amz-copy-source-range", text, said)
     if size <= RANGED_SOURCE_BYTES:
         raise S3Error("InvalidRequest", "A range can be copied only of a source that is larger than 5 MB.")
     return first, last + 1
@@ -309,7 +295,7 @@ def _listed_parts(upload: Upload, document: ElementTree.Element) -> list[int]:
             raise S3Error("MalformedXML")
         numbers.append(int(text))
     if any(later <= earlier for earlier, later in pairwise(numbers)):
-        raise S3Error("InvalidPartOrder", details=(("UploadId", upload.upload_id),))
+        raise S3Error("InvalidPartOrder", UploadId=upload.upload_id)
     for number, item in zip(numbers, items, strict=True):
         etag = (item.findtext("ETag") or "").strip().strip('"')
         piece = upload.parts.get(number)
@@ -321,12 +307,10 @@ def _listed_parts(upload: Upload, document: ElementTree.Element) -> list[int]:
         if piece.size < SMALLEST_PART_BYTES:
             raise S3Error(
                 "EntityTooSmall",
-                details=(
-                    ("ProposedSize", str(piece.size)),
-                    ("MinSizeAllowed", str(SMALLEST_PART_BYTES)),
-                    ("PartNumber", str(number)),
-                    ("ETag", piece.etag),
-                ),
+                ProposedSize=str(piece.size),
+                MinSizeAllowed=str(SMALLEST_PART_BYTES),
+                PartNumber=str(number),
+                ETag=piece.etag,
             )
     return numbers
 
@@ -352,7 +336,7 @@ def _check_part_checksum(upload: Upload, number: int, piece: UploadedPiece, item
 
 
 def _invalid_part(upload: Upload, number: int, etag: str) -> S3Error:
-    return S3Error("InvalidPart", details=(("UploadId", upload.upload_id), ("PartNumber", str(number)), ("ETag", etag)))
+    return S3Error("InvalidPart", UploadId=upload.upload_id, PartNumber=str(number), ETag=etag)
 
 
 def _whole_checksum(bucket: Bucket, upload: Upload, pieces: list[UploadedPiece], content: Content) -> Checksum | None:

@@ -34,7 +34,7 @@ def error_body(error: S3Error, request_id: str) -> bytes:
     pairs = [
         ("Code", error.code),
         ("Message", error.message),
-        *error.details,
+        *error.details.items(),
         ("RequestId", request_id),
         ("HostId", HOST_ID),
     ]

@@ -31,7 +31,7 @@ KEY_LIMIT_BYTES = 1024
 def check_key(key: str) -> None:
     """A key has at most 1,024 bytes of UTF-8."""
     if len(key) > 256 and len(key.encode("utf-8", "surrogateescape")) > KEY_LIMIT_BYTES:
-        raise S3Error("KeyTooLongError", details=(("MaxSizeAllowed", str(KEY_LIMIT_BYTES)),))
+        raise S3Error("KeyTooLongError", MaxSizeAllowed=str(KEY_LIMIT_BYTES))
 
 
 def etag_of(account: Account, attributes: Attributes, content: bodies.Content) -> str:
@@ -49,7 +49,7 @@ def put_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     headers, key, body = request.headers, request.key, request.body
     check_key(key)
     if len(body) > PUT_LIMIT_BYTES:
-        raise S3Error("EntityTooLarge", details=(("MaxSizeAllowed", str(PUT_LIMIT_BYTES)),))
+        raise S3Error("EntityTooLarge", MaxSizeAllowed=str(PUT_LIMIT_BYTES))
     check_target(headers, key, bucket.objects.get(key))
     algorithm, value = check_body(headers, body)
     attributes = attributes_of(account, bucket, headers)
@@ -144,7 +144,7 @@ def get_object_acl(account: Account, bucket: Bucket, request: Request) -> Reply:
 def get_object_retention(account: Account, bucket: Bucket, request: Request) -> Reply:
     stored, lock = _locked(bucket, request)
     if not lock.mode:
-        raise S3Error("NoSuchObjectLockConfiguration", details=(("Key", request.key),))
+        raise S3Error("NoSuchObjectLockConfiguration", Key=request.key)
     lines = element("Mode", lock.mode) + element("RetainUntilDate", lock.retain_until)
     return xml_reply("Retention", lines, headers=version_lines(bucket, stored))
 
@@ -153,7 +153,7 @@ def get_object_legal_hold(account: Account, bucket: Bucket, request: Request) ->
     """Of an object that was held and is no more S3 says OFF; here it is as if it never was."""
     stored, lock = _locked(bucket, request)
     if not lock.legal_hold:
-        raise S3Error("NoSuchObjectLockConfiguration", details=(("Key", request.key),))
+        raise S3Error("NoSuchObjectLockConfiguration", Key=request.key)
     return xml_reply("LegalHold", element("Status", "ON"), headers=version_lines(bucket, stored))
 
 

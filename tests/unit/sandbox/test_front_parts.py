@@ -201,7 +201,7 @@ def test_a_setting_that_is_none_is_refused() -> None:
 
 
 def test_a_refusal_is_well_formed_whatever_the_key_holds() -> None:
-    error = S3Error("NoSuchKey", details=(("Key", "a<b>&\x00\x1f\n"),))
+    error = S3Error("NoSuchKey", Key="a<b>&\x00\x1f\n")
     reply = error_reply(error, "0000000000000001")
     assert isinstance(reply.body, bytes)
     root = ElementTree.fromstring(reply.body)
