@@ -10,44 +10,43 @@ from engine.sandbox.clock import parse_http
 from engine.sandbox.records import StoredObject
 from engine.sandbox.refusals import S3Error, precondition_failed
 
-_SOURCE = "x-amz-copy-source-if-"
+_SOURCE = "x-amz-copy-source-"
 _NOT_SUPPORTED = "A header you provided implies functionality that is not implemented"
 
 
 def etag_matches(wanted: str, etag: str) -> bool:
     """Whether a header's ETags (one, several, or "*") name this one."""
-    if wanted == "*":
+    if wanted in ("*", f'"{etag}"'):
         return True
     return any(item.strip().removeprefix("W/").strip('"') == etag for item in wanted.split(","))
 
 
 def not_modified(headers: dict[str, str], stored: StoredObject) -> bool:
     """Whether a read is answered 304. Raises 412 where it must not be answered at all."""
-    match, none_match = headers.get("if-match"), headers.get("if-none-match")
-    if match is not None:
-        if not etag_matches(match, stored.etag):
-            raise precondition_failed("If-Match")
-    elif _changed_since(headers.get("if-unmodified-since"), stored):
-        raise precondition_failed("If-Unmodified-Since")
-    if none_match is not None:
-        return etag_matches(none_match, stored.etag)
-    return _unchanged_since(headers.get("if-modified-since"), stored)
+    unmet = _unmet(headers, stored)
+    if unmet in ("If-Match", "If-Unmodified-Since"):
+        raise precondition_failed(unmet)
+    return unmet != ""
 
 
 def check_source(headers: dict[str, str], source: StoredObject) -> None:
     """The conditions of a copy on its source: 412 for any that does not hold."""
-    match = headers.get("x-amz-copy-source-if-match")
+    if unmet := _unmet(headers, source, _SOURCE):
+        raise precondition_failed(_SOURCE + unmet)
+
+
+def _unmet(headers: dict[str, str], stored: StoredObject, start: str = "") -> str:
+    """The first condition on what is there that does not hold, a date only where no ETag is asked for; empty where all
+    do. `start` is what the headers' names begin with."""
+    match, none_match = headers.get(f"{start}if-match"), headers.get(f"{start}if-none-match")
     if match is not None:
-        if match != f'"{source.etag}"' and not etag_matches(match, source.etag):
-            raise precondition_failed("x-amz-copy-source-If-Match")
-    elif _changed_since(headers.get(f"{_SOURCE}unmodified-since"), source):
-        raise precondition_failed("x-amz-copy-source-If-Unmodified-Since")
-    none_match = headers.get("x-amz-copy-source-if-none-match")
+        if not etag_matches(match, stored.etag):
+            return "If-Match"
+    elif _changed_since(headers.get(f"{start}if-unmodified-since"), stored):
+        return "If-Unmodified-Since"
     if none_match is not None:
-        if etag_matches(none_match, source.etag):
-            raise precondition_failed("x-amz-copy-source-If-None-Match")
-    elif _unchanged_since(headers.get(f"{_SOURCE}modified-since"), source):
-        raise precondition_failed("x-amz-copy-source-If-Modified-Since")
+        return "If-None-Match" if etag_matches(none_match, stored.etag) else ""
+    return "If-Modified-Since" if _changed_since(headers.get(f"{start}if-modified-since"), stored) is False else ""
 
 
 def check_target(headers: dict[str, str], key: str, current: StoredObject | None) -> None:
@@ -84,11 +83,7 @@ def check_delete(wanted: str | None, key: str, current: StoredObject | None) -> 
         raise precondition_failed("If-Match")
 
 
-def _changed_since(text: str | None, stored: StoredObject) -> bool:
+def _changed_since(text: str | None, stored: StoredObject) -> bool | None:
+    """None where there is no such condition, or none that is understood."""
     when = parse_http(text) if text else None
-    return when is not None and stored.modified > when
-
-
-def _unchanged_since(text: str | None, stored: StoredObject) -> bool:
-    when = parse_http(text) if text else None
-    return when is not None and stored.modified <= when
+    return stored.modified > when if when is not None else None
