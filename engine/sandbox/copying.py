@@ -13,7 +13,6 @@ from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.keeping import bucket_of, keep, object_of, version_lines
 from engine.sandbox.markup import xml_reply
 from engine.sandbox.properties import (
-    STORAGE_CLASSES,
     acl_of,
     attributes_of,
     carried,
@@ -23,6 +22,7 @@ from engine.sandbox.properties import (
     encryption_of,
     is_archived,
     lock_of,
+    storage_class_of,
     tags_of,
     with_changes,
 )
@@ -167,9 +167,7 @@ def _check_self_copy(bucket: Bucket, source: StoredObject, headers: dict[str, st
 
 def _attributes(account: Account, bucket: Bucket, source: StoredObject, headers: dict[str, str]) -> Attributes:
     """What the copy carries: of the source, of the request, or by the target bucket's default."""
-    storage_class = headers.get("x-amz-storage-class", "STANDARD")
-    if storage_class not in STORAGE_CLASSES:
-        raise S3Error("InvalidStorageClass")
+    storage_class = storage_class_of(headers)
     if not any(name in headers for name in _UNUSUAL):
         return carried(source.attributes, storage_class, bucket.encryption)
     directive = headers.get("x-amz-metadata-directive", "COPY")

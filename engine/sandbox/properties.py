@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from engine.model import Encryption, ObjectLock
 from engine.sandbox.clock import http_text, iso_text
-from engine.sandbox.records import Account, Attributes, Bucket, Pairs, StoredObject
+from engine.sandbox.records import AES256, Account, Attributes, Bucket, Pairs, StoredObject
 from engine.sandbox.refusals import S3Error, invalid_argument
 
 STORAGE_CLASSES = {
@@ -23,7 +23,7 @@ ARCHIVED = {"GLACIER", "DEEP_ARCHIVE"}
 DEFAULT_TYPE = "binary/octet-stream"
 METADATA_LIMIT_BYTES = 2048
 
-_NAMES = {
+CONTENT_HEADERS = {
     "cache-control": "Cache-Control",
     "content-disposition": "Content-Disposition",
     "content-encoding": "Content-Encoding",
@@ -60,7 +60,7 @@ def _shared(attributes: Attributes) -> Attributes:
 def content_headers(headers: dict[str, str]) -> Pairs:
     """The headers that are kept and given back, in S3's spelling. aws-chunked is framing, not the object's."""
     found = []
-    for name, spelled in _NAMES.items():
+    for name, spelled in CONTENT_HEADERS.items():
         value = headers.get(name, "")
         if name == "content-encoding" and "aws-chunked" in value:
             value = ",".join(item for item in map(str.strip, value.split(",")) if item != "aws-chunked")
@@ -108,18 +108,13 @@ def encryption_of(account: Account, bucket: Bucket, headers: dict[str, str]) -> 
     """What the request asks for, else the bucket's default."""
     algorithm = headers.get("x-amz-server-side-encryption")
     key_id = headers.get("x-amz-server-side-encryption-aws-kms-key-id", "")
-    if algorithm is None:
+    if algorithm in (None, "AES256"):
         if key_id:
             raise S3Error("InvalidArgument", "Server Side Encryption with AWS KMS managed key requires HTTP header "
                           "x-amz-server-side-encryption : aws:kms")  # fmt: skip
-        return bucket.encryption
-    if algorithm not in ("AES256", "aws:kms", "aws:kms:dsse"):
+        return AES256 if algorithm else bucket.encryption
+    if algorithm not in ("aws:kms", "aws:kms:dsse"):
         raise S3Error("InvalidArgument", "The encryption method specified is not supported")
-    if algorithm == "AES256":
-        if key_id:
-            raise S3Error("InvalidArgument", "Server Side Encryption with AWS KMS managed key requires HTTP header "
-                          "x-amz-server-side-encryption : aws:kms")  # fmt: skip
-        return Encryption("AES256")
     bucket_key = headers.get("x-amz-server-side-encryption-bucket-key-enabled", "").lower() == "true"
     return Encryption(algorithm, kms_arn(account, key_id), bucket_key)
 
@@ -237,7 +232,7 @@ def carried(source: Attributes, storage_class: str, encryption: Encryption) -> A
 
 
 def with_changes(attributes: Attributes, **values: object) -> Attributes:
-    return _shared(replace(attributes, **values)) if values else attributes  # type: ignore[arg-type]
+    return _shared(replace(attributes, **values))  # type: ignore[arg-type]
 
 
 # --- archives -------------------------------------------------------------------------------------------------------

@@ -11,13 +11,12 @@ from engine.sandbox.conditions import not_modified
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.keeping import object_of, version_lines
 from engine.sandbox.markup import element, xml_reply
-from engine.sandbox.properties import check_customer_key, is_archived, object_lines
+from engine.sandbox.properties import CONTENT_HEADERS, check_customer_key, is_archived, object_lines
 from engine.sandbox.records import Account, Bucket, StoredObject
 from engine.sandbox.refusals import S3Error, invalid_argument
 
 MOST_PARTS = 10_000
 _RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)").fullmatch
-_OVERRIDES = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires")
 
 
 def head_object(account: Account, bucket: Bucket, request: Request) -> Reply:
@@ -96,7 +95,7 @@ def _reply(account: Account, bucket: Bucket, stored: StoredObject, request: Requ
     lines.extend(version_lines(bucket, stored))
     if unchanged:
         return Reply(304, tuple(lines))
-    for name in _OVERRIDES if with_body else ():
+    for name in CONTENT_HEADERS.values() if with_body else ():
         value = query.get(f"response-{name.lower()}")
         if value is not None:
             lines = [line for line in lines if line[0] != name] + [(name, value)]
