@@ -14,7 +14,7 @@ from typing import Any
 from engine.sandbox.connection import Connection
 from engine.sandbox.control import Commands, Control
 from engine.sandbox.server import LOOPBACK, Door, Front
-from engine.sandbox.settings import settings_from_json
+from engine.sandbox.settings import SandboxSettings
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
 
 
 async def _serve(start: dict[str, Any]) -> None:
-    settings = settings_from_json(start["settings"])
+    settings = SandboxSettings().changed(start["settings"])
     tls = None
     if settings.tls:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

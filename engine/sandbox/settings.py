@@ -72,22 +72,13 @@ class SandboxSettings:
         return asdict(self)
 
     def changed(self, values: dict[str, Any]) -> SandboxSettings:
-        """These settings with some replaced by values from JSON; an unknown name is a TypeError."""
-        return replace(self, **_from_json(values))
-
-
-def settings_from_json(values: dict[str, Any]) -> SandboxSettings:
-    """The inverse of `as_json`."""
-    return SandboxSettings(**_from_json(values))
-
-
-def _from_json(values: dict[str, Any]) -> dict[str, Any]:
-    known = {field.name for field in fields(SandboxSettings)}
-    if unknown := sorted(set(values) - known):
-        raise TypeError(f"no such setting: {', '.join(unknown)}")
-    found = dict(values)
-    if "faults" in found:
-        found["faults"] = tuple(rule if isinstance(rule, FaultRule) else FaultRule(**rule) for rule in found["faults"])
-    if "tls_names" in found:
-        found["tls_names"] = tuple(found["tls_names"])
-    return found
+        """These settings with some replaced by values from JSON, as those of `as_json`; an unknown name is a
+        TypeError."""
+        if unknown := sorted(set(values) - {field.name for field in fields(self)}):
+            raise TypeError(f"no such setting: {', '.join(unknown)}")
+        found = dict(values)
+        if "faults" in found:
+            found["faults"] = tuple(FaultRule(**rule) for rule in found["faults"])
+        if "tls_names" in found:
+            found["tls_names"] = tuple(found["tls_names"])
+        return replace(self, **found)

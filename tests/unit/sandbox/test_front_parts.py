@@ -15,7 +15,6 @@ from engine.sandbox.auth import Chain
 from engine.sandbox.manners import MIB, Bandwidth, Latency, RateLimit, family_of
 from engine.sandbox.payload import is_framed, take_off_framing, unframe
 from engine.sandbox.refusals import S3Error
-from engine.sandbox.settings import settings_from_json
 from engine.sandbox.wording import error_reply, head_of
 
 HOST = "127.0.0.1:9000"
@@ -192,7 +191,7 @@ def test_parts_of_one_upload_wait_for_a_slot_and_other_uploads_do_not() -> None:
 
 def test_settings_pass_through_json_whole() -> None:
     settings = SandboxSettings(rate_rps=3500, tls_names=("a.example",), faults=(FaultRule("500", probability=0.1),))
-    assert settings_from_json(json.loads(json.dumps(settings.as_json()))) == settings
+    assert SandboxSettings().changed(json.loads(json.dumps(settings.as_json()))) == settings
 
 
 def test_a_setting_that_is_none_is_refused() -> None:
