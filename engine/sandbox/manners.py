@@ -103,8 +103,6 @@ class RateLimit:
 
 def family_of(key: str, depth: int = 1) -> str:
     """The levels of a key that share one budget: `data/` of `data/raw/1.png`."""
-    if depth == 1:
-        return key[: key.find("/") + 1]
     position = 0
     for _ in range(depth):
         found = key.find("/", position)

@@ -12,7 +12,7 @@ from engine.sandbox.refusals import S3Error
 XML_HEADERS = (("Content-Type", "application/xml"),)
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPECIAL = re.compile('[\x00-\x1f&<>"\x7f]')
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 _NOT_URL_PLAIN = re.compile(r"[^A-Za-z0-9\-_./*\n]").search
@@ -46,7 +46,7 @@ def element(name: str, text: str | int) -> str:
 
 def document(root: str, *parts: str) -> bytes:
     """A whole document in S3's namespace."""
-    return f'{_DECLARATION}<{root} xmlns="{_NAMESPACE}">{"".join(parts)}</{root}>'.encode("utf-8", "surrogateescape")
+    return f'{DECLARATION}<{root} xmlns="{_NAMESPACE}">{"".join(parts)}</{root}>'.encode("utf-8", "surrogateescape")
 
 
 def xml_reply(root: str, *parts: str, headers: tuple[tuple[str, str], ...] = (), moved_bytes: int = 0) -> Reply:

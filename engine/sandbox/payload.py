@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.sandbox.refusals import S3Error
 
+if TYPE_CHECKING:  # botocore, which it needs, is slow to import
+    from engine.sandbox.auth import Chain
+
 SIGNED = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
-
-
-class ChunkSigner(Protocol):
-    """`auth.Chain`, as far as a body needs it."""
-
-    @property
-    def seed_signature(self) -> str: ...
-
-    def next_signature(self, previous: str, chunk: bytes) -> str: ...
 
 
 class Unframed(NamedTuple):
@@ -31,7 +25,7 @@ def is_framed(headers: dict[str, str]) -> bool:
     )
 
 
-def take_off_framing(headers: dict[str, str], body: bytes, signer: ChunkSigner | None) -> tuple[dict[str, str], bytes]:
+def take_off_framing(headers: dict[str, str], body: bytes, signer: Chain | None) -> tuple[dict[str, str], bytes]:
     """Headers and body as if the body had been sent plainly: the trailers among the headers, Content-Encoding and
     Content-Length those of what was meant. `signer` checks the chunks where they are signed."""
     signed = headers.get("x-amz-content-sha256", "") in SIGNED
@@ -50,7 +44,7 @@ def take_off_framing(headers: dict[str, str], body: bytes, signer: ChunkSigner |
     return plain, found.body
 
 
-def unframe(raw: bytes, signer: ChunkSigner | None) -> Unframed:
+def unframe(raw: bytes, signer: Chain | None) -> Unframed:
     """`size[;chunk-signature=…]CRLF data CRLF` … `0…CRLF [trailer CRLF …] CRLF`."""
     pieces: list[bytes] = []
     position = 0
@@ -78,7 +72,7 @@ def unframe(raw: bytes, signer: ChunkSigner | None) -> Unframed:
         pieces.append(data)
 
 
-def _check_chunk(signer: ChunkSigner, previous: str, data: bytes, extension: bytes) -> str:
+def _check_chunk(signer: Chain, previous: str, data: bytes, extension: bytes) -> str:
     name, _, value = extension.decode("latin-1").partition("=")
     expected = signer.next_signature(previous, data)
     if name.strip() != "chunk-signature" or not hmac.compare_digest(expected, value.strip()):

@@ -13,8 +13,9 @@ from xml.sax.saxutils import escape
 from engine.sandbox import bodies, wording
 from engine.sandbox.addressing import copy_source_of
 from engine.sandbox.connection import Connection
-from engine.sandbox.exchange import Headers, Reply, Request
+from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.faults import FaultRule, Kind, Subject
+from engine.sandbox.markup import XML_HEADERS
 from engine.sandbox.records import Account
 from engine.sandbox.refusals import S3Error, precondition_failed
 from engine.sandbox.rules import handle
@@ -22,7 +23,6 @@ from engine.sandbox.rules import handle
 Obey = Callable[[Request], Reply]
 
 OTHER_REGION = "eu-central-1"
-_XML: Headers = (("Content-Type", "application/xml"),)
 _ENTRY = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
 _KEY = re.compile(rb"<Key>.*?</Key>", re.DOTALL)
 _DELETED = re.compile(rb"<Deleted>.*?</Deleted>", re.DOTALL)
@@ -99,11 +99,11 @@ def _answer(rule: FaultRule, kind: Kind, request: Request) -> Reply:
     if kind == Kind.EMPTY_503:
         return Reply(503)
     if kind == Kind.EMPTY_200:
-        return Reply(200, _XML)
+        return Reply(200, XML_HEADERS)
     if kind == Kind.HTML_200:
         return Reply(200, (("Content-Type", "text/html"),), b"<html><body><h1>It works!</h1></body></html>")
     if kind == Kind.ERROR_IN_200:
-        return Reply(200, _XML, wording.error_body(S3Error(rule.code or "InternalError"), request_id))
+        return Reply(200, XML_HEADERS, wording.error_body(S3Error(rule.code or "InternalError"), request_id))
     code = _CODES[kind]
     if kind == Kind.STATUS_412:
         error = precondition_failed(rule.code) if rule.code else S3Error(code)

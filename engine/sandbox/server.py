@@ -21,6 +21,7 @@ from engine.sandbox.connection import Connection, Received
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.faults import FaultRule, Kind, Schedule
 from engine.sandbox.manners import MIB, READS, Bandwidth, Latency, RateLimit
+from engine.sandbox.markup import DECLARATION
 from engine.sandbox.payload import is_framed, take_off_framing
 from engine.sandbox.records import Account
 from engine.sandbox.refusals import S3Error
@@ -36,8 +37,6 @@ AGAIN_S = 0.01
 
 class Front:
     """One account served over HTTP. `settings` are replaced by `apply`."""
-
-    wants_heads = False
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.settings = settings
@@ -195,8 +194,9 @@ class Front:
         connection.write(wording.head_of(200, reply.headers, request_id, now, None, tail))
         body = bodies.read_all(reply.body)
         if not self.settings.whitespace_leads:
-            connection.write(wording.chunk(wording.DECLARATION))
-            body = body.removeprefix(wording.DECLARATION)
+            declaration = DECLARATION.encode()
+            connection.write(wording.chunk(declaration))
+            body = body.removeprefix(declaration)
         ends_s = loop.time() + delay_s
 
         def go_on() -> None:

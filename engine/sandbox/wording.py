@@ -8,12 +8,11 @@ from xml.sax.saxutils import escape
 
 from engine.sandbox.clock import http_text
 from engine.sandbox.exchange import Headers, Reply
+from engine.sandbox.markup import DECLARATION, XML_HEADERS
 from engine.sandbox.refusals import S3Error
 
 HOST_ID = "c2FuZGJveA0KY2FydGFnZQ0KYW4gUzMgb24gbG9vcGJhY2s="
-DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_XML = (("Content-Type", "application/xml"),)
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 BODILESS = frozenset({204, 304})
 
@@ -24,10 +23,8 @@ def request_id_of(number: int) -> str:
 
 
 def error_reply(error: S3Error, request_id: str) -> Reply:
-    """A refusal as S3 sends it. 304 has no body."""
-    if error.status == 304:
-        return Reply(304, error.headers)
-    return Reply(error.status, _XML + error.headers, error_body(error, request_id))
+    """A refusal as S3 sends it."""
+    return Reply(error.status, XML_HEADERS + error.headers, error_body(error, request_id))
 
 
 def error_body(error: S3Error, request_id: str) -> bytes:
@@ -39,7 +36,7 @@ def error_body(error: S3Error, request_id: str) -> bytes:
         ("HostId", HOST_ID),
     ]
     inner = "".join(f"<{name}>{escape(_NOT_XML.sub('�', value))}</{name}>" for name, value in pairs)
-    return DECLARATION + f"<Error>{inner}</Error>".encode()
+    return f"{DECLARATION}<Error>{inner}</Error>".encode()
 
 
 def head_of(status: int, headers: Headers, request_id: str, second: int, length: int | None, tail: str = "") -> bytes:
