@@ -26,8 +26,7 @@ from engine.sandbox.keeping import change
 from engine.sandbox.properties import with_changes
 from engine.sandbox.records import Bucket, StoredObject
 from engine.sandbox.refusals import S3Error
-from engine.sandbox.routing import operation_of
-from engine.sandbox.rules import handle
+from engine.sandbox.rules import handle, operation_of
 from engine.sandbox.server import Front
 from engine.sandbox.witness import Witness
 

@@ -25,8 +25,7 @@ from engine.sandbox.markup import DECLARATION
 from engine.sandbox.payload import is_framed, take_off_framing
 from engine.sandbox.records import Account
 from engine.sandbox.refusals import S3Error
-from engine.sandbox.routing import operation_of
-from engine.sandbox.rules import handle
+from engine.sandbox.rules import handle, operation_of
 from engine.sandbox.settings import SandboxSettings
 from engine.sandbox.statistics import Statistics
 from engine.sandbox.witness import Witness

@@ -13,8 +13,7 @@ from engine.sandbox.clock import Clock
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.records import Account, StoredObject
 from engine.sandbox.refusals import S3Error
-from engine.sandbox.routing import operation_of
-from engine.sandbox.rules import handle
+from engine.sandbox.rules import handle, operation_of
 
 NOW = 1_780_000_000
 

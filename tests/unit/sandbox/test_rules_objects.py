@@ -11,8 +11,7 @@ import pytest
 
 from engine.sandbox import bodies
 from engine.sandbox.bodies import Stream
-from engine.sandbox.routing import UNSUPPORTED, operation_of
-from engine.sandbox.rules import OF_ACCOUNT, RULES
+from engine.sandbox.rules import OF_ACCOUNT, RULES, UNSUPPORTED, operation_of
 from tests.unit.sandbox.asking import Sandbox, condition_of, header, text_of, texts_of
 
 PAST, FUTURE = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
@@ -271,8 +270,8 @@ def test_an_id_that_some_clients_add_changes_nothing() -> None:
 
 
 def test_every_action_that_is_routed_has_a_rule() -> None:
-    from engine.sandbox import routing
+    from engine.sandbox import rules
 
-    tables = (routing._BUCKET, routing._OBJECT, routing._PLAIN_BUCKET, routing._PLAIN_OBJECT)
-    named = {name for table in tables for name in table.values()}
+    named = {name for table in (rules._BUCKET, rules._OBJECT) for name, _ in table.values()}
+    named |= {*rules._PLAIN_BUCKET.values(), *rules._PLAIN_OBJECT.values()}
     assert named | {"ListBuckets", "ListObjectsV2", "CopyObject", "UploadPartCopy"} == {*OF_ACCOUNT, *RULES}

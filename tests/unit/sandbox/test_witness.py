@@ -10,8 +10,7 @@ import pytest
 from engine.sandbox.exchange import Request
 from engine.sandbox.judge import Rule, Side
 from engine.sandbox.reference import fill
-from engine.sandbox.routing import operation_of
-from engine.sandbox.rules import handle
+from engine.sandbox.rules import handle, operation_of
 from engine.sandbox.witness import Witness
 from tests.unit.sandbox.asking import Sandbox
 
