@@ -10,8 +10,9 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from array import array
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 _BOMS = (
@@ -23,11 +24,11 @@ _BOMS = (
 )
 JSON_SUFFIXES = (".json", ".ipynb", ".jsonl", ".ndjson", ".geojson")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
+"""Two that make up one character count as one."""
 _ANY_ESCAPE = re.compile(
     r"(?<!\\)\\+(?:/|u(?P<u>[0-9a-fA-F]{4})|x(?P<x>[0-9a-fA-F]{2}))|%(?:25)*(?P<percent>2[fF]|3[aA])|&(?:#x2[fF]|#47|sol);"
 )
-_SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -88,85 +89,65 @@ def edited(text: str, edits: list[Edit]) -> str:
     return "".join([*parts, text[at:]])
 
 
-class View:
-    """A text as it is meant: in JSON with the escapes of strings undone, else as it stands."""
-
-    def __init__(self, raw: str, *, is_json: bool) -> None:
-        self.raw = raw
-        self.is_json = is_json
-        self._ascii = raw.isascii()
-        self._places: array[int] | None = None
-        self.text = raw
-        if is_json and "\\" in raw:
-            self._undo_escapes()
-
-    def raw_span(self, start: int, end: int) -> tuple[int, int]:
-        """Where in the file a span of the view stands."""
-        if self._places is None:
-            return start, end
-        return self._places[start], self._places[end]
-
-    def raw_edit(self, edit: Edit) -> Edit:
-        """An edit of the view as one of the file."""
-        start, end = self.raw_span(edit.start, edit.end)
-        new = edit.new
-        if self.is_json:
-            slashes = "\\/" in self.raw[start:end]
-            new = json.dumps(new, ensure_ascii=self._ascii)[1:-1]
-            new = new.replace("/", "\\/") if slashes else new
-        return Edit(start, end, new)
-
-    def _undo_escapes(self) -> None:
-        parts: list[str] = []
-        places = array("q")
-        at = 0
-        for literal in _STRING.finditer(self.raw):
-            if "\\" not in literal.group():
-                continue
-            for escape in _ESCAPE.finditer(self.raw, *literal.span()):
-                parts.append(self.raw[at : escape.start()])
-                places.extend(range(at, escape.start()))
-                character = chr(int(escape.group(1), 16)) if escape.group(1) else escape.group(2)
-                character = character if escape.group(1) else _SHORT.get(character, character)
-                if parts[-1] == "" and len(parts) > 1 and _is_pair(parts[-2], character):
-                    parts[-2] = chr(0x10000 + ((ord(parts[-2]) - 0xD800) << 10) + ord(character) - 0xDC00)
-                else:
-                    parts.append(character)
-                    places.append(escape.start())
-                at = escape.end()
-        parts.append(self.raw[at:])
-        places.extend(range(at, len(self.raw) + 1))
-        self.text = "".join(parts)
-        self._places = places
-
-
-def _is_pair(high: str, low: str) -> bool:
-    return len(high) == 1 and "\ud800" <= high <= "\udbff" and "\udc00" <= low <= "\udfff"
-
-
 class Undone:
-    """A text with every escape of a path undone that some language has, however often it was escaped: `\\/`, `\\u002f`,
-    `%2F`, `&#x2F;`. Good for finding, not for writing."""
+    """A text with its escapes undone, and where each place of that stands in the text as it is written."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, raw: str, escapes: Iterable[tuple[int, int, str]]) -> None:
+        """`escapes`, in order: where each begins and ends, and the one character that it means."""
         parts: list[str] = []
         self._here: list[int] = [0]
         self._there: list[int] = [0]
         at = length = 0
-        for escape in _ANY_ESCAPE.finditer(text) if any(character in text for character in "\\%&") else ():
-            code = escape.group("u") or escape.group("x") or escape.group("percent")
-            parts += [text[at : escape.start()], chr(int(code, 16)) if code else "/"]
-            length += len(parts[-2]) + 1
-            at = escape.end()
+        for start, end, character in escapes:
+            parts += [raw[at:start], character]
+            length += start - at + 1
+            at = end
             self._here.append(length)
             self._there.append(at)
         self.differs = bool(parts)
-        self.text = "".join([*parts, text[at:]])
+        self.text = "".join([*parts, raw[at:]])
 
     def there(self, at: int) -> int:
         """Where in the text as it is written a place stands."""
         number = bisect_right(self._here, at) - 1
         return self._there[number] + at - self._here[number]
+
+
+class View(Undone):
+    """A text as it is meant: in JSON with the escapes of strings undone, else as it stands."""
+
+    def __init__(self, raw: str, *, is_json: bool) -> None:
+        super().__init__(raw, _escapes_of_json(raw) if is_json else ())
+        self._raw = raw
+        self.is_json = is_json
+
+    def raw_edit(self, edit: Edit) -> Edit:
+        """An edit of the view as one of the file."""
+        start, end, new = self.there(edit.start), self.there(edit.end), edit.new
+        if self.is_json:
+            new = json.dumps(new, ensure_ascii=self._raw.isascii())[1:-1]
+            new = new.replace("/", "\\/") if "\\/" in self._raw[start:end] else new
+        return Edit(start, end, new)
+
+
+def _escapes_of_json(raw: str) -> Iterator[tuple[int, int, str]]:
+    for literal in _STRING.finditer(raw) if "\\" in raw else ():
+        for escape in _ESCAPE.finditer(raw, *literal.span()):
+            yield *escape.span(), _meant(escape.group())
+
+
+@lru_cache(maxsize=1024)  # most are one and the same
+def _meant(escape: str) -> str:
+    meant: str = json.loads(f'"{escape}"')
+    return meant
+
+
+def escapes_of_paths(text: str) -> Iterator[tuple[int, int, str]]:
+    """Every escape of a path that some language has, however often it was escaped: `\\/`, `\\u002f`, `%2F`, `&#x2F;`.
+    Undone they are good for finding, not for writing."""
+    for escape in _ANY_ESCAPE.finditer(text) if any(character in text for character in "\\%&") else ():
+        code = escape.group("u") or escape.group("x") or escape.group("percent")
+        yield *escape.span(), chr(int(code, 16)) if code else "/"
 
 
 def is_json(name: str, text: str) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from engine.plan.locations import covers
 from engine.plan.route import Route
-from engine.references.filetext import Edit, FileText, Undone, View, edited, is_json, parses
+from engine.references.filetext import Edit, FileText, Undone, View, edited, escapes_of_paths, is_json, parses
 from engine.references.locating import (
     Form,
     Mention,
@@ -108,7 +108,7 @@ def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined
         return Examined((), raw)
     view = View(raw, is_json=is_json(name, raw))
     text = view.text
-    undone = Undone(text)
+    undone = Undone(text, escapes_of_paths(text))
     if escaped and not _worth_a_look(text, moves) and not _worth_a_look(undone.text, moves):
         return Examined((), raw)
     starts = [0, *(found.end() for found in re.finditer("\n", raw))]
@@ -119,7 +119,7 @@ def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined
         made = [view.raw_edit(edit) for edit in verdict.edits]
         why = verdict.why or _clash(file, made, edits)
         becomes = "" if why else _becomes(text, mention.start, verdict)
-        line = bisect_right(starts, view.raw_span(mention.start, mention.start)[0])
+        line = bisect_right(starts, view.there(mention.start))
         findings.append(Finding(line, text[mention.start : verdict.end][:WRITTEN_SHOWN], becomes, why))
         if not why:
             edits |= {(edit.start, edit.end): edit for edit in made}
