@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -86,7 +87,7 @@ class _Reading(NamedTuple):
     percent: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Moves:
     """The routes, and the names that their sources may be known under. `regions` is where each bucket is, as far as
     that is known; `endpoints` are URLs of servers other than AWS."""
@@ -95,9 +96,17 @@ class Moves:
     endpoints: tuple[str, ...] = ()
     regions: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def by_bucket(self) -> Mapping[str, Sequence[Route]]:
+        """The routes by the bucket that their source is in."""
+        found: dict[str, list[Route]] = {}
+        for route in self.routes:
+            found.setdefault(route.source.bucket, []).append(route)
+        return found
+
     @property
     def buckets(self) -> frozenset[str]:
-        return frozenset(route.source.bucket for route in self.routes)
+        return frozenset(self.by_bucket)
 
 
 def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined:
@@ -163,7 +172,7 @@ def _in_parts(mention: Mention, text: str, moves: Moves) -> _Verdict | None:
     at = mention.key - 1 if text[mention.key - 1] == "/" else mention.key
     parts, end = arguments_behind(text, at)
     key = "/".join(part.strip("/") for part in parts) + "/"
-    for source in (route.source for route in _of_bucket(moves, mention.bucket)):
+    for source in (route.source for route in moves.by_bucket.get(mention.bucket, ())):
         head = source.key.rstrip("/")
         if key.startswith(head + "/") and not any(head in part for part in parts):
             return _Verdict(end, why=IN_PARTS)
@@ -272,7 +281,7 @@ def _as_object(
 ) -> _Verdict | None:
     """A mention of one object that the ledger knows."""
     found: list[tuple[Route, bool]] = []
-    for route in _of_bucket(moves, bucket):
+    for route in moves.by_bucket.get(bucket, ()):
         source = route.source
         if covers(source, source.at(reading.key)):
             exact = lookup(route.name, route.relative(reading.key)).exact
@@ -323,7 +332,7 @@ class _Around(NamedTuple):
 def _around(mention: Mention, folder: str, key: str, bucket: str, moves: Moves, lookup: Lookup) -> _Around:
     """`key` is the folder as it is written. A bare path that names nothing is above no route."""
     around = _Around([], [], [])
-    for route in _of_bucket(moves, bucket):
+    for route in moves.by_bucket.get(bucket, ()):
         source = route.source
         if source.is_prefix and folder.startswith(source.key):
             under = lookup(route.name, route.relative(folder)).under
@@ -348,10 +357,6 @@ def _static(raw: str, reading: _Reading) -> _Reading:
     if reading.percent:
         cut = max(cut, head.upper().rfind("%2F") + 3 if "%2F" in head.upper() else 0)
     return _Reading(unquote(head[:cut]) if reading.percent else head[:cut], cut, reading.percent)
-
-
-def _of_bucket(moves: Moves, bucket: str) -> list[Route]:
-    return [route for route in moves.routes if route.source.bucket == bucket]
 
 
 def _several(routes: Iterable[Route]) -> str:
