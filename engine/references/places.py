@@ -20,28 +20,24 @@ def value_in(value: Any, path: str) -> Any:
 
 def with_value(value: Any, path: str, new: Any) -> Any:
     """The whole with `new` at a dotted path; missing tables on the way are made. Raises `NoPlace`."""
-    return _with(value, path, path.split("."), 0, new)
+    return _with(value, path.split("."), 0, new)
 
 
-def _with(value: Any, path: str, segments: Sequence[str], at: int, new: Any) -> Any:
+def _with(value: Any, segments: Sequence[str], at: int, new: Any) -> Any:
     if at == len(segments):
         return new
     segment = segments[at]
     changed = copy.copy(value)
     if isinstance(changed, dict):
         below = changed.get(segment, {})
-        changed[segment] = _with(below, path, segments, at + 1, new)
+        changed[segment] = _with(below, segments, at + 1, new)
     elif isinstance(changed, list) and segment.isdecimal() and int(segment) < len(changed):
-        changed[int(segment)] = _with(changed[int(segment)], path, segments, at + 1, new)
+        changed[int(segment)] = _with(changed[int(segment)], segments, at + 1, new)
     else:
-        raise leads_nowhere(path, segments[:at], is_list=isinstance(changed, list))
+        through = ".".join(segments[:at]) or "the whole"
+        what = "a list without that place" if isinstance(changed, list) else "neither an object nor a list"
+        raise NoPlace(f'"{".".join(segments)}" leads through {through}, which is {what}')
     return changed
-
-
-def leads_nowhere(path: str, through: Sequence[str], *, is_list: bool) -> NoPlace:
-    """That a path goes no further than `through`."""
-    what = "a list without that place" if is_list else "neither an object nor a list"
-    return NoPlace(f'"{path}" leads through {".".join(through) or "the whole"}, which is {what}')
 
 
 def same(one: Any, other: Any) -> bool:

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from engine.at_once import each
-from engine.errors import NotFound, RunError, StoreError
+from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Doing, Listener, Looking, ignore
 from engine.ledger import LedgerReader
 from engine.listing.ranges import listed_under
@@ -201,13 +201,11 @@ class Scanner:
             return
         try:
             body = await self._store.get_range(GetRange(ref))
-        except RunError:
-            raise
         except NotFound:
             if ref != listed:
                 self._skip(str(listed), f"its source, {ref}, is not there")
             return  # else gone since it was listed
-        except StoreError as error:
+        except (AttemptError, ObjectError) as error:
             self._skip(str(ref), f"{error.message} [{error.code}]")
             return
         await self._examine(str(ref), body.data, ref, body.etag, inside, held_back)
@@ -293,11 +291,9 @@ class Scanner:
             if packing := packing_of(body) or await self._packing_said(ref):
                 parts = await anyio.to_thread.run_sync(unpacked, body, packing, LONGEST_BYTES)
                 why = "the file is compressed, and is not touched"
-        except RunError:
-            raise
         except NotFound:
             return  # gone since it was read
-        except StoreError as error:
+        except (AttemptError, ObjectError) as error:
             self._skip(name, f"{error.message} [{error.code}]")
             return
         except Unreadable as error:
