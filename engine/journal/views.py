@@ -174,7 +174,7 @@ class Journals:
         return Journal(self._store, place, str(self._holder), self._holder.look)
 
     async def _catch_up(self, ledger: Ledger, journal: Journal) -> None:
-        is_bound = not journal.place.key.endswith("/index/") or await ledger.meta(BOUND) is not None
+        is_bound = await ledger.meta(BOUND) is not None  # of a shard nobody asks: its journal adds no shards
         async for _, segment in journal.read(max(journal.next_slot, await self._position(ledger, journal))):
             changes = {item.name for item in segment.commands}
             is_bound = is_bound or "bind" in changes
