@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import product
 
-import anyio
-
+from engine.at_once import each
 from engine.bucket_facts import BucketFacts
 from engine.errors import AttemptError, ObjectError, UsageError
 from engine.model import ABSENT, Location, ObjectRef
@@ -64,28 +66,20 @@ async def one_wins(store: ObjectStore, place: Location) -> bool:
     no yes."""
     name = secrets.token_hex(8)
     refs = [ObjectRef(place.bucket, f"{place.key}race/{name}-{number}") for number in range(RACES)]
-    won = dict.fromkeys(refs, 0)
-    refused = dict.fromkeys(refs, 0)
+    won, refused = Counter[ObjectRef](), Counter[ObjectRef]()
 
-    async def write(ref: ObjectRef, number: int) -> None:
+    async def write(racer: tuple[ObjectRef, int]) -> None:
+        ref, number = racer
         try:
             await store.put_object(PutObject(ref, str(number).encode(), target_condition=ABSENT))
             won[ref] += 1
         except (ObjectError, AttemptError) as error:
             refused[ref] += error.code in ("PreconditionFailed", "ConditionalRequestConflict")
 
-    async with anyio.create_task_group() as group:
-        for ref in refs:
-            for number in range(RACERS):
-                group.start_soon(write, ref, number)
-    async with anyio.create_task_group() as group:
-        for ref in refs:
-            group.start_soon(_remove, store, ref)
-    return all(count == 1 for count in won.values()) and all(count == RACERS - 1 for count in refused.values())
+    async def remove(ref: ObjectRef) -> None:
+        with suppress(ObjectError):  # a few bytes of ours stay
+            await store.delete_object(DeleteObject(ref))
 
-
-async def _remove(store: ObjectStore, ref: ObjectRef) -> None:
-    try:
-        await store.delete_object(DeleteObject(ref))
-    except ObjectError:
-        return  # a few bytes of ours stay
+    await each(product(refs, range(RACERS)), write)
+    await each(refs, remove)
+    return all(won[ref] == 1 and refused[ref] == RACERS - 1 for ref in refs)
