@@ -6,21 +6,23 @@ machine it is files beside the shards (`FolderBoard`), elsewhere small objects b
 
 from __future__ import annotations
 
-import json
 import os
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 from anyio.to_thread import run_sync
 
 from engine.errors import EngineError, NotFound
 from engine.events import Event, Notice, ObjectAside, ObjectTook, OutOfReach, Progress
 from engine.model import Location, ObjectRef
 from engine.store import DeleteObject, GetRange, ObjectStore, PutObject
+
+Said = TypeVar("Said")
 
 STOP, SHARES = "stop", "shares"
 ASKED = b""  # which a full disk has room for
@@ -103,19 +105,19 @@ class Board(ABC):
 
     async def tell(self, number: int, told: Told) -> None:
         """Say how far the process of a shard is."""
-        await self._put(str(number), _written(told))
+        await self._put(str(number), msgspec.json.encode(told))
 
     async def told(self, number: int) -> Told | None:
         """What the process of a shard told last; None where it told nothing yet."""
-        return _read(await self._get(str(number)))
+        return _read(await self._get(str(number)), Told)
 
     async def share(self, shares: Shares) -> None:
         """Say how fast each may send."""
-        await self._put(SHARES, _written(shares))
+        await self._put(SHARES, msgspec.json.encode(shares))
 
     async def shares(self) -> Shares | None:
         """How fast each may send; None where that was never said."""
-        return _read_shares(await self._get(SHARES))
+        return _read(await self._get(SHARES), Shares)
 
     @abstractmethod
     async def _put(self, name: str, text: bytes) -> None: ...
@@ -147,7 +149,7 @@ class FolderBoard(Board):
 
     def told_now(self, number: int) -> Told | None:
         """As `told`."""
-        return _read(self._text(str(number)))
+        return _read(self._text(str(number)), Told)
 
     async def _put(self, name: str, text: bytes) -> None:
         await run_sync(self._write, name, text)
@@ -216,25 +218,9 @@ def _rest(number: int) -> str:
     return f"rest-{number}"
 
 
-def _written(told: Told | Shares) -> bytes:
-    return json.dumps(asdict(told)).encode()
-
-
-def _read(text: bytes | None) -> Told | None:
-    with suppress(ValueError, KeyError, TypeError):
-        values = json.loads(text or b"")
-        paces = tuple(Pace(*item) for item in values.get("paces", ()))
-        outage = OutOfReach(**told) if (told := values.get("outage")) else None
-        progress = Progress(**values["progress"])
-        at_s, copied_bytes = values.get("at_s", 0.0), values.get("copied_bytes", 0)
-        return Told(values["pid"], progress, values["measured"], at_s, paces, outage, copied_bytes)
-    return None
-
-
-def _read_shares(text: bytes | None) -> Shares | None:
-    with suppress(ValueError, KeyError, TypeError):
-        values = json.loads(text or b"")
-        return Shares(values["turn"], tuple(Held(*item) for item in values["held"]))
+def _read(text: bytes | None, kind: type[Said]) -> Said | None:
+    with suppress(msgspec.MsgspecError):
+        return msgspec.json.decode(text or b"", type=kind)
     return None
 
 
