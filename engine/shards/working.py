@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -20,14 +20,14 @@ from engine.errors import LedgerLocked, UsageError, one_error
 from engine.extras import loop_factory
 from engine.journal.views import Journals
 from engine.ledger import Binding, Ledger
+from engine.ledger.identity import this_machine
 from engine.ledger.shard_places import AT_WORK, shard_name, shard_path
 from engine.ledger.sharded import closing_of
 from engine.listing.sources import Sources, open_sources
-from engine.model import Location
+from engine.model import FILE_SITE, Location
 from engine.plan.coverage import Coverage, Stretch
 from engine.plan.document import Plan
 from engine.plan.shards import Piece, joined, lies_in, without
-from engine.shards.apart import refuse_other_folders
 from engine.shards.board import Board, FolderBoard, Heard, StateBoard, Told
 from engine.shards.order import Order, ShardEnded
 from engine.shards.rates import SHARED_EVERY_S, Holding
@@ -170,6 +170,29 @@ async def _keep_covered(ledger: Ledger, order: Order, runs: list[Run]) -> None:
 async def _note_covered(ledger: Ledger, order: Order, run: Run) -> None:
     covered = {"opened_ms": dict(order.opened_ms), "stretches": run.covered()}
     await ledger.set_note(COVERED, covered, durable=False)  # lost with the rows that it is about, and those after them
+
+
+def refuse_other_folders(bound: Binding, plan: Plan, known: Mapping[Location, BucketFacts]) -> None:
+    """Raise `UsageError` where a folder of the plan is not, for this process, the one that the run began with: what
+    lies under its name here may be another machine's. There it is refused whatever is there: no number of a folder is
+    sure to be another one there."""
+    site = bound.all_sites.get(FILE_SITE)
+    began_with = dict(site.buckets) if site is not None else {}
+    here = this_machine()
+    for where in plan.places:
+        if not where.is_local:
+            continue
+        if bound.machine not in ("", here):
+            why = f"is one of {bound.machine}, and this worker is on {here}"
+        elif (known[where].owner_id if where in known else "") != began_with.get(where.bucket, ""):
+            why = f"is not the folder that the run began with, as the worker on {here} sees it"
+        else:
+            continue
+        raise UsageError(
+            f"{where.bucket} {why}: nothing was done there.",
+            advice="Carry the plan on the machine that has the folder, with --processes and without --dask; or copy to "
+            "or from S3 alone.",
+        )
 
 
 def refuse_other(order: Order, plan: Plan, opened: Sites, facts: Iterable[BucketFacts]) -> None:
