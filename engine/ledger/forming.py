@@ -27,14 +27,8 @@ def is_one_file(path: Path) -> bool:
     """Whether there is a ledger whose form is settled, and it is one file. Raises as `LedgerReader.open_to_read`."""
     if not path.is_file():
         return False
-    hold = hold_existing(path)
-    try:
-        with translating(path), closing(connect_to_read(path, hold)) as connection:
-            return any(
-                connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in ("objects", "uploads")
-            )
-    finally:
-        hold.release()
+    with hold_existing(path) as hold, translating(path), closing(connect_to_read(path, hold)) as connection:
+        return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in ("objects", "uploads"))
 
 
 def refuse_other_folder(path: Path) -> None:

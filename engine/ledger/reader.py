@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from engine.errors import LedgerCorrupt
 from engine.events import ObjectAside
 from engine.ledger import composition, history
 from engine.ledger.binding import Binding
@@ -20,8 +19,9 @@ from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.history import RunRecord
 from engine.ledger.locking import Worker, worker_on
+from engine.ledger.rebinding import bound_in
 from engine.ledger.schema import DIFFERING, UNDONE
-from engine.ledger.writer import MOVE_AWAY, translating
+from engine.ledger.writer import translating
 from engine.model import Proof, UploadedPart
 from engine.plan.coverage import DONE_STATES
 from engine.plan.lifecycle import ENDED, State
@@ -170,11 +170,7 @@ class LedgerReader:
 
     async def binding(self) -> Binding:
         """What the ledger is bound to."""
-        text = await self.meta("binding")
-        if text is None:
-            raise LedgerCorrupt(f"the ledger {self.path} has no binding: it was never finished.", advice=MOVE_AWAY)
-        with translating(self.path):
-            return Binding.from_text(text)
+        return await self._read(lambda connection: bound_in(self.path, connection))
 
     async def worker(self) -> Worker | None:
         """Who is at work on it; None where nobody is."""

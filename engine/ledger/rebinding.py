@@ -32,7 +32,7 @@ def change_to(path: Path, connection: sqlite3.Connection, wanted: Binding, *, jo
     a ledger that is kept in journals, as these have it now.
 
     Raises `LedgerMismatch` with every difference where it holds something, `LedgerCorrupt`."""
-    bound = _bound_in(path, connection)
+    bound = bound_in(path, connection)
     if journaled and not _has(connection, BOUND):
         if not _holds_nothing(connection):
             raise unbound(goes_by(path))
@@ -79,7 +79,8 @@ def anew(*, is_view: bool) -> str:
     return f"start a new ledger with {'another --state and --ledger' if is_view else '--ledger'}"
 
 
-def _bound_in(path: Path, connection: sqlite3.Connection) -> Binding:
+def bound_in(path: Path, connection: sqlite3.Connection) -> Binding:
+    """What a ledger is bound to. Raises `LedgerCorrupt`."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
     if row is None:
         raise LedgerCorrupt(f"the ledger {path} has no binding: it is not one that Cartage finished.", advice=MOVE_AWAY)

@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from functools import partial, reduce
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from engine.errors import LedgerError
 from engine.ledger import composition, index
@@ -108,13 +108,15 @@ class InShards(LedgerReader):
                             yield found
 
     async def entry(self, route: str, key: str) -> Entry | None:
-        found = await self._where(route, key, lambda shard: shard.entry(route, key))
-        return found if isinstance(found, Entry) else None
+        return await self._where(route, key, lambda shard: shard.entry(route, key))
 
     async def parts(self, route: str, key: str) -> list[UploadedPart]:
-        return list(await self._where(route, key, lambda shard: shard.parts(route, key)) or [])
+        return await self._where(route, key, lambda shard: shard.parts(route, key)) or []
 
-    async def _where(self, route: str, key: str, ask: Callable[[LedgerReader], Awaitable[Any]]) -> Any:
+    async def _where(
+        self, route: str, key: str, ask: Callable[[LedgerReader], Awaitable[Answer | None]]
+    ) -> Answer | None:
+        """What the shard answers that has the key; None where none has it, or nothing was begun of it."""
         try:
             number = self._atlas.shard_of(route, key)
         except LookupError:
