@@ -70,6 +70,9 @@ class History(NamedTuple):
     slowest: tuple[SlowObject, ...] = ()
 
 
+_RUNS = "SELECT id, command, began_ms, ended_ms, ended FROM runs ORDER BY id"
+
+
 def begin(connection: sqlite3.Connection, command: str, at_ms: int) -> int:
     """Note that a command began; gives the run's number. Older runs lose their detail, the oldest go."""
     cursor = connection.execute("INSERT INTO runs (command, began_ms) VALUES (?, ?)", (command, at_ms))
@@ -119,9 +122,7 @@ def keep_slow(connection: sqlite3.Connection, objects: Sequence[SlowObject]) -> 
 
 def latest(connection: sqlite3.Connection, within_ms: int) -> RunRecord | None:
     """The run that began last, with its moments of the last so many milliseconds."""
-    found = connection.execute(
-        "SELECT id, command, began_ms, ended_ms, ended FROM runs ORDER BY id DESC LIMIT 1"
-    ).fetchone()
+    found = connection.execute(f"{_RUNS} DESC LIMIT 1").fetchone()
     if found is None:
         return None
     moments = connection.execute(
@@ -137,7 +138,7 @@ def read(connection: sqlite3.Connection) -> History:
     moments: dict[int, list[Moment]] = {}
     for run, *figures in connection.execute("SELECT * FROM moments ORDER BY run, at_ms"):
         moments.setdefault(run, []).append(Moment(*figures))
-    runs = connection.execute("SELECT id, command, began_ms, ended_ms, ended FROM runs ORDER BY id")
+    runs = connection.execute(_RUNS)
     slow = connection.execute(
         "SELECT r.name, s.key, s.size, s.took_ms FROM slowest s JOIN routes r ON r.id = s.route "
         "ORDER BY s.took_ms DESC, s.route, s.key"
