@@ -354,11 +354,6 @@ class LedgerReader:
         """What the objects are made of. Reads every row."""
         return await self._read(composition.read)
 
-    async def check(self) -> str:
-        """SQLite's own integrity check: "ok", or what is wrong."""
-        rows = await self._rows("PRAGMA integrity_check")
-        return "; ".join(str(row[0]) for row in rows)
-
 
 def open_alone(path: Path, kind: type[LedgerReader] = LedgerReader, *, own: bool = False) -> LedgerReader:
     """Open a ledger's file without a lock, as a reader of that kind; `own` as for `connect_to_read`."""

@@ -163,14 +163,6 @@ class InShards(LedgerReader):
     async def composition(self) -> composition.Composition:
         return composition.together(await self._each(LedgerReader.composition))
 
-    async def check(self) -> str:
-        async def named(shard: LedgerReader) -> str:
-            said = await shard.check()
-            return said if said == "ok" else f"{shard.path.name}: {said}"
-
-        found = [await super().check(), *await self._each(named)]
-        return "; ".join(said for said in found if said != "ok") or "ok"
-
 
 class ShardedReader(InShards):
     """Reads a ledger in shards, without a lock. Shards that somebody has open, or had when he was killed, are asked
