@@ -8,7 +8,7 @@ from engine.model import Encryption
 from engine.sandbox.checksums import check_body
 from engine.sandbox.clock import iso_text
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.listing import limit_of
+from engine.sandbox.listing import checksum_elements, limit_of
 from engine.sandbox.markup import XML_HEADERS, element, escape, read_document, url_encoded, xml_reply
 from engine.sandbox.properties import checked_tags, kms_arn
 from engine.sandbox.records import AES256, Account, Bucket, Upload
@@ -205,7 +205,8 @@ def list_uploads(account: Account, bucket: Bucket, request: Request) -> Reply:
     rows = [
         f"<Upload><Key>{encode(upload.key)}</Key>{element('UploadId', upload.upload_id)}"
         f"<Initiator>{account.owner}</Initiator><Owner>{account.owner}</Owner>"
-        f"<StorageClass>{upload.attributes.storage_class}</StorageClass><Initiated>{iso_text(upload.initiated)}</Initiated>{_algorithm(upload)}</Upload>"
+        f"<StorageClass>{upload.attributes.storage_class}</StorageClass><Initiated>{iso_text(upload.initiated)}</Initiated>"
+        f"{checksum_elements(upload.algorithm, upload.checksum_type)}</Upload>"
         for upload in shown
     ]
     return xml_reply(
@@ -231,9 +232,3 @@ def _after(uploads: list[Upload], key_marker: str, id_marker: str) -> list[Uploa
     same = [upload for upload in uploads if upload.key == key_marker]
     ids = [upload.upload_id for upload in same]
     return (same[ids.index(id_marker) + 1 :] if id_marker in ids else []) + passed
-
-
-def _algorithm(upload: Upload) -> str:
-    if not upload.algorithm:
-        return ""
-    return element("ChecksumAlgorithm", upload.algorithm) + element("ChecksumType", upload.checksum_type)

@@ -225,7 +225,7 @@ def _contents(account: Account, bucket: Bucket, keys: list[str], request: Reques
             continue
         attributes = stored.attributes
         checksum = stored.checksum
-        kind = _checksum_elements(checksum.algorithm, checksum.type) if checksum is not None else ""
+        kind = checksum_elements(checksum.algorithm, checksum.type) if checksum is not None else ""
         restore = _restore_status(stored, now) if with_restore and attributes.restored_until else ""
         rows.append(
             f"<Contents><Key>{text}</Key><LastModified>{iso_text(stored.modified)}</LastModified>"
@@ -236,8 +236,9 @@ def _contents(account: Account, bucket: Bucket, keys: list[str], request: Reques
 
 
 @lru_cache(maxsize=64)
-def _checksum_elements(algorithm: str, kind: str) -> str:
-    return f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
+def checksum_elements(algorithm: str, kind: str) -> str:
+    """Of which kind a checksum is; empty where there is none."""
+    return f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>" if algorithm else ""
 
 
 def _restore_status(stored: StoredObject, now: int) -> str:
@@ -261,7 +262,7 @@ def _version_row(account: Account, key: str, stored: StoredObject, is_latest: bo
     if stored.is_marker:
         return f"<DeleteMarker>{about}<Owner>{account.owner}</Owner></DeleteMarker>"
     checksum = stored.checksum
-    kind = _checksum_elements(checksum.algorithm, checksum.type) if checksum is not None else ""
+    kind = checksum_elements(checksum.algorithm, checksum.type) if checksum is not None else ""
     return (
         f"<Version>{about}<ETag>&quot;{stored.etag}&quot;</ETag>{kind}<Size>{stored.size}</Size><Owner>{account.owner}</Owner>"
         f"<StorageClass>{stored.attributes.storage_class}</StorageClass></Version>"

@@ -44,14 +44,10 @@ def element(name: str, text: str | int) -> str:
     return f"<{name}>{escape(text) if isinstance(text, str) else text}</{name}>"
 
 
-def document(root: str, *parts: str) -> bytes:
-    """A whole document in S3's namespace."""
-    return f'{DECLARATION}<{root} xmlns="{_NAMESPACE}">{"".join(parts)}</{root}>'.encode("utf-8", "surrogateescape")
-
-
 def xml_reply(root: str, *parts: str, headers: tuple[tuple[str, str], ...] = (), moved_bytes: int = 0) -> Reply:
-    """200 with a document."""
-    return Reply(200, XML_HEADERS + headers, document(root, *parts), moved_bytes)
+    """200 with a whole document in S3's namespace."""
+    text = f'{DECLARATION}<{root} xmlns="{_NAMESPACE}">{"".join(parts)}</{root}>'
+    return Reply(200, XML_HEADERS + headers, text.encode("utf-8", "surrogateescape"), moved_bytes)
 
 
 def read_document(body: bytes, root: str) -> ElementTree.Element:

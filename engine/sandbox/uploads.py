@@ -31,6 +31,7 @@ from engine.sandbox.conditions import check_target
 from engine.sandbox.copying import COPY_LIMIT_BYTES, copy_too_large, source_of
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.keeping import keep, version_lines
+from engine.sandbox.listing import checksum_elements
 from engine.sandbox.markup import element, read_document, xml_reply
 from engine.sandbox.properties import attributes_of, customer_key_md5, encryption_lines, tags_of
 from engine.sandbox.reading import part_number
@@ -74,17 +75,12 @@ def upload_part(account: Account, bucket: Bucket, request: Request) -> Reply:
     if upload.attributes.lock is not None:
         require_locked_digest(request.headers, "Put Part")
     algorithm, _ = check_body(request.headers, request.body)
-    if algorithm and upload.algorithm and algorithm != upload.algorithm:
+    is_another = algorithm != upload.algorithm if algorithm else upload.checksum_type == COMPOSITE
+    if upload.algorithm and is_another:
         raise S3Error(
             "InvalidRequest",
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, actual checksum "
-            f"Type: {algorithm.lower()}",
-        )
-    if upload.algorithm and upload.checksum_type == COMPOSITE and not algorithm:
-        raise S3Error(
-            "InvalidRequest",
-            f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, actual checksum "
-            "Type: null",
+            f"Type: {algorithm.lower() or 'null'}",
         )
     piece = _keep_part(account, upload, number, request.body)
     lines = (("ETag", f'"{piece.etag}"'), *encryption_lines(upload.attributes))
@@ -195,7 +191,6 @@ def list_parts(account: Account, bucket: Bucket, request: Request) -> Reply:
             f"<Part><PartNumber>{number}</PartNumber><LastModified>{iso_text(piece.modified)}</LastModified>"
             f"<ETag>&quot;{piece.etag}&quot;</ETag>{checksum}<Size>{piece.size}</Size></Part>"
         )
-    algorithm = element("ChecksumAlgorithm", upload.algorithm) + element("ChecksumType", upload.checksum_type)
     return xml_reply(
         "ListPartsResult",
         element("Bucket", bucket.name),
@@ -206,7 +201,7 @@ def list_parts(account: Account, bucket: Bucket, request: Request) -> Reply:
         f"<PartNumberMarker>{marker}</PartNumberMarker>",
         f"<NextPartNumberMarker>{shown[-1] if shown else 0}</NextPartNumberMarker>",
         f"<MaxParts>{limit}</MaxParts><IsTruncated>{'true' if len(rest) > limit else 'false'}</IsTruncated>",
-        algorithm if upload.algorithm else "",
+        checksum_elements(upload.algorithm, upload.checksum_type),
         *rows,
     )
 

@@ -38,10 +38,6 @@ def etag_of(account: Account, attributes: Attributes, content: bodies.Content) -
     """MD5 of the bytes; under KMS or a customer's key something that looks like one and is not."""
     if attributes.encryption.algorithm == "AES256" and not attributes.customer_key_md5:
         return bodies.md5_of(content)
-    return opaque_etag(account)
-
-
-def opaque_etag(account: Account) -> str:
     return hashlib.md5(b"opaque %d" % account.next_number(), usedforsecurity=False).hexdigest()
 
 
