@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from engine.errors import UsageError
 from engine.events import Listener, Notice
 from engine.extras import needs
+from engine.plan.locations import server_of
 from engine.version import __version__
 
 RETRIES = 3
@@ -132,17 +132,9 @@ def refuse_unfit(workers: dict[str, Any], versions: dict[str, str | None]) -> in
 def warn_of_strangers(scheduler: str, listener: Listener) -> None:
     """Say of a scheduler that is reached without TLS from elsewhere: whoever reaches it can have its workers run
     anything, with their credentials."""
-    parts = urlsplit(scheduler)
-    if parts.scheme != "tls" and not _is_this_machine(parts.hostname or ""):
+    if urlsplit(scheduler).scheme != "tls" and server_of(scheduler)[0] != "localhost":
         said = f"{scheduler} is spoken to without TLS: whoever reaches it can run anything on its workers"
         listener(Notice("NoTls", said))
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _version_there() -> str | None:
