@@ -98,6 +98,7 @@ class Pairing:
         self._lines = [0, *(found.end() for found in re.finditer("\n", text))]
         self._paths = list(_paths(sources).finditer(text))
         self._exchanging = exchanging
+        self._latest: tuple[tuple[int, Span], Span] = (0, (0, 0)), (0, 0)
 
     def mentions(self, covered: Sequence[Span]) -> Iterator[Mention]:
         """Every path that could be under a source, outside the spans that are accounted for. Without a bucket, and
@@ -218,20 +219,23 @@ class Pairing:
         one section."""
         here = bisect_right(self._lines, start) - 1
         own, is_item = self._indent(here)
-        first = last = here
-        while not is_item and first > 0 and self._lines[first - 1] >= block[0]:
-            indent, is_head = self._indent(first - 1)
-            if indent < own:
-                break
-            first -= 1
-            if is_head and indent == own:
-                break
-        while last + 1 < len(self._lines) and self._lines[last + 1] < block[1]:
-            indent, is_head = self._indent(last + 1)
-            if indent < own or (is_head and indent == own):
-                break
-            last += 1
-        return self._lines[first], self._lines[last + 1] if last + 1 < len(self._lines) else len(self._text)
+        alike, (first, end) = self._latest
+        if alike != (own, block) or not first <= here < end:  # else it is the table that was looked for before
+            first, end = here, here + 1
+            while not is_item and first > 0 and self._lines[first - 1] >= block[0]:
+                indent, is_head = self._indent(first - 1)
+                if indent < own:
+                    break
+                first -= 1
+                if is_head and indent == own:
+                    break
+            while end < len(self._lines) and self._lines[end] < block[1]:
+                indent, is_head = self._indent(end)
+                if indent < own or (is_head and indent == own):
+                    break
+                end += 1
+            self._latest = (own, block), (first, end)
+        return self._lines[first], self._lines[end] if end < len(self._lines) else len(self._text)
 
     def _indent(self, line: int) -> tuple[int, bool]:
         """How far a line is indented, the dash of a list counted, and whether it begins an item or a section."""
@@ -264,8 +268,8 @@ class Pairing:
         """Whether the path at `start` is all that could be a key there."""
         if not self._exchanging or sum(1 for name in self._header if _KEY_COLUMN.search(name)) > 1:
             return False
-        inside = self._keys[bisect_left(self._keys, (scope[0], 0)) : bisect_left(self._keys, (scope[1], 0))]
-        return all(_in(start, span) for span in inside)
+        inside = range(bisect_left(self._keys, (scope[0], 0)), bisect_left(self._keys, (scope[1], 0)))
+        return all(_in(start, self._keys[number]) for number in inside)
 
     @functools.cached_property
     def _keys(self) -> list[Span]:
