@@ -20,14 +20,15 @@ from engine.errors import LedgerError, LedgerMismatch
 from engine.journal.holding import AtWork, Sign
 from engine.journal.journal import Journal
 from engine.journal.segments import Segment
-from engine.journal.thinning import Thinner
 from engine.ledger import Ledger
-from engine.ledger.commands import Command
+from engine.ledger.commands import SAME_ETAG, Command
 from engine.ledger.identity import identity_of
 from engine.ledger.rebinding import BOUND, VIEW, unbound
 from engine.ledger.writer import Command as AnyCommand
 from engine.ledger.writer import Writer
 from engine.model import Location
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome
 from engine.store import ObjectStore
 
 
@@ -64,6 +65,38 @@ class _Waiting:
     done: anyio.Event = field(default_factory=anyio.Event)
     result: Any = None
     leads: bool = False
+
+
+class Thinner:
+    """What one writer knows of objects that were decided and have no outcome yet: it leaves out of an outcome what the
+    decision said already. The target's ETag is nearly always the source's, sixteen bytes that nothing compresses; of an
+    object's journal they would be half. Who reads finds the source's in the row."""
+
+    def __init__(self) -> None:
+        self._etags: dict[tuple[int, str], str] = {}
+
+    def thin(self, command: Command) -> Command:
+        """The command as the journal is to have it."""
+        if command.name == "decide":
+            route, decisions, _ = command.arguments
+            for item in decisions:
+                if item.state is State.PLANNED:
+                    self._etags[route, item.key] = item.source_etag
+                else:
+                    self._etags.pop((route, item.key), None)
+        if command.name in ("forget", "let_go"):
+            route, keys = command.arguments
+            for key in keys:
+                self._etags.pop((route, key), None)
+        if command.name != "conclude":
+            return command
+        route, outcomes, at_ms = command.arguments
+        known = [self._etags.pop((route, item.key), None) for item in outcomes]
+        thin = [
+            Outcome(item.key, item.state, SAME_ETAG, *item[3:]) if etag and etag == item.target_etag else item
+            for item, etag in zip(outcomes, known, strict=True)
+        ]
+        return Command(command.name, (route, thin, at_ms))
 
 
 class JournaledWriter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.journal.thinning import Thinner
+from engine.journal.views import Thinner
 from engine.ledger.commands import SAME_ETAG, Command
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
