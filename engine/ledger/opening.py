@@ -37,7 +37,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def prepare(path: Path, binding: Binding, hold: Hold) -> tuple[dict[str, int], bool]:
     """Check the ledger, bring it up to date and compare what it is bound to. Gives the routes' ids and whether it holds
-    no object yet. The caller has locked `hold`.
+    no object yet, and as an index no shard. The caller has locked `hold`.
 
     Raises `LedgerMismatch` with every difference, `LedgerCorrupt`, `LedgerError`, `sqlite3.Error`."""
     refuse_foreign(path, hold)
@@ -49,8 +49,8 @@ def prepare(path: Path, binding: Binding, hold: Hold) -> tuple[dict[str, int], b
         _check_totals(path, connection)
         settle(path, connection, binding)
         route_ids = dict(connection.execute("SELECT name, id FROM routes").fetchall())
-        fresh = connection.execute("SELECT 1 FROM objects LIMIT 1").fetchone() is None
-        return route_ids, fresh
+        held = (connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in ("objects", "shards"))
+        return route_ids, not any(held)
 
 
 def create(path: Path, binding: Binding) -> None:

@@ -80,7 +80,7 @@ class ShardedLedger(InShards, Ledger):
             await ledger._read_atlas()
             for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
                 await ledger.record(number)
-            ledger.fresh = not await ledger._rows("SELECT 1 FROM shard_tallies WHERE objects > 0 LIMIT 1")
+            ledger.fresh = not await ledger.tallies()
         except BaseException:
             await ledger.close()
             raise
@@ -234,7 +234,6 @@ async def follow(
 
 async def _follow_index(ledger: Ledger, journals: Journals, wanted: Binding) -> None:
     """Bring an index up to its journal. Raises `LedgerMismatch` where that is bound to something else."""
-    ledger.fresh = not await ledger._rows("SELECT 1 FROM shards LIMIT 1")  # it has no rows of objects
     await journals.follow(ledger, "index")
     await _change_to(ledger, wanted)
 
