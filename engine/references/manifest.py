@@ -34,7 +34,6 @@ from engine.references.replacing import (
     ReplaceRefused,
     Restored,
     mark_of,
-    read_whole,
     ref_of,
     replace_object,
 )
@@ -129,8 +128,13 @@ async def _read(store: ObjectStore, at: Location, form: str, create: bool) -> tu
 
 
 async def _read_object(store: ObjectStore, at: Location) -> tuple[str, int, bytes | None]:
-    head, body = await read_whole(store, ObjectRef(at.bucket, at.key), limit_bytes=LONGEST_BYTES)
-    return (head.etag, head.size, None) if body is None else (body.etag, head.size, body.data)
+    """HEAD, then the whole object pinned to it; no body where it is longer than what is read."""
+    ref = ObjectRef(at.bucket, at.key)
+    head = await store.head_object(HeadObject(ref))
+    if head.size > LONGEST_BYTES:
+        return head.etag, head.size, None
+    body = await store.get_range(GetRange(ref, if_match=head.etag, size=head.size))
+    return body.etag, head.size, body.data
 
 
 async def _read_file(at: Location) -> tuple[str, int, bytes | None]:

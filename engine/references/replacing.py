@@ -29,8 +29,8 @@ from engine.errors import (
 )
 from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
 from engine.ledger import Ledger
-from engine.model import Acl, ObjectHead, ObjectRef, Properties
-from engine.store import Body, GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
+from engine.model import Acl, ObjectRef, Properties
+from engine.store import GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
 from engine.transfer.properties import source_properties, with_lock
 
 LOOKS = 8
@@ -66,14 +66,6 @@ def ref_of(name: str) -> ObjectRef | None:
         return None
     bucket, _, key = name[5:].partition("/")
     return ObjectRef(bucket, key)
-
-
-async def read_whole(store: ObjectStore, ref: ObjectRef, *, limit_bytes: int) -> tuple[ObjectHead, Body | None]:
-    """HEAD, then the whole object pinned to it; no body where the object is larger than `limit_bytes`."""
-    head = await store.head_object(HeadObject(ref))
-    if head.size > limit_bytes:
-        return head, None
-    return head, await store.get_range(GetRange(ref, if_match=head.etag, size=head.size))
 
 
 async def replace_object(
