@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from engine.model import Checksum
 from engine.sandbox import bodies
@@ -157,14 +157,9 @@ def _stored(
     return StoredObject(content, size, etag, modified, attributes, checksum, parts=tuple(parts))
 
 
+@cache
 def _typed(content_type: str) -> Attributes:
-    found = _ATTRIBUTES.get(content_type)
-    if found is None:
-        found = _ATTRIBUTES[content_type] = Attributes(headers=(("Content-Type", content_type),))
-    return found
-
-
-_ATTRIBUTES: dict[str, Attributes] = {}
+    return Attributes(headers=(("Content-Type", content_type),))
 
 
 @contextmanager

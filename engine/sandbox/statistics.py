@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import Any
 
 from engine.sandbox.exchange import Request
@@ -19,8 +20,8 @@ class Statistics:
 
     def reset(self) -> None:
         """Begin anew; what is under way stays so."""
-        self._operations: dict[str, dict[str, int]] = {}
-        self._writes: dict[str, int] = {}
+        self._operations: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._writes: Counter[str] = Counter()
         self._peak = self._in_flight
         self.mistakes = 0
 
@@ -34,16 +35,12 @@ class Statistics:
         self.count(operation, status)
 
     def count(self, operation: str, status: str) -> None:
-        counts = self._operations.get(operation)
-        if counts is None:
-            counts = self._operations[operation] = {}
-        counts[status] = counts.get(status, 0) + 1
+        self._operations[operation][status] += 1
 
     def count_write(self, request: Request) -> None:
         """A write that was carried out."""
         if request.operation in WRITES:
-            name = f"{request.bucket}/{request.key}"
-            self._writes[name] = self._writes.get(name, 0) + 1
+            self._writes[f"{request.bucket}/{request.key}"] += 1
 
     def repeated_writes(self) -> dict[str, int]:
         """The keys that were written more than once, with how often."""
@@ -53,8 +50,8 @@ class Statistics:
         counts = self._operations.values()
         return {
             "operations": {name: dict(found) for name, found in sorted(self._operations.items())},
-            "requests": sum(sum(found.values()) for found in counts),
-            "slow_downs": sum(found.get("503", 0) for found in counts),
+            "requests": sum(found.total() for found in counts),
+            "slow_downs": sum(found["503"] for found in counts),
             "in_flight": self._in_flight,
             "peak_in_flight": self._peak,
             "keys_written": len(self._writes),
