@@ -29,14 +29,7 @@ from engine.plan.document import Plan
 from engine.plan.manifest_text import CONTENT_TYPES, form_of
 from engine.references.filetext import FileText, read_text
 from engine.references.local_files import create_file, remove_file, replace_file
-from engine.references.replacing import (
-    LOOKS,
-    ReplaceRefused,
-    Restored,
-    mark_of,
-    ref_of,
-    replace_object,
-)
+from engine.references.replacing import LOOKS, ReplaceRefused, Restored, mark_of, ref_of, replace_object
 from engine.references.telling import ManifestRefused, held_by, updated, with_data
 from engine.references.undoing import RestoredFile, by_name, put_back, restoring
 from engine.store import Body, DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, head_or_none

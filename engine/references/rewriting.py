@@ -22,13 +22,7 @@ from engine.plan.lifecycle import TRANSITIONS, State
 from engine.plan.locations import may_cover
 from engine.plan.record import Outcome
 from engine.references.local_files import replace_file
-from engine.references.replacing import (
-    ReplaceRefused,
-    Restored,
-    mark_of,
-    ref_of,
-    replace_object,
-)
+from engine.references.replacing import ReplaceRefused, Restored, mark_of, ref_of, replace_object
 from engine.references.scanning import FileFound, Inside, Scan, Scanner
 from engine.references.undoing import RestoredFile, by_name, put_back, restoring
 from engine.sites.sites import Sites
