@@ -58,9 +58,7 @@ def _asked(request: Request, *, lasts: bool) -> tuple[int | None, str]:
     """Days and tier of a request. Days are needed where a temporary copy is made, and are no part of it otherwise."""
     document = read_document(request.body, "RestoreRequest")
     days, tier = document.findtext("Days"), document.findtext("GlacierJobParameters/Tier") or "Standard"
-    if tier not in _FASTER or (days is not None and not (days.isdigit() and int(days))):
-        raise S3Error("MalformedXML")
-    if lasts and days is None:
+    if tier not in _FASTER or (lasts if days is None else not (days.isdigit() and int(days))):
         raise S3Error("MalformedXML")
     if not lasts and days is not None:
         raise S3Error("InvalidRequest", "Days must not be specified for objects in the INTELLIGENT_TIERING class")

@@ -115,17 +115,13 @@ def copy_part(account: Account, bucket: Bucket, request: Request) -> Reply:
 
 
 def complete_upload(account: Account, bucket: Bucket, request: Request) -> Reply:
-    again = account.completed.get(_completed_name(request)) if account.complete_again else None
-    if again is not None:
-        return again
+    name = request.bucket, request.key, request.query.get("uploadId", "")
+    if account.complete_again and name in account.completed:
+        return account.completed[name]
     reply = _complete(account, bucket, request)
     if account.complete_again:
-        account.completed[_completed_name(request)] = reply
+        account.completed[name] = reply
     return reply
-
-
-def _completed_name(request: Request) -> tuple[str, str, str]:
-    return request.bucket, request.key, request.query.get("uploadId", "")
 
 
 def _complete(account: Account, bucket: Bucket, request: Request) -> Reply:

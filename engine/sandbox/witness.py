@@ -62,15 +62,15 @@ class Witness:
         self.judge = Judge(watched, machines.values(), conditional=account.conditional_deletes)
         self._by, self._operation, self._asked_s = USER, "changed", 0.0
         self._arrivals: dict[int, float] = {}
-        for name in sorted({side.bucket for route in watched for side in route}):
+        self._account = account
+        self._buckets = {side.bucket for route in watched for side in route}
+        for name in sorted(self._buckets):
             bucket = account.buckets[name]
             for key in bucket.objects.from_key("", inclusive=True):
                 stored = bucket.objects.get(key)
                 if stored is not None:
                     self.judge.stands(ObjectRef(name, key), _held(stored, USER))
             bucket.objects = WatchedKeys(bucket.objects, name, self)
-        self._account = account
-        self._buckets = {side.bucket for route in watched for side in route}
 
     def end_watch(self) -> None:
         """Let the buckets be as if nobody had watched them."""
