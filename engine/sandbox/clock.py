@@ -13,8 +13,8 @@ class Clock:
 
     __slots__ = ("_last", "offset_s")
 
-    def __init__(self, offset_s: float = 0.0) -> None:
-        self.offset_s = offset_s
+    def __init__(self) -> None:
+        self.offset_s = 0.0
         self._last = 0
 
     def now(self) -> int:

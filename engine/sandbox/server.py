@@ -16,7 +16,6 @@ from typing import Any
 
 from engine.sandbox import bodies, sabotage, wording
 from engine.sandbox.addressing import Target, split_target
-from engine.sandbox.clock import Clock
 from engine.sandbox.connection import Connection, Received
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.faults import FaultRule, Kind, Schedule
@@ -38,9 +37,8 @@ class Front:
     """One account served over HTTP. `settings` are replaced by `apply`."""
 
     def __init__(self, settings: SandboxSettings) -> None:
-        self.settings = settings
-        self.account = Account(settings.region, Clock(settings.clock_offset_s))
-        self.statistics = Statistics(settings.count_writes)
+        self.account = Account(settings.region)
+        self.statistics = Statistics()
         self.connections: set[Connection] = set()
         self.witness: Witness | None = None
         self.access_key = settings.access_key or "AKIA" + secrets.token_hex(8).upper()

@@ -13,8 +13,8 @@ WRITES = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
 class Statistics:
     """Counts by operation and status; how many requests were under way at most; optionally writes by key."""
 
-    def __init__(self, counts_writes: bool = False) -> None:
-        self.counts_writes = counts_writes
+    def __init__(self) -> None:
+        self.counts_writes = False
         self._in_flight = 0
         self.reset()
 
