@@ -128,7 +128,8 @@ class Verifier:
             return None
         if not payload.startswith(STREAMING):
             raise S3Error("InvalidArgument", "x-amz-content-sha256 must be a hash, UNSIGNED-PAYLOAD or STREAMING-…")
-        return Chain(signing_key(key.secret_key, day, self._region), timestamp, self._scope(day), signature)
+        scope = f"{day}/{self._region}/s3/aws4_request"
+        return Chain(signing_key(key.secret_key, day, self._region), timestamp, scope, signature)
 
     def _check_link(self, method: str, target: Target, headers: dict[str, str], now: float) -> None:
         """API reference, "Authenticating Requests: Using Query Parameters"."""
@@ -177,9 +178,6 @@ class Verifier:
         to_sign = signer.string_to_sign(request, signer.canonical_request(request))
         if not hmac.compare_digest(signer.signature(to_sign, request), signature):
             raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=key.access_key, StringToSign=to_sign)
-
-    def _scope(self, day: str) -> str:
-        return f"{day}/{self._region}/s3/aws4_request"
 
     def _read_credential(self, credential: str, refusal: str = "AuthorizationHeaderMalformed") -> tuple[str, str]:
         """Access key and day of AKID/day/region/s3/aws4_request."""

@@ -57,8 +57,6 @@ class Front:
         self._latency = Latency(settings)
         self._limit = RateLimit(settings)
         self._bandwidth = Bandwidth(settings.bandwidth_mib_s * MIB, settings.part_slots)
-        self._has_limit = not self._limit.is_none
-        self._has_latency = not self._latency.is_none
         self.statistics.counts_writes = settings.count_writes
         self.schedule = Schedule(settings.faults, settings.seed)
         self._faults_since = time.monotonic()
@@ -126,16 +124,16 @@ class Front:
                 self.statistics.end(request.operation, "reset")
                 connection.abort()
                 return
-        if self._has_limit:
+        if not self._limit.is_none:
             about = request.key or request.query.get("prefix", "")
             if not self._limit.admit(request.bucket, about, request.method not in READS, time.monotonic()):
                 self._answer(connection, request, _refusal(S3Error("SlowDown"), request))
                 return
-        if self._has_latency:
+        if self._latency.is_none:
+            self._carry_out(connection, request, rule)
+        else:
             delay_s = self._latency.next_s(request.operation)
             asyncio.get_running_loop().call_later(delay_s, self._carry_out, connection, request, rule)
-        else:
-            self._carry_out(connection, request, rule)
 
     def _strike(self, request: Request, *, before: bool) -> FaultRule | None:
         elapsed_s = time.monotonic() - self._faults_since
