@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from engine.at_once import each
 from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
+from engine.listing.ranges import GUESSES, SAMPLE_EVERY
 from engine.model import Page
 from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widened
 from engine.plan.shards import Piece, cut
 
-GUESSES = 8
 PAGES_FURTHER = 8
 """So many pages of a range are read where one page shows nowhere to cut it: the next may begin another folder."""
 
@@ -58,7 +58,7 @@ async def _points(lister: Lister, piece: Piece, wanted: int) -> list[str]:
     while roots and len(points) + 1 < wanted:
         roots.sort(key=lambda root: breadth(root.last, root.source_upto))
         root = roots.pop()
-        alphabet = widened(alphabet, [root.first, root.last, *(item.key[at:] for item in page.objects[::24])])
+        alphabet = widened(alphabet, [root.first, root.last, *(item.key[at:] for item in page.objects[::SAMPLE_EVERY])])
         guesses = split_points(root.first, root.last, root.source_upto, alphabet, GUESSES, lister.location.key)
         pages = await each(guesses, lister.page_after)
         firsts = [item.objects[0].key[at:] if item.objects else None for item in pages]
