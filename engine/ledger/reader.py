@@ -285,16 +285,15 @@ class LedgerReader:
     async def held(self, proof: Proof, since_ms: int) -> list[Held]:
         """Of each route's verified objects at `proof` or better: since when they are (docs/ledger.md)."""
         column = {Proof.SIZE: "size_ms", Proof.DIGEST: "digest_ms", Proof.BYTES: "bytes_ms"}.get(proof, "copied_ms")
-        rows = await self._rows(
+        sql = (
             f"SELECT r.name, count(*), sum(o.{column} = 0), max(o.{column}), sum(o.{column} > ?) FROM objects o "
-            "JOIN routes r ON r.id = o.route WHERE o.state = 'verified' AND o.proof >= ? GROUP BY o.route",
-            (since_ms, int(proof)),
+            "JOIN routes r ON r.id = o.route WHERE o.state = 'verified' AND o.proof >= ? GROUP BY o.route"
         )
-        return [Held(*row) for row in rows]
+        return await self._made(Held._make, sql, (since_ms, int(proof)))
 
     async def snapshots(self) -> list[Snapshot]:
-        rows = await self._rows("SELECT name, opened_ms, closed_ms, objects, bytes FROM routes ORDER BY id")
-        return [Snapshot(*row) for row in rows]
+        sql = "SELECT name, opened_ms, closed_ms, objects, bytes FROM routes ORDER BY id"
+        return await self._made(Snapshot._make, sql)
 
     async def left(self) -> list[Left]:
         """What the routes' listings left that reached their end, of those that left anything."""
@@ -321,8 +320,8 @@ class LedgerReader:
         return [UploadedPart(*row) for row in rows]
 
     async def acceptances(self) -> list[Acceptance]:
-        rows = await self._rows("SELECT name, found, because, accepted_ms FROM acceptances ORDER BY accepted_ms, name")
-        return [Acceptance(*row) for row in rows]
+        sql = "SELECT name, found, because, accepted_ms FROM acceptances ORDER BY accepted_ms, name"
+        return await self._made(Acceptance._make, sql)
 
     async def accepted(self) -> set[tuple[str, str]]:
         """Name and figure of everything that was accepted."""
@@ -339,8 +338,7 @@ class LedgerReader:
 
     async def kept(self, kind: str) -> list[Kept]:
         """What was kept of this kind, oldest first."""
-        rows = await self._rows("SELECT name, etag, body FROM keeps WHERE kind = ? ORDER BY id", (kind,))
-        return [Kept(*row) for row in rows]
+        return await self._made(Kept._make, "SELECT name, etag, body FROM keeps WHERE kind = ? ORDER BY id", (kind,))
 
     async def history(self) -> history.History:
         """How the runs went."""
