@@ -301,7 +301,7 @@ def _as_folder(
     mention: Mention, text: str, reading: _Reading, bucket: str, moves: Moves, lookup: Lookup
 ) -> _Verdict | None:
     """A mention of a folder, or of what cannot be told from one: a key with a part that is only known later."""
-    static = _static(text[mention.key : reading.end], reading)
+    static = _static(text[mention.key : reading.end], mention.key, reading)
     folder = static.key if static.key == "" or static.key.endswith("/") else static.key + "/"
     around = _around(mention, folder, static.key, bucket, moves, lookup)
     if around.below and not around.over and all(covers(it.source.at(folder), it.target) for it in around.below):
@@ -314,7 +314,7 @@ def _as_folder(
             return _Verdict(reading.end, why=f'route "{route.name}" takes only a part of what is under it')
         if not all_moved:
             return _Verdict(reading.end, why=f'route "{route.name}" has not copied all of it yet')
-        return _change(mention, text, static._replace(end=mention.key + static.end), route, moves, shown=reading.end)
+        return _change(mention, text, static, route, moves)._replace(end=reading.end)
     if around.near:
         return _Verdict(reading.end, why=f'no object of this name was moved by route "{around.near[0].name}"')
     return None
@@ -347,16 +347,17 @@ def _around(mention: Mention, folder: str, key: str, bucket: str, moves: Moves, 
     return around
 
 
-def _static(raw: str, reading: _Reading) -> _Reading:
-    """The part of a key before anything that is filled in later, down to a whole folder; `end` counts from the key."""
+def _static(raw: str, at: int, reading: _Reading) -> _Reading:
+    """The part of a key, which stands as `raw` at a place, before anything that is filled in later, down to a whole
+    folder."""
     dynamic = _DYNAMIC.search(raw)
     if dynamic is None:
-        return _Reading(reading.key, len(raw), reading.percent)
+        return reading
     head = raw[: dynamic.start()]
     cut = head.rfind("/") + 1
     if reading.percent:
         cut = max(cut, head.upper().rfind("%2F") + 3 if "%2F" in head.upper() else 0)
-    return _Reading(unquote(head[:cut]) if reading.percent else head[:cut], cut, reading.percent)
+    return _Reading(unquote(head[:cut]) if reading.percent else head[:cut], at + cut, reading.percent)
 
 
 def _several(routes: Iterable[Route]) -> str:
@@ -365,11 +366,9 @@ def _several(routes: Iterable[Route]) -> str:
     return f"what is under it goes to several places, or a part of it stays: {'; '.join(places[:3])}{more}"
 
 
-def _change(
-    mention: Mention, text: str, reading: _Reading, route: Route, moves: Moves, shown: int | None = None
-) -> _Verdict:
+def _change(mention: Mention, text: str, reading: _Reading, route: Route, moves: Moves) -> _Verdict:
     """Exchange the head of the key, and the bucket where it is another."""
-    end = shown if shown is not None else reading.end
+    end = reading.end
     if any(covers(other.target, route.source.at(reading.key)) for other in moves.routes):
         return _Verdict(end, why="a route writes there too: it may be a new path already")
     if reading.key == "" and text[mention.key - 1] not in "/=":
