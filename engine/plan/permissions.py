@@ -22,8 +22,8 @@ from engine.plan.settings import ImageProbe, ManifestProbe, Probe
 COMMANDS = ("list", "plan", "restore", "run", "verify", "cleanup", "rewrite", "revert")
 """What a policy can be asked for. "rewrite" includes the manifest, "cleanup" the probes."""
 
-CARRIED = ("ObjectTagging", "ObjectAcl", "ObjectRetention", "ObjectLegalHold")
-"""What an object may carry that takes an action of its own to read, and one to write."""
+CARRIED = {"tags": ("ObjectTagging",), "acl": ("ObjectAcl",), "lock": ("ObjectRetention", "ObjectLegalHold")}
+"""What an object may carry that takes an action of its own to read, and one to write; by field of `PropertyRules`."""
 
 VERSION = "2012-10-17"
 """The policy language's, which is not the day's date."""
@@ -56,12 +56,10 @@ def permissions(plan: Plan, command: str, state: str | None = None) -> tuple[Per
             found += _bucket(route.source, "s3:GetBucketLocation")
         if command == "run":
             found += _running(route)
+            if not route.in_place:  # what an earlier run gave the target is compared if the source was written again
+                found += _on(route.target, *_reading_properties(route.properties))
         elif command in ("verify", "cleanup", "revert"):
             found += _on(route.source, "s3:GetObject") + _on(route.target, "s3:GetObject")
-        if (
-            command == "run" and not route.in_place
-        ):  # what an earlier run gave the target is compared where the source was written again
-            found += _on(route.target, *_reading_properties(route.properties))
         if command in ("verify", "cleanup"):
             for side in (route.source, route.target):
                 found += _on(side, *_reading_properties(route.properties))
@@ -136,10 +134,10 @@ def policy(plan: Plan, command: str, site: str | None = None, *, state: str | No
 
 def _listing(route: Route) -> list[Permission]:
     found = _bucket(route.source, "s3:ListBucket") + _bucket(route.target, "s3:ListBucket")
-    where = route.key_list.location if route.key_list is not None else None
-    if route.key_list is not None and where is not None:
+    key_list = route.key_list
+    if key_list is not None and (where := key_list.location) is not None:
         found += _on(where, "s3:GetObject")
-        if route.key_list.kind == "inventory":  # …/config-ID/2026-01-31T00-00Z/manifest.json, …/config-ID/data/…
+        if key_list.kind == "inventory":  # …/config-ID/2026-01-31T00-00Z/manifest.json, …/config-ID/data/…
             data = "/".join([*where.key.split("/")[:-2], "data/"])
             found += _on(where.at(data), "s3:GetObject")
     return found
@@ -153,18 +151,10 @@ def _running(route: Route) -> list[Permission]:
         )
     source, target = ["s3:GetObject"], ["s3:PutObject", "s3:GetObject"]
     target += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-    if rules.tags in (PropertyRule.PRESERVE, PropertyRule.FAIL) or route.in_place:  # there they are looked at first
+    if route.in_place:  # there they are looked at first
         source.append("s3:GetObjectTagging")
-    if rules.tags in (PropertyRule.PRESERVE, PropertyRule.SET):
-        target.append("s3:PutObjectTagging")
-    if rules.acl in (PropertyRule.PRESERVE, PropertyRule.FAIL):
-        source.append("s3:GetObjectAcl")
-    if rules.acl in (PropertyRule.PRESERVE, PropertyRule.SET):
-        target.append("s3:PutObjectAcl")
-    if rules.lock in (PropertyRule.PRESERVE, PropertyRule.FAIL):
-        source += ["s3:GetObjectRetention", "s3:GetObjectLegalHold"]
-    if rules.lock in (PropertyRule.PRESERVE, PropertyRule.SET):
-        target += ["s3:PutObjectRetention", "s3:PutObjectLegalHold"]
+    source += _carrying("Get", rules, PropertyRule.PRESERVE, PropertyRule.FAIL)
+    target += _carrying("Put", rules, PropertyRule.PRESERVE, PropertyRule.SET)
     return (
         _on(route.source, *source)
         + _on(route.target, *target)
@@ -203,9 +193,12 @@ def _trying_names(plan: Plan, route: Route) -> list[Permission]:
 
 def _reading_properties(rules: PropertyRules) -> list[str]:
     """What tells whether the target took what the route says of it; headers and metadata come with s3:GetObject."""
-    names = ["s3:GetObjectTagging"] if rules.tags is not PropertyRule.DROP else []
-    names += ["s3:GetObjectAcl"] if rules.acl is not PropertyRule.DROP else []
-    return names + (["s3:GetObjectRetention", "s3:GetObjectLegalHold"] if rules.lock is not PropertyRule.DROP else [])
+    return _carrying("Get", rules, PropertyRule.PRESERVE, PropertyRule.SET, PropertyRule.FAIL)
+
+
+def _carrying(does: str, rules: PropertyRules, *such: PropertyRule) -> list[str]:
+    """The actions that read ("Get") or write ("Put") what is `CARRIED`, as far as its rule is such a one."""
+    return [f"s3:{does}{what}" for name, parts in CARRIED.items() if getattr(rules, name) in such for what in parts]
 
 
 def _probing(probe: Probe) -> list[Permission]:
@@ -227,14 +220,11 @@ def _reading_references(plan: Plan) -> list[Permission]:
 
 
 def _rewriting(plan: Plan) -> list[Permission]:
-    places = list(plan.references.locations)
-    found: list[Permission] = []
-    if plan.manifest is not None:
-        places += plan.manifest.places
-        for place in plan.manifest.places:
-            found += _on(place, "s3:GetObject")
-    for location in places:  # with the tags, the ACL and the lock that it had
-        found += _on(location, "s3:PutObject", *(f"s3:{does}{what}" for what in CARRIED for does in ("Get", "Put")))
+    told = plan.manifest.places if plan.manifest is not None else ()
+    carried = [f"s3:{does}{what}" for parts in CARRIED.values() for what in parts for does in ("Get", "Put")]
+    found = [item for place in told for item in _on(place, "s3:GetObject")]
+    for location in (*plan.references.locations, *told):  # with the tags, the ACL and the lock that it had
+        found += _on(location, "s3:PutObject", *carried)
     return found
 
 
