@@ -79,9 +79,12 @@ def fast_layout(size: int) -> Layout:
     Raises ValueError for an empty object or one that S3 cannot hold."""
     if size < 1 or size > MAX_OBJECT_BYTES:
         raise ValueError(f"no layout for {size} bytes")
+    return _layout_of(size, FAST_PART_BYTES)
+
+
+def _layout_of(size: int, usual_bytes: int) -> Layout:
     least = -(-size // MAX_PARTS)
-    part_bytes = max(FAST_PART_BYTES, -(-least // MIB) * MIB)
-    return Layout(size, part_bytes=part_bytes)
+    return Layout(size, part_bytes=usual_bytes if least <= usual_bytes else -(-least // MIB) * MIB)
 
 
 def uniform_layout(size: int, first_part_bytes: int, count: int) -> Layout | None:
@@ -104,14 +107,10 @@ def guessed_layout(size: int, count: int) -> Layout | None:
     Tries the part sizes of the usual tools first, then every whole number of MiB; None where none fits."""
     if count < 1 or size < 1:
         return None
-    for part_bytes in COMMON_PART_BYTES:
-        if -(-size // part_bytes) == count:
-            return Layout(size, part_bytes=part_bytes)
     least_mib = -(-size // count // MIB) or 1
-    for mib in range(max(least_mib, 5), min(least_mib + 8, 5 * 1024 + 1)):
-        if -(-size // (mib * MIB)) == count:
-            return Layout(size, part_bytes=mib * MIB)
-    return None
+    every_mib = range(max(least_mib, 5), min(least_mib + 8, 5 * 1024 + 1))
+    guesses = (uniform_layout(size, guess, count) for guess in (*COMMON_PART_BYTES, *(mib * MIB for mib in every_mib)))
+    return next((layout for layout in guesses if layout is not None), None)
 
 
 def sized_layout(size: int, sizes: Sequence[int]) -> Layout | None:
@@ -153,8 +152,7 @@ RANGES = 1_000
 
 def part_layout(size: int) -> Layout:
     """Parts of `PART_BYTES`, or the smallest whole number of MiB that needs no more than S3's 10,000."""
-    least = -(-size // MAX_PARTS)
-    return Layout(size, part_bytes=PART_BYTES if least <= PART_BYTES else -(-least // MIB) * MIB)
+    return _layout_of(size, PART_BYTES)
 
 
 def range_bytes(size: int) -> int:
