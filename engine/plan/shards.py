@@ -45,7 +45,11 @@ class Piece(NamedTuple):
 
 def in_order(pieces: Iterable[Piece]) -> list[Piece]:
     """By route and key."""
-    return sorted(pieces, key=lambda piece: (piece.route, piece.after is not None, piece.after or ""))
+    return sorted(pieces, key=_begin_of)
+
+
+def _begin_of(piece: Piece) -> tuple[str, bool, str]:
+    return piece.route, piece.after is not None, piece.after or ""
 
 
 def tile(pieces: Iterable[Piece]) -> bool:
@@ -121,21 +125,20 @@ class Atlas:
             for piece in pieces:
                 self._by_route.setdefault(piece.route, []).append((piece, number))
         for route, found in self._by_route.items():
-            found.sort(key=lambda item: (item[0].after is not None, item[0].after or ""))
+            found.sort(key=lambda item: _begin_of(item[0]))
             for (left, one), (right, other) in pairwise(found):
                 if left.upto is None or (right.after or "") < left.upto:
                     raise ValueError(f'shards {one} and {other} both have keys of "{route}"')
-        self._starts = {
-            route: [piece.after for piece, _ in found if piece.after is not None]
+        self._ends = {
+            route: [piece.upto for piece, _ in found if piece.upto is not None]
             for route, found in self._by_route.items()
         }
 
     def shard_of(self, route: str, key: str) -> int:
         """Whose this relative key is. Raises LookupError for a key that no shard has."""
         found = self._by_route.get(route, [])
-        skip = bool(found) and found[0][0].after is None
-        at = bisect_left(self._starts.get(route, []), key) - (not skip)
-        if not 0 <= at < len(found) or not found[at][0].holds(key):
+        at = bisect_left(self._ends.get(route, []), key)
+        if at == len(found) or not found[at][0].holds(key):
             raise LookupError(f'no shard has {key!r} of "{route}"')
         return found[at][1]
 
