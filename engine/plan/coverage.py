@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import IN_PLACE, LEAVING
 from engine.plan.shards import Piece
 
 OBJECTS_A_STRETCH = 4_000
 
-DONE_STATES = frozenset({State.COPIED, State.VERIFIED, State.DELETED, State.DELETING})
+DONE_STATES = IN_PLACE | LEAVING
 """What a run that goes on with a snapshot does nothing about."""
 
 
