@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from engine.model import LifecycleConfiguration, LifecycleRule, Node
 
-SIZES = (("ObjectSizeGreaterThan", ">"), ("ObjectSizeLessThan", "<"))
-"""How a rule bounds the sizes that it takes, and how `LifecycleRule.only` says it."""
 MOST_RULES = 1_000
 
 
@@ -93,14 +91,17 @@ def expirations(configuration: LifecycleConfiguration) -> tuple[LifecycleRule, .
 def _rule(node: Node) -> Rule:
     chosen = node.one("Filter")
     parts = (chosen, chosen.one("And"))
-    sizes = [next((int(text) for part in parts if (text := part.one(name).text)), None) for name, _ in SIZES]
+    more_than, less_than = (
+        next((int(text) for part in parts if (text := part.one(name).text)), None)
+        for name in ("ObjectSizeGreaterThan", "ObjectSizeLessThan")
+    )
     return Rule(
         node.one("ID").text,
         node.one("Status").text == "Enabled",
         next((text for part in (*parts, node) if (text := part.one("Prefix").text)), ""),
         tuple([(tag.one("Key").text, tag.one("Value").text) for part in parts for tag in part.all("Tag")]),
-        sizes[0],
-        sizes[1],
+        more_than,
+        less_than,
         tuple(_actions(node)),
     )
 
