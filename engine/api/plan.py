@@ -86,7 +86,7 @@ async def survey(
                 await opened.try_routes(plan.routes)
             await opened.find_reading(plan.routes)
             if keep is not None:
-                opened.sources.keep(keep.of_lists((await ledger.binding()).lists))
+                opened.sources.keep = keep.of_lists((await ledger.binding()).lists)
             routes = await survey_routes(
                 opened.store, opened.sources, plan.routes, entries, options.listener, opened.copies
             )

@@ -38,8 +38,9 @@ class Sources:
     source is what S3 lists under it.
 
     `now`: wanted is what stands there now. An inventory tells what stood there once, so that its route's source is
-    listed like any other; the keys of a list are looked at one by one whenever it is read. `listed` is what stands for
-    listings that another command has just made, as far as it goes."""
+    listed like any other; the keys of a list are looked at one by one whenever it is read. Set before anything is
+    listed, `keep` is where what is listed is kept, once `keep_all` says so, and `listed` what stands for listings that
+    another command has just kept, as far as it goes."""
 
     def __init__(
         self, lists: Mapping[str, ListedKeys] | None = None, *, now: bool = False, kept_in: Path | None = None
@@ -47,7 +48,7 @@ class Sources:
         self.lists = lists or {}
         self._now = now
         self._kept_in = kept_in
-        self._keep: KeptListings | None = None
+        self.keep: KeptListings | None = None
         self._keeping: list[Keeping] = []
         self.listed: KeptListings | None = None
         self.was_read: set[str] = set()
@@ -63,10 +64,6 @@ class Sources:
         if route.name not in self.lists:
             raise LookupError(f"the list of route {route.name} was not opened")
         return self.lists[route.name]
-
-    def keep(self, listings: KeptListings) -> None:
-        """Keep what is listed from now on, until `keep_all`."""
-        self._keep = listings
 
     async def keep_all(self) -> None:
         """Every listing reached its end: who is given the same `KeptListings` need not list."""
@@ -103,8 +100,8 @@ class Sources:
         """A side that is listed once for two commands: kept, or as it was kept."""
         if lister.location.is_local:
             return lister
-        if self._keep is not None:
-            self._keeping.append(keeping := Keeping(lister, self._keep.path(route.name, side)))
+        if self.keep is not None:
+            self._keeping.append(keeping := Keeping(lister, self.keep.path(route.name, side)))
             return keeping
         if self.listed is not None:
             path = self.listed.path(route.name, side)

@@ -44,7 +44,7 @@ async def rows_of(sources: Sources, store: ObjectStore, *, target: bool = True) 
 
 async def listed_and_kept(store: FakeStore, kept: KeptListings) -> list[Joined]:
     async with open_sources(everywhere(store), PLAN, kept_in=kept.folder) as sources:
-        sources.keep(kept)
+        sources.keep = kept
         found = await rows_of(sources, store)
         await sources.keep_all()
     return found
@@ -87,7 +87,7 @@ async def test_every_field_of_a_listing_is_kept(tmp_path: Path) -> None:
 
     kept = KeptListings(tmp_path)
     sources = Sources()
-    sources.keep(kept)
+    sources.keep = kept
     store = FakeStore()
     keeping = sources.once(ROUTE, Side.SOURCE, One(store, ROUTE.source))
     assert [page async for page in keeping.pages(None)] == [([item], True)]  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ async def test_every_field_of_a_listing_is_kept(tmp_path: Path) -> None:
 async def test_a_listing_that_did_not_reach_its_end_is_not_kept(tmp_path: Path, store: FakeStore) -> None:
     kept = KeptListings(tmp_path)
     async with open_sources(everywhere(store), PLAN) as sources:
-        sources.keep(kept)
+        sources.keep = kept
         await rows_of(sources, store)
     assert list(tmp_path.iterdir()) == []
     made = len(store.made("ListObjectsV2"))
@@ -127,7 +127,7 @@ async def test_keys_of_a_list_that_are_not_there_are_kept_too_and_none_costs_a_s
         return found, sources.lists["r"].missing
 
     async with open_sources(everywhere(store), plan) as sources:
-        sources.keep(kept)
+        sources.keep = kept
         assert await seen(sources) == (["b"], {"old/nowhere"})
         await sources.keep_all()
     made = len(store.made("HeadObject"))
