@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from engine.errors import UsageError
 from engine.listing.key_rows import KeyRow
@@ -172,12 +172,6 @@ class SortedKeys:
         if form != FORMAT:
             raise LookupError(f"{path} has another form")
         self.about = About(*json.loads(text))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def after(self, key: str, limit: int, upto: str | None = None) -> list[KeyRow]:
         """The rows that follow a key, up to another."""

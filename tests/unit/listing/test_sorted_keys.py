@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_rows_come_out_in_the_order_of_utf_8_and_of_two_with_one_key_the_later(
 ) -> None:
     path = sorted_file(tmp_path_factory.mktemp("keys"), *([KeyRow(*item) for item in some] for some in batches))
     expected = dict(item for some in batches for item in some)
-    with SortedKeys(path) as found:
+    with closing(SortedKeys(path)) as found:
         rows = found.after("", 1_000)
         assert {row.key: row.size for row in rows} == expected
         assert [row.key for row in rows] == sorted(expected, key=str.encode)
@@ -39,7 +40,7 @@ def test_rows_come_out_in_the_order_of_utf_8_and_of_two_with_one_key_the_later(
 
 
 def test_a_range_is_read_by_itself_and_absent_keys_are_told(tmp_path: Path) -> None:
-    with SortedKeys(sorted_file(tmp_path, [KeyRow("c", 3, "e", "m", "s"), KeyRow("a"), KeyRow("b")])) as found:
+    with closing(SortedKeys(sorted_file(tmp_path, [KeyRow("c", 3, "e", "m", "s"), KeyRow("a"), KeyRow("b")]))) as found:
         assert found.after("a", 1) == [KeyRow("b")]
         assert found.after("b", 5) == [KeyRow("c", 3, "e", "m", "s")]
         assert [row.key for row in found.after("", 5, "b")] == ["a", "b"]
@@ -50,7 +51,7 @@ def test_a_range_is_read_by_itself_and_absent_keys_are_told(tmp_path: Path) -> N
 def test_it_is_cut_into_parts_of_about_as_many_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine.listing.sorted_keys, "MARKED_EVERY", 10)
     keys = [f"{number:03}" for number in range(95)]
-    with SortedKeys(sorted_file(tmp_path, [KeyRow(key) for key in keys])) as found:
+    with closing(SortedKeys(sorted_file(tmp_path, [KeyRow(key) for key in keys]))) as found:
         assert found.cuts(1) == []
         assert found.cuts(5) == ["019", "039", "059", "079"]
         assert found.cuts(100) == [f"{number:03}" for number in range(9, 90, 10)]
