@@ -23,7 +23,7 @@ target must still bear (`If-Match`)."""
 
 
 UNKNOWN_SIZE = -1
-"""The size of an object whose HEAD came without a length."""
+"""The size of an object whose HEAD came without a length, and of one that has to be asked for."""
 
 
 class Value(msgspec.Struct, frozen=True):

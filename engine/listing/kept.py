@@ -20,10 +20,10 @@ import anyio.to_thread
 import msgspec
 
 from engine.listing.key_lists import ListedKeys
-from engine.listing.key_rows import UNKNOWN, KeyRow
+from engine.listing.key_rows import KeyRow
 from engine.listing.lister import Feed, KeyRange, Lister
 from engine.listing.sorted_keys import KeySorter, PagesOnDisk, SortedKeys
-from engine.model import ListedObject, OpaqueEtag, Page
+from engine.model import UNKNOWN_SIZE, ListedObject, OpaqueEtag, Page
 from engine.plan.join import Side
 
 ENDING = ".listed"
@@ -115,8 +115,8 @@ class Kept(PagesOnDisk):
 
     async def _page(self, after: str, upto: str | None, limit: int) -> Page:
         rows = await anyio.to_thread.run_sync(self._rows.after, after, limit, upto)
-        self._missing.update(row.key for row in rows if row.size == UNKNOWN)
-        objects = [ListedObject(*row) for row in rows if row.size != UNKNOWN]
+        self._missing.update(row.key for row in rows if row.size == UNKNOWN_SIZE)
+        objects = [ListedObject(*row) for row in rows if row.size != UNKNOWN_SIZE]
         return Page(objects, rows[-1].key if len(rows) == limit else None)
 
     def close(self) -> None:

@@ -19,13 +19,13 @@ import anyio
 import anyio.to_thread
 
 from engine.at_once import each
-from engine.errors import ObjectError, PlanError, UsageError
+from engine.errors import ObjectError, PlanError, refused_as
 from engine.events import ObjectAside
 from engine.listing.inventory_tables import table_rows
-from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
+from engine.listing.key_rows import Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
 from engine.listing.lister import KeyRange
 from engine.listing.sorted_keys import ENDING, KeySorter, PagesOnDisk, SortedKeys
-from engine.model import MIB, ListedObject, Location, ObjectRef, Page, Unlisted
+from engine.model import MIB, UNKNOWN_SIZE, ListedObject, Location, ObjectRef, Page, Unlisted
 from engine.plan.document import Plan
 from engine.plan.route import KeyList, Route
 from engine.store import GetRange, HeadObject, StoreOf, head_or_none
@@ -169,10 +169,10 @@ class ListedKeys(PagesOnDisk):
     async def _seen(self, rows: Sequence[KeyRow]) -> Sequence[ListedObject | Unlisted | None]:
         """What each row names; None for what is not there, and for what the route's patterns leave out unasked."""
         found: list[ListedObject | Unlisted | None] = [
-            ListedObject(*row) if row.size != UNKNOWN else None for row in rows
+            ListedObject(*row) if row.size != UNKNOWN_SIZE else None for row in rows
         ]
         cut = len(self.location.key)
-        asked = [at for at, row in enumerate(rows) if row.size == UNKNOWN and self._takes(row.key[cut:])]
+        asked = [at for at, row in enumerate(rows) if row.size == UNKNOWN_SIZE and self._takes(row.key[cut:])]
         for at, seen in zip(asked, await each([rows[at].key[cut:] for at in asked], self.look), strict=True):
             found[at] = seen
             if seen is None and not self.is_inventory:
@@ -276,12 +276,10 @@ class ListedKeys(PagesOnDisk):
 
 
 async def _from_disk(path: Path) -> AsyncIterator[bytes]:
-    try:
+    with refused_as(f"{path} cannot be read"):
         async with await anyio.open_file(path, "rb") as file:
             while data := await file.read(CHUNK_BYTES):
                 yield data
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _head_of(where: Location) -> HeadObject:
@@ -291,10 +289,8 @@ def _head_of(where: Location) -> HeadObject:
 async def _version_on_disk(path: Path) -> str | None:
     """What tells a file from the same one changed: its status alone, which is the same for whatever is written within
     one tick of the clock. So one that was written just now has none."""
-    try:
+    with refused_as(f"{path} cannot be read"):
         status = await anyio.Path(path).stat()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     if time.time() - max(status.st_mtime, status.st_ctime) < SETTLED_AFTER_S:
         return None
     return json.dumps((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))

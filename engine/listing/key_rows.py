@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from engine.errors import PlanError
+from engine.model import UNKNOWN_SIZE
 
-UNKNOWN = -1
 LONGEST_LINE = 1 << 20
 
 
 class KeyRow(NamedTuple):
-    """One listed key, with what `ListedObject` has. `size` is UNKNOWN where only a HEAD can tell, and the rest is then
-    empty."""
+    """One listed key, with what `ListedObject` has. `size` is `UNKNOWN_SIZE` where only a HEAD can tell, and the rest
+    is then empty."""
 
     key: str
-    size: int = UNKNOWN
+    size: int = UNKNOWN_SIZE
     etag: str = ""
     modified: str = ""
     storage_class: str = ""
