@@ -191,9 +191,9 @@ class PageReader:
 class RangeJoin:
     """Everything known of each key of one range, in batches of about a page.
 
-    `target` None stands for an empty target, `read_entries` None for an empty ledger; `source_pages` is a reader of the
-    source's range that is under way already. `is_route`: not a plain listing, also where this range has no target. An
-    error while listing is raised and is never the listing's end."""
+    `sources` reads the source's range, and is under way. `target` None stands for an empty target, `read_entries` None
+    for an empty ledger. `is_route`: not a plain listing, also where this range has no target. An error while listing is
+    raised and is never the listing's end."""
 
     def __init__(
         self,
@@ -202,9 +202,9 @@ class RangeJoin:
         target: Lister | None,
         read_entries: ReadEntries | None,
         keys: KeyRange,
-        source_pages: PageReader | None = None,
+        sources: PageReader,
         *,
-        is_route: bool = True,
+        is_route: bool,
     ) -> None:
         self._is_route = is_route
         self._unlisted = source.unlisted
@@ -213,7 +213,7 @@ class RangeJoin:
         self._target_key = target.location.key if target is not None else ""
         self.join = Join(source.location.key, self._target_key, after=keys.after, upto=keys.upto)
         self.keys = keys
-        self.sources = source_pages or PageReader(group, source, keys)
+        self.sources = sources
         self._targets = PageReader(group, target, keys) if target is not None else None
         self._read_entries = read_entries
         self.reads_ledger = False

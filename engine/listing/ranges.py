@@ -195,7 +195,8 @@ class RouteJoin:
             return
         try:
             async with self._tasks:
-                whole = self._begin(self._keys, self._keys.upto, self._target, None)
+                pages = PageReader(self._tasks, self._source, self._keys)
+                whole = self._begin(self._keys, self._keys.upto, self._target, pages)
                 after, upto = self._keys.after, self._keys.upto
                 if upto is not None and (after is None or after < upto):
                     whole.ends = _Seam(upto, outer=True)
@@ -203,9 +204,7 @@ class RouteJoin:
             self._closed = True
         self._send.close()
 
-    def _begin(
-        self, keys: KeyRange, source_upto: str | None, target: Lister | None, pages: PageReader | None
-    ) -> _Range:
+    def _begin(self, keys: KeyRange, source_upto: str | None, target: Lister | None, pages: PageReader) -> _Range:
         join = RangeJoin(
             self._tasks, self._source, target, self._read_entries, keys, pages, is_route=self._target is not None
         )
