@@ -98,8 +98,7 @@ class Effects:
     older_bytes: int = 0
     older_dollars: float = 0.0
     found: list[Effect] = field(default_factory=list)
-    _together: list[tuple[Rule, tuple[Effect, ...]]] = field(default_factory=list)
-    _apart: list[list[tuple[Rule, tuple[Effect, ...]]]] = field(default_factory=list)
+    _groups: list[list[tuple[Rule, tuple[Effect, ...]]]] = field(default_factory=lambda: [[]])
     _most_kept: int = 0
     _known_steps: dict[Any, list[Step]] = field(default_factory=dict)
 
@@ -108,9 +107,9 @@ class Effects:
             effects = tuple([Effect(rule, action, at_most=bool(rule.tags)) for action in rule.actions])
             self.found += effects
             if rule.tags:
-                self._apart.append([(rule, effects)])
+                self._groups.append([(rule, effects)])
             else:
-                self._together.append((rule, effects))
+                self._groups[0].append((rule, effects))
             self._most_kept = max(self._most_kept, *(action.keep for action in rule.actions), 0)
 
     @property
@@ -163,7 +162,7 @@ class Effects:
 
     def _live(self, key: str, size: int, now: str, since: int, what: frozenset[Does], newer: int = 0) -> None:
         """Through all rules at once, but for those that ask for tags: each of these by itself."""
-        for rules in (self._together, *self._apart):
+        for rules in self._groups:
             taken = tuple([effects for rule, effects in rules if rule.takes(key, size)])
             if taken:
                 self._walk(size, now or "STANDARD", self._steps(taken, since, what, newer))
