@@ -54,7 +54,7 @@ class ListedKeys(PagesOnDisk):
         route: Route,
         key_list: KeyList,
         folder: Path,
-        sorted_at: Path | None = None,
+        sorted_at: Path | None,
     ) -> None:
         super().__init__(route.source, route.selection.takes_key)
         self.missing: set[str] = set()

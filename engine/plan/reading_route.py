@@ -38,7 +38,7 @@ class Surroundings:
     its sites, which of them routes are at, those of the targets once they are known, and the problems. `in_place` says
     how tags are set where routes set what objects carry where they are; no text of a plan can say that."""
 
-    def __init__(self, problems: Problems, short: Around, sites: Collection[str] = (), in_place: str = "") -> None:
+    def __init__(self, problems: Problems, short: Around, sites: Collection[str], in_place: str) -> None:
         self.problems = problems
         self.short = short
         self.sites = sites
