@@ -25,11 +25,11 @@ from engine.plan.likeness import nearest
 from engine.plan.lines import Path, lines_of
 from engine.plan.locations import Around, flat, local_path, problem_of_bucket
 from engine.plan.overlap import collisions
-from engine.plan.problems import Problems
 from engine.plan.reading_finish import read_manifest, read_probes, read_references
 from engine.plan.reading_route import Surroundings, read_expect, read_route
 from engine.plan.route import Route
 from engine.plan.settings import Cleanup, Connection, Expectation
+from engine.plan.tables import Problems
 
 _NAME = re.compile(r"\w[\w .+-]{0,99}\Z")
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")

@@ -17,12 +17,11 @@ from engine.plan.lines import Path
 from engine.plan.locations import MAX_KEY_BYTES, Around, key_bytes, resolve_location
 from engine.plan.own import is_own
 from engine.plan.prices import STORAGE_CLASSES
-from engine.plan.problems import Problems
 from engine.plan.route import KeyList, Pairs, PropertyRule, PropertyRules, Route
 from engine.plan.selection import Selection
 from engine.plan.settings import Expectation
 from engine.plan.sizes import DEFAULT_TOLERANCE, parse_tolerance
-from engine.plan.tables import Shape
+from engine.plan.tables import Problems, Shape
 
 MAX_TAGS = 10
 MAX_METADATA_BYTES = 2048

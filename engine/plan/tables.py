@@ -1,23 +1,26 @@
 """Reads a table of the plan file by its shape: msgspec judges the values, and what it refuses is said in the plan's own
-words. Pure.
+words. Everything that is wrong with a plan is collected, so that all of it is said at once. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import cache
+from operator import itemgetter
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import FieldInfo
 
+from engine.plan.likeness import nearest
+from engine.plan.lines import Path
 from engine.plan.selection import problem_of_pattern
 from engine.plan.sizes import parse_duration, parse_moment, parse_size
 
-Place = tuple[str | int, ...]
-"""Where inside a value: keys and indices."""
+_TABLE_LISTS = frozenset({"routes", "expect", "probes"})
+_TWO_BRACKETS = "there can be several: write [[{}]], with two brackets"
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -31,9 +34,94 @@ Shape = TypeVar("Shape", bound=Table)
 class Refused(ValueError):
     """A value that its field does not allow: each reason, and where inside the value."""
 
-    def __init__(self, *reasons: tuple[Place, str]) -> None:
+    def __init__(self, *reasons: tuple[Path, str]) -> None:
         super().__init__("; ".join(text for _, text in reasons))
         self.reasons = reasons
+
+
+class Problems:
+    """Collects problems by the path of what they are about; `lines` says where that stands."""
+
+    def __init__(self, lines: Mapping[Path, int], data: Mapping[str, Any]) -> None:
+        self._lines = lines
+        self._data = data
+        self._found: list[tuple[int, str]] = []  # each with its line
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, path: Path, text: str) -> None:
+        """Report `text` about what stands at `path`; a key at its end is named before the text."""
+        named = ".".join(str(part) for part in self._where(path)[1] if not isinstance(part, int))
+        self._say(path, f"{named}: {text}" if named else text)
+
+    def line_of(self, path: Path) -> int:
+        """The line of what stands at `path`, or of the nearest thing around it; 0 without lines."""
+        while path:
+            if path in self._lines:
+                return self._lines[path]
+            path = path[:-1]
+        return 0
+
+    def texts(self) -> list[str]:
+        """All of them by line, each once."""
+        return list(dict.fromkeys(text for _, text in sorted(self._found, key=itemgetter(0))))
+
+    def _say(self, path: Path, text: str) -> None:
+        line, (where, _) = self.line_of(path), self._where(path)
+        places = ", ".join(place for place in (f"line {line}" if line else "", where) if place)
+        self._found.append((line, f"{places}: {text}" if places else text))
+
+    def _where(self, path: Path) -> tuple[str, Path]:
+        """The place in the plan's own words, and what of the path is left to name."""
+        if len(path) >= 2 and isinstance(path[1], int):
+            if path[0] == "routes":
+                return f"route {self._route_label(path[1])}", path[2:]
+            return f"[[{path[0]}]]", path[2:]
+        if path and isinstance(self._data.get(str(path[0])), dict):
+            if path[0] == "sites" and len(path) > 1:
+                return f"[sites.{path[1]}]", path[2:]
+            return f"[{path[0]}]", path[1:]
+        return "", path
+
+    def _route_label(self, index: int) -> str:
+        routes = self._data.get("routes")
+        name = routes[index].get("name") if isinstance(routes, list) and isinstance(routes[index], dict) else None
+        return f'"{name}"' if isinstance(name, str) and name else f"number {index + 1}"
+
+    # --- reading a table --------------------------------------------------------------------------------------
+
+    def read(self, shape: type[Shape], data: Mapping[str, Any], path: Path) -> Shape | None:
+        """`data` as a `shape`, without the values that are refused, so that the rest can be judged too.
+
+        None where something is missing that nothing can be said without."""
+        fields = fields_of(shape)
+        kept: dict[str, Any] = {}
+        for key, value in data.items():
+            field = fields.get(key)
+            if field is None:
+                self._add_unknown(key, fields, path)
+                continue
+            try:
+                kept[field.name] = value_of(field.type, value)
+            except Refused as refused:
+                for place, text in refused.reasons:
+                    is_list_of_tables = not path and not place and key in _TABLE_LISTS
+                    self.add((*path, key, *place), _TWO_BRACKETS.format(key) if is_list_of_tables else text)
+        for key, field in fields.items():
+            if field.required and key not in data:
+                self._say((*path, key), f'"{key}" is missing')
+        if any(field.required and field.name not in kept for field in fields.values()):
+            return None
+        return shape(**kept)
+
+    def _add_unknown(self, key: str, known: Iterable[str], path: Path) -> None:
+        rest = self._where(path)[1]
+        inside = f" in {rest[-1]}" if rest and isinstance(rest[-1], str) else ""
+        self._say((*path, key), f'unknown key "{key}"{inside}{nearest(key, known)}')
+
+
+# --- values -------------------------------------------------------------------------------------------------
 
 
 def read_by(read: Callable[[object], Any]) -> Meta:
@@ -82,7 +170,7 @@ def _words_of(kind: Any) -> tuple[object, ...]:
     return next((get_args(part) for part in (kind, *get_args(kind)) if get_origin(part) is Literal), ())
 
 
-def _reasons(kind: msgspec.inspect.Type, value: object) -> Iterator[tuple[Place, str]]:
+def _reasons(kind: msgspec.inspect.Type, value: object) -> Iterator[tuple[Path, str]]:
     """Why `value` is not of this kind, in the words of someone who writes a plan."""
     match kind:
         case msgspec.inspect.Metadata():
@@ -114,7 +202,7 @@ def _reasons(kind: msgspec.inspect.Type, value: object) -> Iterator[tuple[Place,
                 yield from _inside(kind.value_type, value.items())
 
 
-def _inside(kind: msgspec.inspect.Type, items: Any) -> Iterator[tuple[Place, str]]:
+def _inside(kind: msgspec.inspect.Type, items: Any) -> Iterator[tuple[Path, str]]:
     for key, value in items:
         for place, text in _reasons(kind, value):
             yield (key, *place), text
