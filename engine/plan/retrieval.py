@@ -45,8 +45,8 @@ class Amount:
     objects: int = 0
     bytes: int = 0
 
-    def add(self, size: int) -> None:
-        self.objects += 1
+    def add(self, size: int, objects: int = 1) -> None:
+        self.objects += objects
         self.bytes += size
 
 
@@ -136,9 +136,7 @@ class ArchiveOutlook:
         found: dict[str, Amount] = {}
         for (kind, restore), amount in sorted(self.readable.items()):
             if kind in ARCHIVE_CLASSES and self.expires(restore):
-                total = found.setdefault(kind, Amount())
-                total.objects += amount.objects
-                total.bytes += amount.bytes
+                found.setdefault(kind, Amount()).add(amount.bytes, amount.objects)
         return found
 
     @property
