@@ -115,9 +115,8 @@ class Location:
         return Location(self.bucket, key, self.site)
 
     def __str__(self) -> str:
-        local = self.site == FILE_SITE
-        named = f"{self.site}:" if self.site and not local else ""
-        return named + _address(self.bucket, self.key, local=local)
+        named = f"{self.site}:" if self.site and not self.is_local else ""
+        return named + _address(self.bucket, self.key, local=self.is_local)
 
 
 def bucket_name(bucket: str, site: str) -> str:

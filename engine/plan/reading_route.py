@@ -252,8 +252,7 @@ def _key_list(around: Surroundings, table: schema.RouteTable, path: Path, source
     """The route's list of keys; one in S3 is where the objects are that it names."""
     if table.keys is not None and table.inventory is not None:
         around.problems.add((*path, "inventory"), "a route has one list: keys or inventory, not both")
-    kind = "keys" if table.keys is not None else "inventory"
-    text = table.keys if table.keys is not None else table.inventory
+    kind, text = ("keys", table.keys) if table.keys is not None else ("inventory", table.inventory)
     if text is None:
         return None
     if not text.startswith("s3://"):
