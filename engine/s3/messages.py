@@ -252,28 +252,17 @@ def _listing(operation: Operation, bucket: str, prefix: str, what: str, markers:
     return Call(operation, bucket, "", query, (), (), ObjectRef(bucket, prefix))
 
 
-def get_acl(request: store.GetAcl) -> Call:
-    return _call(operations.GET_OBJECT_ACL, request.ref, "acl", {})
-
-
-def get_tags(request: store.GetTags) -> Call:
-    return _call(operations.GET_TAGS, request.ref, "tagging", {})
-
-
-def get_retention(request: store.GetRetention) -> Call:
-    return _call(operations.GET_RETENTION, request.ref, "retention", {})
-
-
-def get_legal_hold(request: store.GetLegalHold) -> Call:
-    return _call(operations.GET_LEGAL_HOLD, request.ref, "legal-hold", {})
+def setting_of(operation: Operation, ref: ObjectRef) -> Call:
+    """The reading of a sub-resource, which takes no more than its name."""
+    return _call(operation, ref, operation.setting, {})
 
 
 def put_tags(request: store.PutTags) -> Call:
-    return _with_document(operations.PUT_TAGS, request.ref, "tagging", tagging_xml(request.tags))
+    return _with_document(operations.PUT_TAGS, request.ref, tagging_xml(request.tags))
 
 
 def restore_object(request: store.RestoreObject) -> Call:
-    return _with_document(operations.RESTORE, request.ref, "restore", restore_xml(request.days, request.tier))
+    return _with_document(operations.RESTORE, request.ref, restore_xml(request.days, request.tier))
 
 
 # --- deleting ---------------------------------------------------------------------------------------------
@@ -288,7 +277,7 @@ def delete_objects(request: store.DeleteObjects) -> Call:
     """Raises `Rejected` for more than 1,000 keys, and for a key with a character that XML cannot carry (a server
     would read another key): such keys go by `delete_object`."""
     return _with_document(
-        operations.DELETE_MANY, ObjectRef(request.bucket, ""), "delete", delete_xml(request.bucket, request.keys)
+        operations.DELETE_MANY, ObjectRef(request.bucket, ""), delete_xml(request.bucket, request.keys)
     )
 
 
@@ -296,8 +285,8 @@ def delete_objects(request: store.DeleteObjects) -> Call:
 
 
 def of_bucket(operation: Operation, bucket: str) -> Call:
-    """HeadBucket, or the reading of one of a bucket's settings."""
-    return _call(operation, ObjectRef(bucket, ""), operation.setting, {})
+    """HeadBucket, or one of a bucket's settings, which is read or taken away."""
+    return setting_of(operation, ObjectRef(bucket, ""))
 
 
 def put_lifecycle(request: store.PutLifecycle) -> Call:
@@ -307,7 +296,7 @@ def put_lifecycle(request: store.PutLifecycle) -> Call:
         return of_bucket(operations.DELETE_LIFECYCLE, request.bucket)
     headers = {LEAST_SIZE: configuration.least_size} if configuration.least_size else {}
     body = lifecycle_xml(configuration)
-    return _with_document(operations.PUT_LIFECYCLE, ref, "lifecycle", body, headers)
+    return _with_document(operations.PUT_LIFECYCLE, ref, body, headers)
 
 
 # --- their parts ------------------------------------------------------------------------------------------
@@ -336,12 +325,10 @@ def _with_body(operation: Operation, ref: ObjectRef, query: str, headers: dict[s
     return _call(operation, ref, query, headers, body)
 
 
-def _with_document(
-    operation: Operation, ref: ObjectRef, query: str, body: bytes, headers: Mapping[str, str] = {}
-) -> Call:
-    """A request whose body is XML, with its MD5."""
-    md5 = checksums.checksum_of("MD5", body)
-    return _with_body(operation, ref, query, {"content-md5": md5, "content-type": "application/xml", **headers}, body)
+def _with_document(operation: Operation, ref: ObjectRef, body: bytes, headers: Mapping[str, str] = {}) -> Call:
+    """A request to write a sub-resource, whose body is XML, with its MD5."""
+    more = {"content-md5": checksums.checksum_of("MD5", body), "content-type": "application/xml", **headers}
+    return _with_body(operation, ref, operation.setting, more, body)
 
 
 def _upload_query(upload: UploadRef) -> str:

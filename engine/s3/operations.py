@@ -25,8 +25,8 @@ LIST_LIMIT_BYTES = 8 << 20
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What all requests of one S3 action have in common. `harmless_twice`: sent again at once where a connection had
-    been closed before it could be used. `bodiless`: its answer has headers only; `limit_bytes` bounds it.
-    `setting` is the sub-resource of a bucket that it asks for; `roots` are those of which an answer has to have one,
+    been closed before it could be used. `bodiless`: its answer has headers only; `limit_bytes` bounds it. `setting` is
+    the sub-resource of a bucket or an object that it is about; `roots` are those of which an answer has to have one,
     where it has to."""
 
     name: str
@@ -63,19 +63,19 @@ ABORT = _operation(store.AbortUpload, "DELETE")
 LIST_PARTS = _operation(store.ListParts, "GET", **_LONG, roots=("ListPartsResult",))
 LIST_UPLOADS = _operation(store.ListUploads, "GET", **_LONG, roots=("ListMultipartUploadsResult",))
 LIST_VERSIONS = _operation(store.ListVersions, "GET", **_LONG, roots=("ListVersionsResult", "ListObjectVersionsResult"))
-GET_OBJECT_ACL = _operation(store.GetAcl, "GET", roots=("AccessControlPolicy",))
-GET_TAGS = _operation(store.GetTags, "GET", roots=("Tagging",))
-GET_RETENTION = _operation(store.GetRetention, "GET", roots=("Retention",))
-GET_LEGAL_HOLD = _operation(store.GetLegalHold, "GET", roots=("LegalHold",))
-PUT_TAGS = _operation(store.PutTags, "PUT")
-RESTORE = _operation(store.RestoreObject, "POST")
+GET_OBJECT_ACL = _operation(store.GetAcl, "GET", setting="acl", roots=("AccessControlPolicy",))
+GET_TAGS = _operation(store.GetTags, "GET", setting="tagging", roots=("Tagging",))
+GET_RETENTION = _operation(store.GetRetention, "GET", setting="retention", roots=("Retention",))
+GET_LEGAL_HOLD = _operation(store.GetLegalHold, "GET", setting="legal-hold", roots=("LegalHold",))
+PUT_TAGS = _operation(store.PutTags, "PUT", setting="tagging")
+RESTORE = _operation(store.RestoreObject, "POST", setting="restore")
 DELETE = _operation(store.DeleteObject, "DELETE")
-DELETE_MANY = _operation(store.DeleteObjects, "POST", **_LONG, roots=("DeleteResult",))
+DELETE_MANY = _operation(store.DeleteObjects, "POST", setting="delete", **_LONG, roots=("DeleteResult",))
 HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
 GET_LOCATION = _setting("GetBucketLocation", "location", "LocationConstraint", "CreateBucketConfiguration")
 GET_VERSIONING = _setting("GetBucketVersioning", "versioning", "VersioningConfiguration", "GetBucketVersioningResponse")
 GET_LIFECYCLE = _setting("GetBucketLifecycleConfiguration", "lifecycle", "LifecycleConfiguration", **_LONG)
-PUT_LIFECYCLE = _operation(store.PutLifecycle, "PUT")
+PUT_LIFECYCLE = _operation(store.PutLifecycle, "PUT", setting="lifecycle")
 DELETE_LIFECYCLE = Operation("DeleteBucketLifecycle", "DELETE", harmless_twice=False, setting="lifecycle")
 GET_REPLICATION = _setting("GetBucketReplication", "replication", "ReplicationConfiguration", **_LONG)
 GET_ENCRYPTION = _setting("GetBucketEncryption", "encryption", "ServerSideEncryptionConfiguration")

@@ -23,13 +23,14 @@ from engine.model import (
     UploadRef,
     VersionsPage,
 )
-from engine.s3 import messages, parsing, xml
+from engine.s3 import messages, operations, parsing, xml
 from engine.s3.answers import upload_key
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
 from engine.s3.bucket import BucketQuestions, bucket_facts, lifecycle_of
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import page_of
 from engine.s3.messages import Call
+from engine.s3.operations import Operation
 from engine.s3.parsing import Answer
 from engine.s3.session import Session
 from engine.s3.versions_xml import versions_page
@@ -122,25 +123,25 @@ class S3Store(ABC):
         return parsing.body_of(call, await self._ask(call), request)
 
     async def get_tags(self, request: store.GetTags) -> tuple[tuple[str, str], ...]:
-        call = messages.get_tags(request)
+        call = messages.setting_of(operations.GET_TAGS, request.ref)
         answer = await self._ask(call)
         if not answer.body.strip():  # Ceph RGW, for an object without tags
             return ()
         return parsing.tag_set(self._read(call, answer))
 
     async def get_acl(self, request: store.GetAcl) -> Acl:
-        return parsing.acl(await self._document(messages.get_acl(request)))
+        return parsing.acl(await self._document(messages.setting_of(operations.GET_OBJECT_ACL, request.ref)))
 
     async def get_retention(self, request: store.GetRetention) -> ObjectLock | None:
-        return parsing.retention(await self._of_lock(messages.get_retention(request)))
+        return parsing.retention(await self._of_lock(operations.GET_RETENTION, request))
 
     async def get_legal_hold(self, request: store.GetLegalHold) -> bool:
-        return parsing.is_held(await self._of_lock(messages.get_legal_hold(request)))
+        return parsing.is_held(await self._of_lock(operations.GET_LEGAL_HOLD, request))
 
-    async def _of_lock(self, call: Call) -> xml.Document | None:
+    async def _of_lock(self, operation: Operation, request: store.OfLock) -> xml.Document | None:
         """None for an object that never had one."""
         try:
-            return await self._document(call)
+            return await self._document(messages.setting_of(operation, request.ref))
         except NotFound as error:
             if error.code in UNLOCKED:
                 return None
