@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.s3.answers import bare
 from engine.s3.parsing import Answer
 from engine.s3.pouring import Pouring
 from engine.store import GetRange
@@ -30,14 +29,7 @@ class Pourer:
     async def __call__(self, answer: Answer, stream: Any) -> None:
         """Raises `Stopped` for what the sink raises, and as `Pouring`."""
         length = answer.header(b"content-length")
-        pouring = Pouring(
-            self._request,
-            self._sink,
-            answer.status,
-            answer.header(b"content-range"),
-            bare(answer.header(b"etag")),
-            int(length) if length else None,
-        )
+        pouring = Pouring(self._request, self._sink, answer, int(length) if length else None)
         more = True
         while more and (window := await stream.read(WINDOW_BYTES)):
             try:

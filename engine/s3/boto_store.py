@@ -15,7 +15,6 @@ from engine import store
 from engine.bodies import with_body
 from engine.model import CopyResult, UploadedPart
 from engine.s3 import messages, parsing
-from engine.s3.answers import bare
 from engine.s3.boto_arguments import SENT, arguments_of
 from engine.s3.boto_bodies import Pourer, Stopped
 from engine.s3.boto_clients import ANSWER, BotoClients
@@ -84,13 +83,12 @@ class BotoStore(S3Store):
 
     async def fetch_into(self, request: store.GetRange, sink: Sink) -> store.Fetched:
         sink.restart()
-        call, pourer = messages.get_range(request), Pourer(request, sink)
+        pourer = Pourer(request, sink)
         try:
-            answer = await self._ask(call, pourer)
+            answer = await self._ask(messages.get_range(request), pourer)
         except Stopped as stopped:
             raise stopped.cause from stopped
-        etag = bare(answer.header(b"etag"))
-        return store.Fetched(etag, pourer.size, lambda: parsing.object_head(call, answer))
+        return parsing.fetched(answer, pourer.size)
 
     @overload
     async def send_from(self, request: store.PutObject, source: Source) -> CopyResult: ...

@@ -32,7 +32,7 @@ from engine.s3.answers import bare, restore_of, upload_key
 from engine.s3.classify import classify
 from engine.s3.messages import Call
 from engine.s3.times import http_moment, moment
-from engine.store import Body, GetRange
+from engine.store import Body, Fetched, GetRange
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
@@ -276,7 +276,12 @@ def body_of(call: Call, answer: Answer, request: GetRange) -> Body:
     )
 
 
-def object_head(call: Call, answer: Answer) -> ObjectHead:
+def fetched(answer: Answer, size: int) -> Fetched:
+    """What came beside bytes that went into a sink, of an object of `size` bytes."""
+    return Fetched(bare(answer.header(b"etag")), size, lambda: object_head(answer))
+
+
+def object_head(answer: Answer) -> ObjectHead:
     """HEAD's answer. With a part number, Content-Length is the part's and Content-Range carries the whole."""
     headers = answer.headers
     length_text = headers.get(b"content-length", b"")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from engine.s3 import asked
+from engine.s3.answers import bare
+from engine.s3.parsing import Answer
 from engine.store import GetRange
 from engine.windows import Sink
 
@@ -15,14 +17,13 @@ class Pouring:
 
     Raises as `asked.wanted_of`: made before the first byte is handed on, so that the head alone decides."""
 
-    def __init__(
-        self, request: GetRange, sink: Sink, status: int, content_range: str, etag: str, length: int | None
-    ) -> None:
-        self._head = (request, status, content_range, etag)
+    def __init__(self, request: GetRange, sink: Sink, answer: Answer, length: int | None) -> None:
+        content_range = answer.header(b"content-range")
+        self._head = (request, answer.status, content_range, bare(answer.header(b"etag")))
         self._sink = sink
         self._is_known = length is not None
         if length is None:
-            if status == 206:
+            if answer.status == 206:
                 length = asked.range_length(content_range)
             else:
                 length = _ENDLESS if request.size is None else request.size

@@ -94,7 +94,7 @@ class S3Store(ABC):
             if lacks_reason(error):
                 await self._ask_reason(request.ref, error)
             raise
-        return parsing.object_head(call, answer)
+        return parsing.object_head(answer)
 
     async def _ask_reason(self, ref: ObjectRef, bare: ObjectError) -> None:
         """The answer to a HEAD has no body, so that expired credentials look like a bad request. A GET of one byte is

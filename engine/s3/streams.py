@@ -14,7 +14,6 @@ from engine import freshness
 from engine.bodies import short_source
 from engine.errors import Ambiguous
 from engine.s3 import parsing
-from engine.s3.answers import bare
 from engine.s3.asked import Wanted
 from engine.s3.http import HttpConnection
 from engine.s3.intake import Intake, Windows
@@ -92,9 +91,7 @@ class Incoming:
         if self._pouring is None:
             answer = self._intake.answer
             assert answer is not None
-            range_, etag = answer.header(b"content-range"), bare(answer.header(b"etag"))
-            length = self._intake.length
-            self._pouring = Pouring(self._request, self._sink, answer.status, range_, etag, length)
+            self._pouring = Pouring(self._request, self._sink, answer, self._intake.length)
         return self._pouring
 
     async def run(self, connection: HttpConnection, future: asyncio.Future[Answer]) -> Answer:

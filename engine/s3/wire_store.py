@@ -12,16 +12,9 @@ from typing import Self, overload
 import anyio
 
 from engine import freshness, store
-from engine.errors import (
-    Ambiguous,
-    Rejected,
-    StoreError,
-    TooLate,
-    Unavailable,
-)
+from engine.errors import Ambiguous, Rejected, StoreError, TooLate, Unavailable
 from engine.model import CopyResult, UploadedPart
 from engine.s3 import messages, parsing
-from engine.s3.answers import bare
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
 from engine.s3.connecting import ConnectFailed
 from engine.s3.http import ConnectionBroken
@@ -142,11 +135,8 @@ class WireStore(S3Store):
         call = messages.get_range(request)
         stream = Incoming(call, request, sink, self._windows)
         answer = await self._ask(call, stream)
-        if stream.poured is None:  # it has no bytes
-            body = parsing.body_of(call, answer, request)
-            return store.Fetched(body.etag, body.size, lambda: parsing.object_head(call, answer))
-        etag, size = bare(answer.header(b"etag")), stream.poured.size
-        return store.Fetched(etag, size, lambda: parsing.object_head(call, answer))
+        of = stream.poured or parsing.body_of(call, answer, request)  # which has no bytes then
+        return parsing.fetched(answer, of.size)
 
     @overload
     async def send_from(self, request: store.PutObject, source: Source) -> CopyResult: ...

@@ -88,7 +88,7 @@ READERS: list[tuple[Call, Reader]] = [
         messages.delete_objects(DeleteObjects("bucket", (("a", None),))),
         lambda call, answer: parsing.delete_report(call, answer, "r"),
     ),
-    (messages.head_object(HeadObject(REF)), parsing.object_head),
+    (messages.head_object(HeadObject(REF)), lambda _, answer: parsing.object_head(answer)),
     (messages.get_range(RANGE), lambda call, answer: parsing.body_of(call, answer, RANGE)),
 ]
 
