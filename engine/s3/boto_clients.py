@@ -1,19 +1,28 @@
-"""aiobotocore's clients, for `--store boto`: one a region, on the session's credentials and configuration."""
+"""aiobotocore's clients, for `--store boto`: one a region, on the session's credentials and configuration. A client is
+told as arguments what goes into the URL, and all else word by word, as it tells what came.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
+from io import BytesIO
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 from engine.extras import needs
-from engine.s3 import boto_hooks, boto_sessions
-from engine.s3.boto_arguments import as_said
+from engine.s3 import boto_sessions
 from engine.s3.boto_errors import unreachable
 from engine.s3.kept_credentials import KeptCredentials
+from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.session import Session
+from engine.s3.signing import BODY_HASH
+
+SENT: ContextVar[Call] = ContextVar("SENT")
+"""What the client is asked to send."""
 
 ANSWER = "Answer"
 """Where what came is, word by word, in an answer of the client's."""
@@ -93,10 +102,36 @@ class BotoClients:
             )
         except ValueError as error:  # botocore: "Invalid endpoint: …"
             raise unreachable(session.endpoint, str(error)) from error
-        boto_hooks.put_on(client.meta.events, session.connection.request_payer)
-        client.meta.events.register_first("before-call.s3", as_said)
+        boto_sessions.put_hooks_on(client.meta.events, session.connection.request_payer)
+        client.meta.events.register_first("before-call.s3", _as_said)
         client.meta.events.register_first("before-parse.s3", _kept)
         return client
+
+
+def arguments_of(call: Call, model: Any) -> dict[str, Any]:
+    """The arguments of botocore's method; `model` is the service model's of the operation."""
+    members = model.input_shape.members
+    arguments = {"Bucket": call.bucket, "Key": call.ref.key} if "Key" in members else {"Bucket": call.bucket}
+    if "EncodingType" in members:  # always said, so that botocore leaves decoding to us: it decodes what it encoded
+        arguments["EncodingType"] = ""
+    in_query = {
+        member.serialization["name"]: name
+        for name, member in members.items()
+        if member.serialization.get("location") == "querystring"
+    }
+    return arguments | {in_query[name]: value for name, value in parse_qsl(call.query) if name in in_query}
+
+
+def _as_said(params: dict[str, Any], model: Any, **_: Any) -> None:
+    """For botocore's event `before-call`: headers and body word by word, where botocore would leave out what it does
+    not know, and add checksums of its own. It signs them."""
+    call = SENT.get()
+    if model.name != call.operation.name:
+        return  # it asks for something on its own
+    params["body"] = BytesIO(call.body) if model.has_streaming_input else call.body
+    said = zip(call.names, call.values, strict=True)
+    params["headers"].update({name: value for name, value in said if name != BODY_HASH})
+    params["context"].pop("checksum", None)
 
 
 def _kept(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

@@ -15,16 +15,15 @@ from engine import store
 from engine.bodies import with_body
 from engine.model import CopyResult, UploadedPart
 from engine.s3 import messages, parsing
-from engine.s3.boto_arguments import SENT, arguments_of
-from engine.s3.boto_bodies import Pourer, Stopped
-from engine.s3.boto_clients import ANSWER, BotoClients
+from engine.s3.boto_clients import ANSWER, SENT, BotoClients, arguments_of
 from engine.s3.boto_errors import translated
 from engine.s3.messages import Call
 from engine.s3.operations import COPY_TOTAL_S
 from engine.s3.parsing import Answer
+from engine.s3.pouring import Pouring
 from engine.s3.s3_store import S3Store
 from engine.s3.session import Session
-from engine.windows import Sink, Source
+from engine.windows import WINDOW_BYTES, Sink, Source
 
 Pour = Callable[[Answer, Any], Awaitable[None]]
 """What takes a body off its stream, `(answer, stream)`, instead of having it in memory."""
@@ -83,10 +82,10 @@ class BotoStore(S3Store):
 
     async def fetch_into(self, request: store.GetRange, sink: Sink) -> store.Fetched:
         sink.restart()
-        pourer = Pourer(request, sink)
+        pourer = _Pourer(request, sink)
         try:
             answer = await self._ask(messages.get_range(request), pourer)
-        except Stopped as stopped:
+        except _Stopped as stopped:
             raise stopped.cause from stopped
         return parsing.fetched(answer, pourer.size)
 
@@ -98,3 +97,32 @@ class BotoStore(S3Store):
         if isinstance(request, store.PutObject):
             return await self.put_object(await with_body(request, source))
         return await self.upload_part(await with_body(request, source))
+
+
+class _Stopped(Exception):
+    """A sink raised `cause`: that is not what became of the request."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class _Pourer:
+    """Takes the body of one GetObject off its stream. `size` is the whole object's, once it is done."""
+
+    def __init__(self, request: store.GetRange, sink: Sink) -> None:
+        self._request = request
+        self._sink = sink
+        self.size = 0
+
+    async def __call__(self, answer: Answer, stream: Any) -> None:
+        """Raises `_Stopped` for what the sink raises, and as `Pouring`."""
+        length = answer.header(b"content-length")
+        pouring = Pouring(self._request, self._sink, answer, int(length) if length else None)
+        more = True
+        while more and (window := await stream.read(WINDOW_BYTES)):
+            try:
+                more = await pouring.take(memoryview(window))
+            except Exception as error:
+                raise _Stopped(error) from error
+        self.size = (pouring.finished() if more else pouring.wanted).size

@@ -20,7 +20,7 @@ import anyio
 from engine.errors import StoreError, UsageError, WrongRegion
 from engine.events import BucketListed
 from engine.plan.settings import Connection
-from engine.s3 import boto_hooks, boto_sessions
+from engine.s3 import boto_sessions
 from engine.s3.aws import domain_of, is_aws_host
 from engine.s3.boto_errors import translate, translated, unreachable
 from engine.s3.credential_sources import AskedCredentials, credentials_error, end_of_text, source_of
@@ -323,7 +323,7 @@ class Session:
                 client = self._clients[region, credentials] = await self._make(
                     "s3", region, credentials, endpoint_url=self.named_endpoint or None, read_timeout=READ_TIMEOUT_S
                 )
-                boto_hooks.put_on(client.meta.events, self.connection.request_payer)
+                boto_sessions.put_hooks_on(client.meta.events, self.connection.request_payer)
         return client
 
     async def _make(
