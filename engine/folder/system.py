@@ -55,11 +55,11 @@ _FSTATFS = _function("fstatfs") if sys.platform == "linux" else None
 _TMPFS = 0x01021994
 
 
-def _rename(directory: int, old: bytes, new: bytes, flag: int) -> bool:
-    """False where there is no such call here."""
-    if _RENAME is None:
+def _done(call: Callable[..., int] | None, *arguments: object) -> bool:
+    """Make a call of libc's. False where there is no such call here: nothing was done."""
+    if call is None:
         return False
-    if _RENAME(directory, old, directory, new, flag) == 0:
+    if call(*arguments) == 0:
         return True
     code = ctypes.get_errno()
     if code in CANNOT:
@@ -90,8 +90,6 @@ def give_name(descriptor: int, directory: int, name: bytes) -> bool:
     done here (no /proc): nothing was done."""
     try:
         os.link(b"/proc/self/fd/%d" % descriptor, name, dst_dir_fd=directory, follow_symlinks=True)
-    except FileExistsError:
-        raise
     except OSError as error:
         if error.errno in CANNOT or error.errno in (errno.ENOENT, errno.EXDEV, errno.EACCES):
             return False
@@ -200,14 +198,7 @@ def hand_over(descriptor: int) -> None:
 def sync_all(descriptor: int) -> bool:
     """As `sync`, for all of the file system that a descriptor is on, whoever wrote it. False where there is no such
     call here."""
-    if _SYNCFS is None:
-        return False
-    if _SYNCFS(descriptor) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in CANNOT:
-        return False
-    raise OSError(code, os.strerror(code))
+    return _done(_SYNCFS, descriptor)
 
 
 def sync_data(descriptor: int) -> None:
@@ -223,7 +214,7 @@ def rename_to_nothing(directory: int, old: bytes, new: bytes) -> None:
 
     Where there is no such rename, a link is made and the old name removed; where there are no links either (FAT), the
     name is looked at just before the rename."""
-    if _rename(directory, old, new, _AT_ONCE):
+    if _done(_RENAME, directory, old, directory, new, _AT_ONCE):
         return
     try:
         # Without descriptors `os.link` would ignore follow_symlinks.
@@ -254,7 +245,7 @@ def rename(directory: int, old: bytes, new: bytes) -> None:
 
 def exchange(directory: int, one: bytes, other: bytes) -> bool:
     """Let two names change places at one moment. False where there is no such call here: nothing was done."""
-    return _rename(directory, one, other, _SWAP)
+    return _done(_RENAME, directory, one, directory, other, _SWAP)
 
 
 def unlink(directory: int, name: bytes) -> None:
@@ -271,13 +262,9 @@ def allocate(descriptor: int, size: int) -> None:
 
     posix_fallocate is no help: where there is no fallocate, glibc writes a byte into every block instead. Nor is any of
     them on a disk in memory, where room is taken by filling it with zeros."""
-    if _FALLOCATE is not None and size and not _lies_in_memory(descriptor):
-        if _FALLOCATE(descriptor, 0, ctypes.c_longlong(0), ctypes.c_longlong(size)) == 0:
-            return
-        code = ctypes.get_errno()
-        if code not in CANNOT:
-            raise OSError(code, os.strerror(code))
-    os.ftruncate(descriptor, size)
+    has_blocks = size and not _lies_in_memory(descriptor)
+    if not (has_blocks and _done(_FALLOCATE, descriptor, 0, ctypes.c_longlong(0), ctypes.c_longlong(size))):
+        os.ftruncate(descriptor, size)
 
 
 def _lies_in_memory(descriptor: int) -> bool:
@@ -290,15 +277,8 @@ def _lies_in_memory(descriptor: int) -> bool:
 
 def punch(descriptor: int, offset: int, length: int) -> bool:
     """Let these bytes be zeros that take no room. False where there is no such call here: nothing was done."""
-    if _FALLOCATE is None:
-        return False
     flags = _PUNCH_HOLE | _KEEP_SIZE
-    if _FALLOCATE(descriptor, flags, ctypes.c_longlong(offset), ctypes.c_longlong(length)) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in CANNOT:
-        return False
-    raise OSError(code, os.strerror(code))
+    return _done(_FALLOCATE, descriptor, flags, ctypes.c_longlong(offset), ctypes.c_longlong(length))
 
 
 def free_bytes(place: int | Path) -> int:
