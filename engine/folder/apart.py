@@ -89,7 +89,7 @@ def _is_one_file(source: Location, target: Location) -> bool:
     places = [Path(at.bucket, at.key) for at in (source, target)]
     with suppress(OSError):
         one, other = (place.lstat() for place in places)
-        return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) and one.st_nlink == 1
+        return os.path.samestat(one, other) and one.st_nlink == 1
     return False
 
 
@@ -109,7 +109,7 @@ def is_one_file(source: tuple[Root, str], target: tuple[Root, str], *, follow: b
         return False
     except (OSError, StoreError):
         return True  # nothing is deleted for the sake of what may not be looked at
-    if (status.st_dev, status.st_ino) != (other.st_dev, other.st_ino):
+    if not os.path.samestat(status, other):
         return False
     return other_place in (None, place) or status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)
 

@@ -41,7 +41,7 @@ def real_name(directory: int, name: bytes, status: os.stat_result) -> bytes:
             found = os.stat(other.encode(), dir_fd=directory, follow_symlinks=False)
         except OSError:
             continue
-        if (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino):
+        if os.path.samestat(found, status):
             return _written(directory, name, status.st_ino)
     return name
 

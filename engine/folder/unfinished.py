@@ -268,7 +268,7 @@ def standing_under(directory: int, name: bytes, descriptor: int) -> os.stat_resu
     except FileNotFoundError:
         return None
     held = os.fstat(descriptor)
-    return held if (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino) else None
+    return held if os.path.samestat(found, held) else None
 
 
 def is_locked_now(descriptor: int) -> bool:
