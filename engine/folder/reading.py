@@ -110,27 +110,22 @@ class OpenedFile:
         self._descriptor = -1
         if fault := fault_of(key):
             raise misnamed(READING, self.path, fault)
+        self.key = key
         try:
             self._open(root, key, manner)
+            self._is_file = self._link is None and not key.endswith("/")
+            self.size = 0 if stat.S_ISDIR(self._status.st_mode) else self._status.st_size
+            self.version: OpaqueEtag = version_at(self._status, self._seen_ns)
+            if if_match is not None and not same(if_match, self.version):
+                raise self._changed(f"the file is not the one that was listed: its version is {self.version} now")
+            if self.size == 0:
+                self._check_empty()
         except OSError as error:
             self.close()
             raise told(error, READING, self.path) from error
         except StoreError:
             self.close()
             raise
-        self.key = key
-        self._is_file = self._link is None and not key.endswith("/")
-        self.size = 0 if stat.S_ISDIR(self._status.st_mode) else self._status.st_size
-        self.version: OpaqueEtag = version_at(self._status, self._seen_ns)
-        if if_match is not None and not same(if_match, self.version):
-            self.close()
-            raise self._changed(f"the file is not the one that was listed: its version is {self.version} now")
-        if self.size == 0:
-            try:
-                self._check_empty()
-            except StoreError:
-                self.close()
-                raise
 
     def _open(self, root: Root, key: str, manner: Manner) -> None:
         *above, name = parts_of(key)
@@ -149,11 +144,7 @@ class OpenedFile:
     def _check_empty(self) -> None:
         """Raise `Rejected` for what is empty as the system has it, and gives bytes: some file systems make up what a
         file holds as it is read (/proc, some of FUSE)."""
-        try:
-            found = os.pread(self._descriptor, 1, 0) if self._is_file else self._link
-        except OSError as error:
-            raise told(error, READING, self.path) from error
-        if found:
+        if os.pread(self._descriptor, 1, 0) if self._is_file else self._link:
             self.check_unchanged()
             said = f"{self.path} gives bytes, and its file system says that it has none: it cannot be known to be whole"
             raise Rejected(said, operation=READING, ref=self.path, code="NoSize", advice=WITHOUT_SIZE)
