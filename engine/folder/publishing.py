@@ -26,11 +26,10 @@ from engine.folder import system
 from engine.folder.folding import limits_of
 from engine.folder.making import Directories, Durability
 from engine.folder.names import Limits, fault_of, parts_of
-from engine.folder.placing import place
+from engine.folder.placing import place, put_unnamed
 from engine.folder.refusals import WRITING, misnamed, telling
 from engine.folder.roots import Root
 from engine.folder.unfinished import Published, Unfinished, published_of, temporary_name
-from engine.folder.unnamed import put_unnamed
 from engine.folder.versions import version_of
 from engine.model import ABSENT
 
@@ -63,14 +62,10 @@ class Publisher:
         `Conflict` where another process is writing it, or another `StoreError`."""
         with telling(self.root.shown(key)):
             self.check(key)
-            left = REMOVED_MEANWHILE
-            while True:
-                try:
+            for _ in range(REMOVED_MEANWHILE):
+                with contextlib.suppress(FileNotFoundError):
                     return self._begin(key, size, pin)
-                except FileNotFoundError:
-                    if not left:
-                        raise
-                    left -= 1
+            return self._begin(key, size, pin)
 
     def _begin(self, key: str, size: int, pin: str) -> Unfinished:
         *above, name = parts_of(key)
@@ -95,15 +90,9 @@ class Publisher:
             published = self._put_unnamed(key, data, mtime_ns, mode)
             if published is not None:
                 return published
-        unfinished = self.begin(key, len(data))
-        try:
+        with self.begin(key, len(data)) as unfinished, unfinished.discarded_on_error():
             unfinished.write(data, 0)
             return unfinished.publish(condition, mtime_ns, mode)
-        except BaseException:
-            unfinished.discard()
-            raise
-        finally:
-            unfinished.close()
 
     def _put_unnamed(
         self, key: str, data: bytes | memoryview, mtime_ns: int | None, mode: int | None
