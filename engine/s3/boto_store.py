@@ -45,11 +45,10 @@ class BotoStore(S3Store):
         await self._clients.__aenter__()
         return self
 
-    async def __aexit__(self, *raised: Any) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self._clients.__aexit__(*raised)
 
     async def refresh(self) -> None:
-        """As `WireStore`."""
         await self._clients.refresh()
 
     async def _exchange(self, call: Call, stream: Pour | None = None) -> Answer:

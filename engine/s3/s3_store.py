@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from engine import store
@@ -34,19 +35,33 @@ from engine.s3.operations import Operation
 from engine.s3.parsing import Answer
 from engine.s3.session import Session
 from engine.s3.versions_xml import versions_page
+from engine.store import ObjectStore
 
 UNLOCKED = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"})
 """What S3 answers of an object that has no retention, or was never held; the second is Ceph's."""
 
 
-class S3Store(ABC):
-    """All of `engine.store.ObjectStore` but bodies that do not lie in memory. `_region` says for which region requests
-    to a bucket are signed."""
+class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
+    """All of `engine.store.ObjectStore` but bodies that do not lie in memory. Opened with `async with`. `_region` says
+    for which region requests to a bucket are signed."""
 
     _region: Callable[[str], str]
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    @abstractmethod
+    async def refresh(self) -> None:
+        """Fresh credentials for all requests from now on. Raises `BadCredentials`."""
+
+    def move(self, bucket: str, region: str) -> None:
+        """Sign a bucket's requests for another region from now on."""
+        self._session.move(bucket, region)
+
+    @property
+    def in_line(self) -> int:
+        """How many requests wait for a connection, as far as is known."""
+        return 0
 
     @abstractmethod
     async def _exchange(self, call: Call, stream: Any = None) -> Answer:

@@ -56,13 +56,15 @@ class WireStore(S3Store):
             await self._places.aclose()
 
     async def refresh(self) -> None:
-        """Fresh credentials for all requests from now on. Raises `BadCredentials`."""
         await self._places.refresh()
 
     def move(self, bucket: str, region: str) -> None:
-        """Sign a bucket's requests for another region from now on."""
         if self._places.region(bucket) != region and self._session.move(bucket, region):
             self._places.forget(bucket)
+
+    @property
+    def in_line(self) -> int:
+        return self.statistics().in_line
 
     def statistics(self) -> Statistics:
         return self._places.statistics()

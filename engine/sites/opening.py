@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from logging import INFO
 from typing import TYPE_CHECKING, TypeVar
@@ -27,7 +27,6 @@ from engine.sites.retrying import RetryingStore
 from engine.sites.site import Gauges, Site
 from engine.sites.sites import Sites
 from engine.sites.tolerating import ToleratingStore
-from engine.store import ObjectStore
 
 if TYPE_CHECKING:
     from engine.s3.s3_store import S3Store
@@ -46,10 +45,10 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         session = await stack.enter_async_context(
             Session(connection) if name else Session(options.connection(connection), options.session)
         )
-        plane, refresh, move, in_line = await _plane(stack, session, options)
+        plane = _plane(session, options)
+        await stack.enter_async_context(plane)
         meter = options.meter
-        if meter is not None:
-            plane = MeasuredStore(plane, meter, name)
+        sending = MeasuredStore(plane, meter, name) if meter is not None else plane
         is_logged = requests_are_logged()
 
         def retried(error: StoreError) -> None:
@@ -61,12 +60,12 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
                 said = {"operation": error.operation, "ref": error.ref, "error": error.code}
                 REQUESTS.debug("retry", extra={"fields": said})
 
-        paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
+        paced = PacedStore(sending, max_rps=options.max_rps, concurrency=options.concurrency)
         retrying = RetryingStore(
             paced,
             RetryPolicy(give_up_after_s=options.give_up_after_s),
-            refresh=refresh,
-            follow=move,
+            refresh=plane.refresh,
+            follow=plane.move,
             observe=retried,
             outage=lambda since_s, why: options.listener(OutOfReach(since_s, why)),
         )
@@ -75,7 +74,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         def gauges() -> Gauges:
             pace = paced.statistics()
             sent = retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight
-            return Gauges(*sent, pace.waiting, in_line())
+            return Gauges(*sent, pace.waiting, plane.in_line)
 
         if meter is not None:
             stack.enter_context(meter.watching(name, gauges))
@@ -133,21 +132,15 @@ def _open_folders(options: SiteOptions, routes: Sequence[Route] = ()) -> Iterato
         folders.close()
 
 
-async def _plane(
-    stack: AsyncExitStack, session: Session, options: SiteOptions
-) -> tuple[ObjectStore, Callable[[], Awaitable[None]], Callable[[str, str], object], Callable[[], int]]:
-    """The store that the options name, what looks for fresh credentials for it, what has it sign a bucket's requests
-    for another region, and how many requests wait for a connection, as far as it knows. Only one is loaded."""
+def _plane(session: Session, options: SiteOptions) -> S3Store:
+    """The store that the options name, to be opened. Only one is loaded."""
     if options.store == "boto":
         from engine.s3.boto_store import BotoStore
 
-        boto = await stack.enter_async_context(_logged(BotoStore)(session, max_connections=options.workers))
-        return boto, boto.refresh, session.move, lambda: 0
+        return _logged(BotoStore)(session, max_connections=options.workers)
     from engine.s3.wire_store import WireStore
 
-    connections = options.workers + SPARE_CONNECTIONS
-    wire = await stack.enter_async_context(_logged(WireStore)(session, max_connections=connections))
-    return wire, wire.refresh, wire.move, lambda: wire.statistics().in_line
+    return _logged(WireStore)(session, max_connections=options.workers + SPARE_CONNECTIONS)
 
 
 def _logged(plain: type[Plane]) -> type[Plane]:
