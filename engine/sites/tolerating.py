@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from engine import store
@@ -56,21 +57,21 @@ class Optional(NamedTuple):
 NO_CHECKSUMS = "S3's checksums are not asked for: proof rests on ETags, or on reading the bytes"
 NO_CLASSES = "every object has the server's one storage class"
 
+
+def _fields(of: type[Request], header: str, said: str, *, careful: bool = False, **nothing: Any) -> Optional:
+    """What a request goes without by these values of its fields."""
+    values = attrgetter(*nothing)
+    none = tuple(nothing.values()) if len(nothing) > 1 else next(iter(nothing.values()))
+    return Optional(of, header, lambda it: values(it) != none, lambda it: it._replace(**nothing), said, careful)
+
+
 OPTIONAL = (
-    Optional(
-        store.HeadObject, "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
-        NO_CHECKSUMS,
+    _fields(store.HeadObject, "x-amz-checksum-mode", NO_CHECKSUMS, checksums=False),
+    _fields(
+        store.ListPage, "x-amz-optional-object-attributes", "what is in an archive class counts as not restored",
+        restore_status=False,
     ),
-    Optional(
-        store.ListPage, "x-amz-optional-object-attributes",
-        lambda it: it.restore_status, lambda it: it._replace(restore_status=False),
-        "what is in an archive class counts as not restored",
-    ),
-    Optional(
-        store.CopyObject, "x-amz-checksum-algorithm",
-        lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm=""),
-        NO_CHECKSUMS,
-    ),
+    _fields(store.CopyObject, "x-amz-checksum-algorithm", NO_CHECKSUMS, checksum_algorithm=""),
     Optional(
         store.CopyObject, "x-amz-storage-class",
         lambda it: it.storage_class == "STANDARD", lambda it: it._replace(storage_class=""),
@@ -81,10 +82,8 @@ OPTIONAL = (
         lambda it: it.replace_tags == (), lambda it: it._replace(replace_tags=None),
         "there are no object tags to drop",
     ),
-    Optional(
-        store.CreateUpload, "x-amz-checksum-algorithm",
-        lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm="", checksum_type=""),
-        NO_CHECKSUMS,
+    _fields(
+        store.CreateUpload, "x-amz-checksum-algorithm", NO_CHECKSUMS, checksum_algorithm="", checksum_type=""
     ),
     Optional(
         store.CreateUpload, "x-amz-storage-class",
@@ -92,30 +91,15 @@ OPTIONAL = (
         lambda it: it._replace(properties=it.properties._replace(storage_class="")),
         NO_CLASSES,
     ),
-    Optional(
-        store.CompleteUpload, "x-amz-checksum-type",
-        lambda it: it.checksum is not None, lambda it: it._replace(checksum=None),
-        NO_CHECKSUMS, careful=True,
+    _fields(store.CompleteUpload, "x-amz-checksum-type", NO_CHECKSUMS, careful=True, checksum=None),
+    _fields(
+        store.CompleteUpload, "x-amz-mp-object-size", "the size of an upload is compared after it", careful=True,
+        size=None,
     ),
-    Optional(
-        store.CompleteUpload, "x-amz-mp-object-size",
-        lambda it: it.size is not None, lambda it: it._replace(size=None),
-        "the size of an upload is compared after it", careful=True,
-    ),
-    Optional(
-        store.GetRange, "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
-        NO_CHECKSUMS,
-    ),
-    Optional(
-        store.UploadPart, "x-amz-sdk-checksum-algorithm",
-        lambda it: it.checksum is not None, lambda it: it._replace(checksum=None),
-        NO_CHECKSUMS,
-    ),
-    Optional(
-        store.PutObject, "x-amz-sdk-checksum-algorithm",
-        lambda it: it.checksum_algorithm != "" or it.checksum is not None,
-        lambda it: it._replace(checksum_algorithm="", checksum=None),
-        NO_CHECKSUMS,
+    _fields(store.GetRange, "x-amz-checksum-mode", NO_CHECKSUMS, checksums=False),
+    _fields(store.UploadPart, "x-amz-sdk-checksum-algorithm", NO_CHECKSUMS, checksum=None),
+    _fields(
+        store.PutObject, "x-amz-sdk-checksum-algorithm", NO_CHECKSUMS, checksum_algorithm="", checksum=None
     ),
 )  # fmt: skip
 
