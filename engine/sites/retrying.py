@@ -42,8 +42,8 @@ class RetryingStore(StoreDecorator):
         *,
         refresh: Callable[[], Awaitable[None]] | None = None,
         follow: Callable[[str, str], object] | None = None,
-        observe: Observer | None = None,
-        outage: Callable[[float, str], object] | None = None,
+        observe: Observer = lambda error: None,
+        outage: Callable[[float, str], object] = lambda since_s, why: None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
@@ -62,7 +62,7 @@ class RetryingStore(StoreDecorator):
         self._answered = False
         self._credentials_generation = 0
         self._renewed_at = 0.0
-        self._refreshing: anyio.Lock | None = None
+        self._refreshing = anyio.Lock()
         self.requests = 0
         self.throttled = 0
         self.retried = 0
@@ -102,8 +102,7 @@ class RetryingStore(StoreDecorator):
                 if freshness.left_s() <= step.delay_s:
                     raise error  # by then it may not be sent any more: whoever rests it on a look looks again
                 self.retried += 1
-                if self._observe is not None:
-                    self._observe(error)
+                self._observe(error)
                 if not elsewhere:
                     await self._sleep(step.delay_s)
                 self.requests += 1
@@ -167,18 +166,15 @@ class RetryingStore(StoreDecorator):
     def _missed(self, now: float, error: StoreError) -> None:
         if self._lost_at is None:
             self._lost_at = now
-        if self._outage is not None:
-            self._outage(now - self._lost_at, error.message)
+        self._outage(now - self._lost_at, error.message)
 
     def _reached(self) -> None:
-        if self._lost_at is not None and self._outage is not None:
+        if self._lost_at is not None:
             self._outage(0.0, "")
         self._lost_at = None
 
     async def _renew(self, refresh: Callable[[], Awaitable[None]], generation: int) -> None:
         """Fresh credentials for everyone whose request was signed with those of `generation`."""
-        if self._refreshing is None:
-            self._refreshing = anyio.Lock()
         async with self._refreshing:
             if self._credentials_generation == generation:
                 await refresh()
