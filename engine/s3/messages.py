@@ -122,7 +122,7 @@ def copy_object(request: store.CopyObject) -> Call:
 def copy_part(request: store.CopyPart) -> Call:
     target = request.upload.target
     source = copy_source(request.source)
-    query = _part_query(request.upload, request.number)
+    query = _part_query(request)
     if request.source_etag and request.first is not None:
         values = (source, f'"{request.source_etag}"', f"bytes={request.first}-{request.last}")
         return Call(operations.COPY_PART, target.bucket, encode_key(target.key), query, _PART_RANGE, values, target)
@@ -165,9 +165,14 @@ def _digest_of(request: store.PutObject | store.UploadPart) -> dict[str, str]:
     return {} if known else checksum_headers(None, checksums.checksum_of("MD5", request.body))
 
 
-def put_from(request: store.PutObject, length: int, body_hash: str) -> Call:
-    """PutObject with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
-    return _call(operations.PUT, request.ref, "", _put_headers(request) | {BODY_HASH: body_hash}, length=length)
+def from_source(request: store.PutObject | store.UploadPart, length: int, body_hash: str) -> Call:
+    """The request with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
+    if isinstance(request, store.PutObject):
+        operation, ref, query, headers = operations.PUT, request.ref, "", _put_headers(request)
+    else:
+        operation, ref, query = operations.UPLOAD_PART, request.upload.target, _part_query(request)
+        headers = checksum_headers(request.checksum, request.content_md5)
+    return _call(operation, ref, query, headers | {BODY_HASH: body_hash}, length=length)
 
 
 def _put_headers(request: store.PutObject) -> dict[str, str]:
@@ -202,16 +207,9 @@ def create_upload(request: store.CreateUpload) -> Call:
 
 
 def upload_part(request: store.UploadPart) -> Call:
-    ref, query = request.upload.target, _part_query(request.upload, request.number)
+    ref, query = request.upload.target, _part_query(request)
     headers = checksum_headers(request.checksum, request.content_md5) | _digest_of(request)
     return _with_body(operations.UPLOAD_PART, ref, query, headers, request.body)
-
-
-def upload_part_from(request: store.UploadPart, length: int, body_hash: str) -> Call:
-    """UploadPart with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
-    ref, query = request.upload.target, _part_query(request.upload, request.number)
-    headers = checksum_headers(request.checksum, request.content_md5) | {BODY_HASH: body_hash}
-    return _call(operations.UPLOAD_PART, ref, query, headers, length=length)
 
 
 def complete_upload(request: store.CompleteUpload) -> Call:
@@ -335,5 +333,5 @@ def _upload_query(upload: UploadRef) -> str:
     return f"uploadId={encode_value(upload.upload_id)}"
 
 
-def _part_query(upload: UploadRef, number: int) -> str:
-    return f"partNumber={number}&uploadId={encode_value(upload.upload_id)}"
+def _part_query(request: store.CopyPart | store.UploadPart) -> str:
+    return f"partNumber={request.number}&{_upload_query(request.upload)}"

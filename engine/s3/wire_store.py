@@ -146,13 +146,9 @@ class WireStore(S3Store):
     async def send_from(self, request: store.UploadPart, source: Source) -> UploadedPart: ...
     async def send_from(self, request: store.PutObject | store.UploadPart, source: Source) -> CopyResult | UploadedPart:
         place = self._places.known(request.bucket) or await self._places.find(request.bucket)
-        length = source.length
         # TLS guards the body on its way, and its checksum at its end. Without TLS the signature has to.
         body_hash = UNSIGNED_PAYLOAD if place.secure else await sha256_of(source)
-        if isinstance(request, store.PutObject):
-            call = messages.put_from(request, length, body_hash)
-        else:
-            call = messages.upload_part_from(request, length, body_hash)
+        call = messages.from_source(request, source.length, body_hash)
         if not place.invites:
             call = call._replace(expects=False)
         outgoing = Outgoing(call, source, place)
