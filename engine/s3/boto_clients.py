@@ -33,7 +33,8 @@ keep the connection alive); a time-out is an unknown outcome, so it must not com
 
 
 class BotoClients:
-    """Opened with `async with`, which raises `ExtraMissing` where aiobotocore is not installed."""
+    """Opened with `async with`, which raises `ExtraMissing` where aiobotocore is not installed. `credentials` are what
+    all of them sign with."""
 
     def __init__(self, session: Session, max_connections: int) -> None:
         self._session = session
@@ -41,7 +42,7 @@ class BotoClients:
         self._stack = AsyncExitStack()
         self._clients: dict[str, Any] = {}
         self._opening = asyncio.Lock()
-        self._credentials: KeptCredentials
+        self.credentials: KeptCredentials
 
     async def __aenter__(self) -> Self:
         with needs("boto"):
@@ -50,17 +51,13 @@ class BotoClients:
         # configures logging still gets it.
         logging.getLogger("aiobotocore").addHandler(logging.NullHandler())
         await self._stack.__aenter__()
-        self._credentials = KeptCredentials(self._session)
-        self._stack.push_async_callback(self._credentials.aclose)
+        self.credentials = KeptCredentials(self._session)
+        self._stack.push_async_callback(self.credentials.aclose)
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
         self._clients.clear()
         await self._stack.aclose()
-
-    async def refresh(self) -> None:
-        """Fresh credentials for all requests from now on. Raises `BadCredentials`."""
-        await self._credentials.refresh()
 
     async def of(self, region: str) -> Any:
         """The S3 client of a region, made at its first use: that takes 50 ms and more, and each has a pool of
@@ -71,7 +68,7 @@ class BotoClients:
         async with self._opening:
             client = self._clients.get(region)
             if client is None:
-                await self._credentials.get()  # says it in words where there are none
+                await self.credentials.get()  # says it in words where there are none
                 client = self._clients[region] = await self._open(region)
         return client
 
@@ -89,7 +86,7 @@ class BotoClients:
             **boto_sessions.client_settings(session.path_style),
         )
         aio = boto_sessions.configured_as(session.boto, AioSession())
-        aio.register_component("credential_provider", _Provider(self._credentials))
+        aio.register_component("credential_provider", _Provider(self.credentials))
         try:
             client = await self._stack.enter_async_context(
                 aio.create_client(

@@ -43,13 +43,11 @@ class BotoStore(S3Store):
 
     async def __aenter__(self) -> Self:
         await self._clients.__aenter__()
+        self._credentials = self._clients.credentials
         return self
 
     async def __aexit__(self, *raised: object) -> None:
         await self._clients.__aexit__(*raised)
-
-    async def refresh(self) -> None:
-        await self._clients.refresh()
 
     async def _exchange(self, call: Call, stream: Pour | None = None) -> Answer:
         operation, session = call.operation.name, self._session

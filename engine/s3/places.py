@@ -58,7 +58,7 @@ class Statistics(NamedTuple):
 
 
 class Places:
-    """Every bucket's place, found at its first request. Belongs to one event loop."""
+    """Every bucket's place, found at its first request; all sign with `credentials`. Belongs to one event loop."""
 
     def __init__(self, session: Session, *, bound: int) -> None:
         self._session = session
@@ -66,7 +66,7 @@ class Places:
         self._places: dict[str, Place] = {}
         self._pools: dict[str, tuple[Connector, Pool]] = {}
         self._finding = asyncio.Lock()
-        self._credentials = KeptCredentials(session, self._adopt)
+        self.credentials = KeptCredentials(session, self._adopt)
         self._context: TlsContext | None = None
         connection = session.connection
         self._fixed: dict[str, str] = {}
@@ -77,7 +77,7 @@ class Places:
 
     def known(self, bucket: str) -> Place | None:
         """A bucket's place, if it has one already."""
-        self._credentials.look()
+        self.credentials.look()
         return self._places.get(bucket)
 
     def region(self, bucket: str) -> str:
@@ -95,14 +95,10 @@ class Places:
         async with self._finding:
             place = self._places.get(bucket)
             if place is None:
-                await self._credentials.get()
+                await self.credentials.get()
                 address = await self._session.address(bucket)
-                place = self._places[bucket] = self._make(address, await self._credentials.get())
+                place = self._places[bucket] = self._make(address, await self.credentials.get())
         return place
-
-    async def refresh(self) -> None:
-        """Fresh credentials, after S3 said that those used have expired. Raises `BadCredentials`."""
-        await self._credentials.refresh()
 
     def statistics(self) -> Statistics:
         pools = [pool.statistics() for _, pool in self._pools.values()]
@@ -114,7 +110,7 @@ class Places:
         )
 
     async def aclose(self) -> None:
-        await self._credentials.aclose()
+        await self.credentials.aclose()
         for connector, pool in self._pools.values():
             await pool.aclose()
             await connector.aclose()

@@ -29,6 +29,7 @@ from engine.s3.answers import upload_key
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
 from engine.s3.bucket import BucketQuestions, bucket_facts, lifecycle_of
 from engine.s3.classify import lacks_reason
+from engine.s3.kept_credentials import KeptCredentials
 from engine.s3.listing_xml import page_of
 from engine.s3.messages import Call
 from engine.s3.operations import Operation
@@ -43,16 +44,17 @@ UNLOCKED = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationN
 
 class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
     """All of `engine.store.ObjectStore` but bodies that do not lie in memory. Opened with `async with`. `_region` says
-    for which region requests to a bucket are signed."""
+    for which region requests to a bucket are signed, `_credentials` are what they are signed with."""
 
     _region: Callable[[str], str]
+    _credentials: KeptCredentials
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    @abstractmethod
     async def refresh(self) -> None:
         """Fresh credentials for all requests from now on. Raises `BadCredentials`."""
+        await self._credentials.refresh()
 
     def move(self, bucket: str, region: str) -> None:
         """Sign a bucket's requests for another region from now on."""

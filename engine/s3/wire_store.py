@@ -48,15 +48,12 @@ class WireStore(S3Store):
     async def __aenter__(self) -> Self:
         self._places = Places(self._session, bound=self._max_connections)
         self._windows = Windows()
-        self._region = self._places.region
+        self._region, self._credentials = self._places.region, self._places.credentials
         return self
 
     async def __aexit__(self, *raised: object) -> None:
         with anyio.CancelScope(shield=True):  # what is given up ends at once, and must not be left behind
             await self._places.aclose()
-
-    async def refresh(self) -> None:
-        await self._places.refresh()
 
     def move(self, bucket: str, region: str) -> None:
         if self._places.region(bucket) != region and self._session.move(bucket, region):
