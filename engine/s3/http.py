@@ -78,10 +78,6 @@ class HttpConnection(Receiver):
         """Whether a request can be written to it now."""
         return self._transport is not None and not self._transport.is_closing()
 
-    @property
-    def busy(self) -> bool:
-        return self._future is not None
-
     def expired(self, now: float) -> bool:
         """Whether it has been silent for longer than its request allows, or has taken longer in all."""
         return (

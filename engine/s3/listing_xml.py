@@ -40,7 +40,6 @@ _GAPLESS = "</Contents><Contents>"
 def page_of(call: Call, answer: Answer, region: str) -> Page:
     """Raises `ListingBroken` for a page that neither says it is the last nor how to go on, or whose keys are no UTF-8;
     `Ambiguous` for one that cannot be read."""
-    objects: list[ListedObject] | None = None
     rows: list[tuple[str, ...]] = []
     around = answer
     try:
@@ -70,7 +69,7 @@ def page_of(call: Call, answer: Answer, region: str) -> Page:
         raise _broken(call, "KeyNotUtf8", "a key in it is not UTF-8") from error
     except (KeyError, ValueError) as error:
         raise _broken(call, "LineIncomplete", f"a line of it lacks what it must carry ({error})") from error
-    check_count(call.operation.name, str(call.ref), fields.get("KeyCount", ""), len(objects) + len(prefixes))
+    _check_count(call, fields.get("KeyCount", ""), len(objects) + len(prefixes))
     if is_last(fields.get("IsTruncated")):
         return Page(objects, None, prefixes)
     token = fields.get("NextContinuationToken", "")
@@ -79,12 +78,11 @@ def page_of(call: Call, answer: Answer, region: str) -> Page:
     return Page(objects, token, prefixes)
 
 
-def check_count(operation: str, ref: str, said: str, found: int) -> None:
+def _check_count(call: Call, said: str, found: int) -> None:
     """Raises `Ambiguous` for a page that holds fewer keys than it says (KeyCount): who believed it would take the rest
     for gone. Fewer said than found is a server that does not count prefixes, and no loss."""
     if said.isascii() and said.isdigit() and int(said[:9]) > found:
-        said = f"a page says that it holds {said[:9]} keys, and holds {found}"
-        raise Ambiguous(said, operation=operation, ref=ref, code="KeysMissing")
+        raise call.error(Ambiguous, f"a page says that it holds {said[:9]} keys, and holds {found}", "KeysMissing")
 
 
 def _from_rows(rows: list[tuple[str, ...]], decode: Callable[[str], str]) -> list[ListedObject]:

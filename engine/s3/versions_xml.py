@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.model import ListedVersion, VersionsPage
 from engine.s3 import xml
 from engine.s3.answers import upload_key
-from engine.s3.asked import is_last
+from engine.s3.asked import NO_WAY_ON, is_last
 from engine.s3.times import moment
 
 
@@ -36,5 +36,5 @@ def versions_page(document: xml.Document, prefix: str) -> VersionsPage:
         return VersionsPage(found)
     key = upload_key(document.text("NextKeyMarker"), prefix, encoded=encoded)
     if not key:
-        raise ValueError("it does not say that it is whole, and not how to go on")
+        raise ValueError(NO_WAY_ON)
     return VersionsPage(found, (key, document.text("NextVersionIdMarker")))
