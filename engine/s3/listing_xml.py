@@ -16,11 +16,10 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 from engine.errors import Ambiguous, ListingBroken
 from engine.model import RESTORING, ListedObject, Page
 from engine.s3 import xml
-from engine.s3.answers import bare
+from engine.s3.answers import bare, moment
 from engine.s3.asked import NO_WAY_ON, is_last
 from engine.s3.messages import Call
 from engine.s3.parsing import Answer, read_document
-from engine.s3.times import moment
 
 _ITEMS = re.compile(
     r"<Contents><Key>([^<>&\x00-\x1f]*)</Key><LastModified>([^<>&\x00-\x1f]*)</LastModified>"

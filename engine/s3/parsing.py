@@ -28,10 +28,9 @@ from engine.model import (
 )
 from engine.s3 import asked, xml
 from engine.s3.acl import acl_of
-from engine.s3.answers import bare, restore_of, upload_key
+from engine.s3.answers import bare, http_moment, moment, restore_of, upload_key
 from engine.s3.classify import classify
 from engine.s3.messages import Call
-from engine.s3.times import http_moment, moment
 from engine.store import Body, Fetched, GetRange
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")

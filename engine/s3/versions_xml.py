@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from engine.model import ListedVersion, VersionsPage
 from engine.s3 import xml
-from engine.s3.answers import upload_key
+from engine.s3.answers import moment, upload_key
 from engine.s3.asked import NO_WAY_ON, is_last
-from engine.s3.times import moment
 
 
 def versions_page(document: xml.Document, prefix: str) -> VersionsPage:

@@ -7,8 +7,7 @@ import pytest
 from engine.errors import UsageError
 from engine.model import ListedObject
 from engine.plan.selection import Selection
-from engine.s3.answers import bare
-from engine.s3.times import http_moment, moment
+from engine.s3.answers import bare, http_moment, moment
 
 S3S = "2026-01-31T10:00:00.000Z"
 READ = [
