@@ -59,25 +59,20 @@ class SiteListings(StoreDecorator):
     async def list_page(self, request: ListPage) -> Page:
         traits, token = self._known.known(request.bucket), request.token
         refuse_losing(traits, f"s3://{request.bucket}/{request.prefix}")
+        after = request.start_after
         if isinstance(token, Continued):  # compared from its first page on
-            page, after = await self._doubted(request._replace(token=str(token)), token.after), token.after
+            request, after = request._replace(token=str(token)), token.after
         elif traits.listing.holds:
             return await super().list_page(request)
         elif traits.listing is Answer.NO and traits.listing_plain.holds:
             return await super().list_page(request._replace(plain=True))
-        else:
-            page, after = await self._doubted(request, request.start_after), request.start_after
+        page = await (self._unencoded if request.bucket in self._plain else self._compared)(request, after)
         if page.next_token is None:
             return page
         return page._replace(next_token=Continued.of(page.next_token, _end(page, after)))
 
-    async def _doubted(self, request: ListPage, after: str) -> Page:
-        """A page of a server of which nothing is known, that begins after `after`."""
-        if request.bucket in self._plain:
-            return await self._unencoded(request, after)
-        return await self._compared(request, after)
-
     async def _unencoded(self, request: ListPage, after: str) -> Page:
+        """The page that begins after `after`, asked for without encoding."""
         return await super().list_page(request._replace(token=None, start_after=after, plain=True))
 
     async def _compared(self, request: ListPage, after: str) -> Page:

@@ -29,8 +29,7 @@ async def as_listed(
     """How `keys`, which are in key order, and all there is under `probe`, are listed: `plain`, or with encoding. Those
     that are `unsure` may be there as well, or come.
 
-    A no is asked for anew: one page that came wrong says nothing. LocalStack 4.9 compares encoded keys with what to go
-    on after, so that special keys are lost without a word."""
+    A no is asked for anew: one page that came wrong says nothing."""
     found = Listed(None, None)
     for _ in range(TRIALS):
         found = await _list_once(store, ListPage(probe.bucket, probe.key, plain=plain), keys, unsure)
