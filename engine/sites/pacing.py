@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from engine.decorator import Method, StoreDecorator
 from engine.errors import Ambiguous, StoreError, Throttled, TooLate, Unavailable
@@ -22,8 +22,6 @@ from engine.sites.governor.governor import Governor, GovernorStatistics
 from engine.sites.governor.sharing import Share
 from engine.store import Answered, Asked, ObjectStore
 
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
 Clock = Callable[[], float]
 
 

@@ -10,16 +10,10 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import TypeVar
 
 import anyio
 
-from engine.errors import (
-    AccessDenied,
-    AttemptError,
-    ObjectError,
-    RunError,
-)
+from engine.errors import AccessDenied, AttemptError, ObjectError, RunError
 from engine.freshness import now_s, only_until
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.own import PROBE
@@ -44,7 +38,6 @@ from engine.store import (
     head_or_none,
 )
 
-Result = TypeVar("Result")
 Making = Callable[[], Awaitable[CopyResult]]
 
 WRONG_ETAG = "0" * 32
