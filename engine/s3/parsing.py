@@ -142,30 +142,30 @@ _COPIED = re.compile(
 """The form in which nearly every copy is answered, at a third of the cost of reading it as any document."""
 
 
-def copy_result(call: Call, answer: Answer, region: str, root: str = "CopyObjectResult") -> CopyResult:
+def copy_result(call: Call, answer: Answer, region: str) -> CopyResult:
     """The answer to CopyObject or CompleteMultipartUpload. Raises `Ambiguous` where it has no ETag."""
     headers = answer.headers
     version = answer.header(b"x-amz-version-id") if b"x-amz-version-id" in headers else ""
     encryption = answer.header(b"x-amz-server-side-encryption") if b"x-amz-server-side-encryption" in headers else ""
     usual = _COPIED(answer.body)
-    if usual is not None and root == "CopyObjectResult":
+    if usual is not None and "CopyObjectResult" in call.operation.roots:
         at, etag, name, value = usual.groups()
         if name is None:
             return CopyResult(etag.decode(), at.decode(), (), version, encryption)
         if (algorithm := name.decode()) in CHECKSUMS:
             checksum = Checksum(algorithm, "FULL_OBJECT", value.decode())
             return CopyResult(etag.decode(), at.decode(), (checksum,), version, encryption)
-    fields = _result(call, answer, region, root)
+    fields = _result(call, answer, region)
     given = checksums(fields) if len(fields) > 2 else ()
     return CopyResult(fields["ETag"], moment(fields.get("LastModified", "")), given, version, encryption)
 
 
 def copied_part(call: Call, answer: Answer, region: str, number: int) -> UploadedPart:
-    fields = _result(call, answer, region, "CopyPartResult")
+    fields = _result(call, answer, region)
     return UploadedPart(number, fields["ETag"], -1, checksums(fields))
 
 
-def _result(call: Call, answer: Answer, region: str, root: str) -> dict[str, str]:
+def _result(call: Call, answer: Answer, region: str) -> dict[str, str]:
     """The fields of a result, its ETag bare and not empty."""
     if not answer.body.strip():
         raise no_etag(call)
@@ -175,8 +175,8 @@ def _result(call: Call, answer: Answer, region: str, root: str) -> dict[str, str
         raise unreadable(call, error) from error
     if name == "Error":
         raise error_of(call, answer, region)
-    if name != root:
-        raise unreadable(call, f"<{name}> where <{root}> was due")
+    if name not in call.operation.roots:
+        raise unreadable(call, f"<{name}> where <{call.operation.roots[0]}> was due")
     etag = bare(fields.get("ETag", ""))
     if not etag:
         raise no_etag(call)

@@ -189,8 +189,7 @@ class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
 
     async def complete_upload(self, request: store.CompleteUpload) -> CopyResult:
         call = messages.complete_upload(request)
-        answer = await self._ask(call)
-        return parsing.copy_result(call, answer, self._region(call.bucket), "CompleteMultipartUploadResult")
+        return parsing.copy_result(call, await self._ask(call), self._region(call.bucket))
 
     async def abort_upload(self, request: store.AbortUpload) -> None:
         await self._confirmed(messages.abort_upload(request))

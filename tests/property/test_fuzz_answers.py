@@ -82,7 +82,7 @@ READERS: list[tuple[Call, Reader]] = [
     ),
     (
         messages.complete_upload(CompleteUpload(UPLOAD, (UploadedPart(1, ETAG),))),
-        lambda call, answer: parsing.copy_result(call, answer, "r", "CompleteMultipartUploadResult"),
+        lambda call, answer: parsing.copy_result(call, answer, "r"),
     ),
     (
         messages.delete_objects(DeleteObjects("bucket", (("a", None),))),
