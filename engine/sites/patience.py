@@ -25,6 +25,9 @@ a session that ends by chance just then, refuses once."""
 MOST_RENEWALS = 12
 """How often in all. A request may wait its turn for longer than credentials last, but not time after time."""
 
+OTHERWISE = ("UnreadableAnswer", "TooLong")
+"""The codes of an answer that is something else than what was asked for, as the object itself."""
+
 Kind = Request | type[Request]
 """What is asked: the request itself, or its class, which says as much."""
 
@@ -155,7 +158,7 @@ def _may_go_again(policy: RetryPolicy, request: Kind, attempts: int, error: Stor
     """Whether what is neither throttled nor expired may be sent again at all."""
     if is_out_of_reach(error):
         return True
-    other = request.answered_otherwise and error.code in ("UnreadableAnswer", "TooLong")
+    other = request.answered_otherwise and error.code in OTHERWISE
     return attempts < (policy.unreadable_attempts if other else policy.attempts) and (
         (isinstance(error, Ambiguous) and request.harmless_twice)
         or (isinstance(error, Conflict) and request.again_after_conflict)

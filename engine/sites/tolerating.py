@@ -18,6 +18,7 @@ from engine.decorator import Method, StoreDecorator
 from engine.errors import Ambiguous, ObjectError, Rejected, StoreError, Unsupported
 from engine.events import Listener, Notice, ignore
 from engine.model import UNKNOWN_SIZE, ObjectHead, ObjectLock, ObjectRef
+from engine.sites.patience import OTHERWISE
 from engine.store import Answered, Asked, ObjectStore, Request
 
 NO_TAGS = "NoTags"
@@ -35,8 +36,6 @@ REFUSALS = frozenset(
     }
 )
 """The codes by which servers say that they do not know a header or a thing; the status where they give no code."""
-OTHERWISE = ("UnreadableAnswer", "TooLong")
-"""Those of an answer that is something else than what was asked for, as the object itself."""
 FOLDERS = 4_096
 """Of how many folders it is kept that HEAD shows what is locked there."""
 
