@@ -196,7 +196,7 @@ class FolderStore(Lacking, ObjectStore):
         return await self._do(self._list, request)
 
     def _list(self, request: ListPage) -> Page:
-        self._sending("ListObjectsV2", request.bucket, request.prefix)
+        _sending(request, request.prefix)
         if request.delimiter not in ("", "/"):
             raise unsupported(request, "delimiter other than /")
         root = self.root(request.bucket)
@@ -230,7 +230,7 @@ class FolderStore(Lacking, ObjectStore):
         if not key or key.endswith("/") or fault_of(key) is not None:
             return None
         try:
-            status = standing(root, key, self.manner, "ListObjectsV2")
+            status = standing(root, key, self.manner, request.operation)
         except StoreError:
             return None  # the listing says what lies there instead
         # A longer key may follow: whether it does is not known without reading on, and the token costs nothing.
@@ -243,11 +243,11 @@ class FolderStore(Lacking, ObjectStore):
 
     def _head(self, request: HeadObject) -> ObjectHead:
         ref = request.ref
-        self._sending("HeadObject", ref.bucket, ref.key)
+        _sending(request, ref.key)
         root = self.root(ref.bucket)
         if self._is_yet_to_be(root):
-            raise missing("HeadObject", root.shown(ref.key))
-        status = standing(root, ref.key, self.manner, "HeadObject")
+            raise missing(request.operation, root.shown(ref.key))
+        status = standing(root, ref.key, self.manner, request.operation)
         head = head_of(ref.key, status, self.manner.now_ns())
         named = self._unlinked.as_named(head.etag)
         return head if named == head.etag else head._replace(etag=named)
@@ -274,16 +274,16 @@ class FolderStore(Lacking, ObjectStore):
         """The file, open, and which of its bytes are asked for. They come from the disk: whoever asks a store for bytes
         that it could open as a file wants to know what is there."""
         ref = request.ref
-        self._sending("GetObject", ref.bucket, ref.key)
+        _sending(request, ref.key)
         file = self.open_file(ref, request.if_match)
         try:
             if request.size is not None and request.size != file.size:
-                raise changed("GetObject", file.path, f"its size is {file.size:,} now")
+                raise changed(request.operation, file.path, f"its size is {file.size:,} now")
             first = request.first or 0
             last = file.size - 1 if request.last is None else min(request.last, file.size - 1)
             if request.first is not None and first >= file.size:
                 message = f"it has {file.size:,} bytes, and none at {first:,}"
-                raise Rejected(message, operation="GetObject", ref=file.path, code="InvalidRange")
+                raise Rejected(message, operation=request.operation, ref=file.path, code="InvalidRange")
             file.forget_cached(first, last - first + 1)
         except BaseException:
             file.close()
@@ -297,11 +297,11 @@ class FolderStore(Lacking, ObjectStore):
         ref, condition = request.ref, request.target_condition
         publisher = self.publisher(ref.bucket)
         publisher.check(ref.key)
-        self._sending("PutObject", ref.bucket, ref.key)
+        _sending(request, ref.key)
         if ref.key.endswith("/"):
             if request.body:
                 fault = Fault("NameEmpty", "it ends with a slash, which names a directory, and holds bytes")
-                raise misnamed("PutObject", publisher.root.shown(ref.key), fault)
+                raise misnamed(request.operation, publisher.root.shown(ref.key), fault)
             done = publisher.make_directory(ref.key)
         elif self._is_link(request):
             done = publisher.put_link(ref.key, request.body, condition=condition)
@@ -331,7 +331,7 @@ class FolderStore(Lacking, ObjectStore):
         return self.manner.links == "keep" and is_link(request.properties)
 
     def _publish(self, file: Unfinished, request: PutObject) -> Published:
-        self._sending("PutObject", request.bucket, request.ref.key, ending=True)
+        _sending(request, request.ref.key, ending=True)
         return file.publish(request.target_condition, mtime_of(request.properties), mode_of(request.properties))
 
     # --- deleting ---------------------------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ class FolderStore(Lacking, ObjectStore):
     def _facts(self, request: AskBucket) -> BucketFacts:
         """`owner_id` is the folder's identity. The clock is this machine's own."""
         bucket = request.bucket
-        self._sending(request.operation, bucket, "")
+        _sending(request, "")
         root = self.root(bucket)
         identity = "" if self._is_yet_to_be(root) else root.identity()
         now_s = self.manner.now_ns() / 1e9
@@ -400,9 +400,10 @@ class FolderStore(Lacking, ObjectStore):
             self._limiter = anyio.CapacityLimiter(THREADS)
         return await anyio.to_thread.run_sync(act, *arguments, limiter=self._limiter)
 
-    def _sending(self, operation: str, bucket: str, key: str, *, ending: bool = False) -> None:
-        """Called in the thread, just before the system is asked: nothing waits in between."""
-        freshness.sending(operation, f"{bucket}/{key}", ending=ending)
+
+def _sending(request: Request, key: str, *, ending: bool = False) -> None:
+    """Called in the thread, just before the system is asked: nothing waits in between."""
+    freshness.sending(request.operation, f"{request.bucket}/{key}", ending=ending)
 
 
 def _told(act: Callable[[Asked], Answered], request: Asked) -> Answered:
