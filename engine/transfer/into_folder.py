@@ -13,7 +13,6 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -34,6 +33,7 @@ from engine.plan.lifecycle import State
 from engine.plan.parts import WHOLE_BYTES, Layout, PartRange, range_bytes
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
+from engine.plan.sizes import moment_of
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
 from engine.transfer.carrier import Drifted, Ended, Interrupted, Task, copied, outcome_of
 from engine.transfer.comparing import compare_properties
@@ -306,9 +306,8 @@ def written_ns(head: ObjectHead) -> int | None:
 @functools.lru_cache(maxsize=1024)
 def _moment_ns(modified: str) -> int | None:
     """S3's time in nanoseconds; None for what is no time. Neighbours were often written within one second."""
-    with suppress(ValueError):
-        return int(datetime.fromisoformat(modified).timestamp()) * 1_000_000_000
-    return None
+    moment = moment_of(modified)
+    return int(moment.timestamp()) * 1_000_000_000 if moment is not None else None
 
 
 def permissions(task: Task, head: ObjectHead) -> int | None:

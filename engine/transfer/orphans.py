@@ -13,25 +13,24 @@ from __future__ import annotations
 
 import shlex
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 from engine.errors import EngineError, NotFound, Throttled, TooLate, Unavailable
 from engine.events import Listener, Notice
 from engine.freshness import LOOK_LASTS_S, dated, only_until
 from engine.model import ObjectRef, UploadInfo, UploadRef
 from engine.plan.record import UploadRecord
+from engine.plan.sizes import moment_ms
 from engine.store import AbortUpload, ListParts, ListUploads, ObjectStore
 
-SERVER_SLACK = timedelta(seconds=10)
+SERVER_SLACK_MS = 10_000
 """How much too late an intent may be dated by the server's clock: header times are whole seconds, and one server's
 machines are not of one second."""
 
-CLOCK_SLACK = timedelta(minutes=2)
+CLOCK_SLACK_MS = 2 * 60_000
 """How far this machine's clock may be ahead, where nothing else dates an intent, for an upload to be surely ours."""
 
-WRONG_CLOCK = timedelta(minutes=16)
+WRONG_CLOCK_MS = 16 * 60_000
 """How far it may be ahead at most: beyond a quarter of an hour S3 takes no signature (RequestTimeTooSkewed)."""
-
 
 LOOKS = 5
 """How often an upload is looked at to be aborted before S3 counts as too slow for it."""
@@ -62,10 +61,10 @@ class Orphans:
 
     async def _look(self, target: ObjectRef, intent: UploadRecord) -> bool:
         """Whether any was found."""
-        surely, perhaps = _since(intent)
+        surely_ms, perhaps_ms = _since(intent)
         for attempt in range(1, LOOKS + 1):
-            found, sent_at = await dated(self._begun(target, perhaps))
-            if len(found) != 1 or not _began_since(surely, found[0]):
+            found, sent_at = await dated(self._begun(target, perhaps_ms))
+            if len(found) != 1 or not _began_since(surely_ms, found[0]):
                 break
             ref = UploadRef(target, found[0].upload_id)
             try:
@@ -88,7 +87,7 @@ class Orphans:
             self.report(target, item.upload_id, "it may be ours, or someone else's")
         return bool(found)
 
-    async def _begun(self, target: ObjectRef, perhaps: datetime) -> list[UploadInfo]:
+    async def _begun(self, target: ObjectRef, perhaps_ms: int) -> list[UploadInfo]:
         """The uploads of that key that may have begun since; what keeps that from being found out is told."""
         try:
             uploads = await self._store.list_uploads(ListUploads(target.bucket, target.key))
@@ -96,7 +95,7 @@ class Orphans:
             said = f"an upload whose id was lost may be left at {target}, and cannot be looked for: {error}"
             self._listener(Notice("OrphanUnknown", said))
             raise
-        return [item for item in uploads if item.key == target.key and _began_since(perhaps, item) is not False]
+        return [item for item in uploads if item.key == target.key and _began_since(perhaps_ms, item) is not False]
 
     def report(self, target: ObjectRef, upload_id: str, why: str) -> None:
         """Name an upload that was left: it costs storage until someone aborts it."""
@@ -116,19 +115,14 @@ _NOT_FOUND = (
 )
 
 
-def _since(intent: UploadRecord) -> tuple[datetime, datetime]:
+def _since(intent: UploadRecord) -> tuple[int, int]:
     """Since when an upload is surely ours, and since when it may be."""
     if intent.server_ms:
-        since = datetime.fromtimestamp(intent.server_ms / 1000, UTC) - SERVER_SLACK
-        return since, since
-    by_this_machine = datetime.fromtimestamp(intent.intent_ms / 1000, UTC)
-    return by_this_machine - CLOCK_SLACK, by_this_machine - WRONG_CLOCK
+        return intent.server_ms - SERVER_SLACK_MS, intent.server_ms - SERVER_SLACK_MS
+    return intent.intent_ms - CLOCK_SLACK_MS, intent.intent_ms - WRONG_CLOCK_MS
 
 
-def _began_since(since: datetime, item: UploadInfo) -> bool | None:
+def _began_since(since_ms: int, item: UploadInfo) -> bool | None:
     """Whether an upload began then or later; None where its date cannot be read."""
-    try:
-        began = datetime.fromisoformat(item.initiated.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return (began if began.tzinfo else began.replace(tzinfo=UTC)) >= since
+    began_ms = moment_ms(item.initiated)
+    return None if began_ms is None else began_ms >= since_ms

@@ -8,13 +8,12 @@ always sent, and an upload is given what HEAD and GetObjectTagging say of the so
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 
 from engine.errors import AccessDenied, NotFound, ObjectError, Rejected, Unsupported
 from engine.model import Acl, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.route import PropertyRule, Route
+from engine.plan.sizes import moment_ms, server_ms
 from engine.sites.tolerating import NO_TAGS, TAGS_UNREADABLE
 from engine.store import GetAcl, GetLegalHold, GetRetention, GetTags, HeadObject, ObjectStore
 
@@ -199,11 +198,8 @@ def source_properties(head: ObjectHead) -> Properties:
     lock = head.properties.lock
     if lock is None or not lock.retain_until:
         return head.properties
-    try:
-        now = parsedate_to_datetime(head.date).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    except ValueError:
-        return head.properties
-    if lock.retain_until[:19] > now:
+    now_ms, until_ms = server_ms(head.date), moment_ms(lock.retain_until)
+    if now_ms is None or until_ms is None or until_ms // 1_000 > now_ms // 1_000:
         return head.properties
     return head.properties._replace(lock=ObjectLock(legal_hold=True) if lock.legal_hold else None)
 

@@ -26,7 +26,7 @@ from engine.store import AbortUpload, CreateUpload, ListParts, ObjectStore
 from engine.transfer.carrier import Drifted, Ended, Failed, Interrupted, Task
 from engine.transfer.completing import Again, SeenComplete, as_answer, complete, target_now
 from engine.transfer.guard import Conditions
-from engine.transfer.orphans import SERVER_SLACK, Orphans
+from engine.transfer.orphans import SERVER_SLACK_MS, Orphans
 from engine.transfer.work import WorkQueue
 
 RESTARTS = 3
@@ -250,7 +250,7 @@ class Uploader:
         modified_ms = moment_ms(target.modified)
         if not upload.server_ms or modified_ms is None:
             return None  # nobody knows whether it was there before the upload was begun
-        if modified_ms < upload.server_ms - SERVER_SLACK.total_seconds() * 1000:
+        if modified_ms < upload.server_ms - SERVER_SLACK_MS:
             return None  # it was there, and the upload was to be written over it
         await self.discard(upload)
         return await content.judge(as_answer(target), parts, 3)
