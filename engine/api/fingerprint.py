@@ -77,7 +77,7 @@ async def of_location(
     if folder is not None:
         digests_of = partial(_digests_of_files, folder, location.bucket, basis)
     elif basis is Basis.BYTES:
-        digests_of = partial(_digests_of_bytes, ByteReader(store), location.bucket)
+        digests_of = partial(_digests_of_bytes, ByteReader(), store, location.bucket)
     async with listed_under(store, location, listener) as batches:
         async for objects in batches:
             digests = await digests_of(objects) if basis is not Basis.SIZE else {}
@@ -104,9 +104,11 @@ class _ETags:
         return digests if self._md5 else {}
 
 
-async def _digests_of_bytes(reader: ByteReader, bucket: str, objects: list[ListedObject]) -> dict[str, str]:
+async def _digests_of_bytes(
+    reader: ByteReader, store: ObjectStore, bucket: str, objects: list[ListedObject]
+) -> dict[str, str]:
     async def read(item: ListedObject) -> tuple[str, str]:
-        return item.key, (await reader.read(ObjectRef(bucket, item.key), item.etag, item.size)).xxh3
+        return item.key, (await reader.read(store, ObjectRef(bucket, item.key), item.etag, item.size)).xxh3
 
     return dict(await each(objects, read))
 

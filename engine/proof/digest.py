@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -104,39 +103,17 @@ class _Side:
 
 
 class ByteReader:
-    """Reads and hashes objects. One instance for all, since it holds the memory's bound."""
+    """Reads and hashes objects. One instance for all stores, since it holds the memory's bound."""
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        *,
-        range_bytes: int = RANGE_BYTES,
-        memory_bytes: int = MEMORY_BYTES,
-    ) -> None:
-        self._store = store
+    def __init__(self, *, range_bytes: int = RANGE_BYTES, memory_bytes: int = MEMORY_BYTES) -> None:
         self._range_bytes = min(range_bytes, memory_bytes)
         # Half of the memory for one side: one large object alone can use all of it.
         self._ahead = max(1, memory_bytes // self._range_bytes // 2)
         self._reads = anyio.CapacityLimiter(READS_AT_ONCE)
         self.budget = ByteBudget(memory_bytes)
         self.bytes_read = 0
-        self._others: dict[int, ByteReader] = {}
 
-    def of(self, store: ObjectStore) -> ByteReader:
-        """What reads from `store` within the same bounds."""
-        if store is self._store:
-            return self
-        if id(store) not in self._others:
-            other = self._others[id(store)] = copy(self)
-            other._store, other.bytes_read, other._others = store, 0, {}
-        return self._others[id(store)]
-
-    @property
-    def bytes_read_of_all(self) -> int:
-        """What was read of all stores."""
-        return self.bytes_read + sum(other.bytes_read for other in self._others.values())
-
-    async def read(self, ref: ObjectRef, etag: str, size: int, s3_algorithm: str = "") -> Read:
+    async def read(self, store: ObjectStore, ref: ObjectRef, etag: str, size: int, s3_algorithm: str = "") -> Read:
         """Read all of an object that must bear `etag` and have `size` bytes.
 
         Raises `PreconditionFailed`, `NotFound`, … as the store, and `IntegrityError` where the server gives other
@@ -149,7 +126,7 @@ class ByteReader:
             request = GetRange(ref, None if whole else first, None if whole else last, etag or None, size)
             try:
                 async with self._reads:
-                    body = await self._store.get_range(request)
+                    body = await store.get_range(request)
                 if len(body.data) != last - first + 1 or (etag and body.etag != etag):
                     raise IntegrityError(
                         f"{ref}: the server gave {len(body.data)} bytes of ETag {body.etag} where bytes {first} to "
@@ -178,19 +155,20 @@ class ByteReader:
         of_s3 = base64.b64encode(hashers[1].digest()).decode() if s3_algorithm else ""
         return Read(hashers[0].hexdigest(), of_s3)
 
-    async def checksum_of_s3(self, ref: ObjectRef, listed: ListedObject) -> tuple[str, str]:
-        """(algorithm, value) of a checksum of S3's own that reading can confirm; empty where it keeps none.
-
-        Costs a HEAD only where the listing says that there is one."""
-        algorithm, _, kind = listed.checksum.partition(":")
-        if algorithm not in HASHES or kind not in ("FULL_OBJECT", ""):
-            return "", ""
-        head = await self._store.head_object(HeadObject(ref, checksums=True))
-        found = next((item.value for item in head.checksums if item.algorithm == algorithm), "")
-        return (algorithm, found) if found and "-" not in found else ("", "")
-
     def _ranges(self, size: int) -> Iterator[tuple[int, int]]:
         if size == 0:
             yield 0, -1
         for first in range(0, size, self._range_bytes):
             yield first, min(first + self._range_bytes, size) - 1
+
+
+async def checksum_of_s3(store: ObjectStore, ref: ObjectRef, listed: ListedObject) -> tuple[str, str]:
+    """(algorithm, value) of a checksum of S3's own that reading can confirm; empty where it keeps none.
+
+    Costs a HEAD only where the listing says that there is one."""
+    algorithm, _, kind = listed.checksum.partition(":")
+    if algorithm not in HASHES or kind not in ("FULL_OBJECT", ""):
+        return "", ""
+    head = await store.head_object(HeadObject(ref, checksums=True))
+    found = next((item.value for item in head.checksums if item.algorithm == algorithm), "")
+    return (algorithm, found) if found and "-" not in found else ("", "")

@@ -15,7 +15,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.plan.route import Route
 from engine.proof.depth import PLACES, Depth
-from engine.proof.digest import ByteBudget, ByteReader, Read
+from engine.proof.digest import ByteBudget, ByteReader, Read, checksum_of_s3
 from engine.proof.judge import Finding, Kind, off, unread, verified
 from engine.proof.stages import Judged, replaced
 from engine.store import StoreOf
@@ -48,7 +48,7 @@ class DeepReading:
 
     @property
     def bytes_read(self) -> int:
-        return self._reader.bytes_read_of_all
+        return self._reader.bytes_read
 
     @property
     def under_way_bytes(self) -> int:
@@ -102,18 +102,18 @@ class DeepReading:
         """Read both sides of one object."""
         assert row.source is not None and row.target is not None
         sides = [
-            (self._reader.of(self._store_of(at)), ObjectRef(at.bucket, listed.key), listed)
+            (self._store_of(at), ObjectRef(at.bucket, listed.key), listed)
             for at, listed in ((route.source, row.source), (route.target, row.target))
         ]
         try:
-            kept = [await reader.checksum_of_s3(ref, listed) for reader, ref, listed in sides]
+            kept = [await checksum_of_s3(*side) for side in sides]
         except (ObjectError, AttemptError) as error:
             return unread(finding, f"neither side was read: {error}")
 
         async def read(number: int) -> Read | Exception:
-            reader, ref, listed = sides[number]
+            store, ref, listed = sides[number]
             try:
-                return await reader.read(ref, listed.etag, listed.size, kept[number][0])
+                return await self._reader.read(store, ref, listed.etag, listed.size, kept[number][0])
             except (ObjectError, AttemptError, IntegrityError) as error:
                 return error
 
