@@ -7,12 +7,11 @@ the deletion rests on, the other copy goes with the one that was to go.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
 
 from engine.bucket_facts import BucketFacts
 from engine.finish.gate import REPLICATION, UNKNOWN, Reason
 from engine.model import Location, ReplicationRule
-from engine.plan.locations import may_be_same_bucket
+from engine.plan.locations import covers, may_be_same_bucket, may_meet
 
 
 def replication_reasons(
@@ -51,28 +50,11 @@ def spreading(
 
 
 def _spreads(rule: ReplicationRule, place: Location, other: Location) -> bool:
-    if not may_be_same_bucket(rule.target, other.bucket):
-        return False
-    passed_on = _Keys(rule.prefix, True).shared(_Keys.of(place))
-    return passed_on is not None and passed_on.shared(_Keys.of(other)) is not None
-
-
-class _Keys(NamedTuple):
-    """The keys that begin with `key`; the one key where they are not `many`."""
-
-    key: str
-    many: bool
-
-    @classmethod
-    def of(cls, place: Location) -> _Keys:
-        return cls(place.key, place.is_prefix)
-
-    def shared(self, other: _Keys) -> _Keys | None:
-        """The keys that are in both; None for none."""
-        narrow, wide = (self, other) if len(self.key) >= len(other.key) else (other, self)
-        if narrow.key == wide.key:
-            return _Keys(narrow.key, narrow.many and wide.many)
-        return narrow if wide.many and narrow.key.startswith(wide.key) else None
+    """Whether some key is at both places and begins as the rule says. Of prefixes and single keys two are one inside
+    the other or apart, so that three have a key in common where each two of them have."""
+    there = place.at(other.key)  # its keys, as if they were in this bucket
+    meets = (covers(place, there) or covers(there, place)) and may_meet(rule.prefix, place)
+    return meets and may_meet(rule.prefix, other) and may_be_same_bucket(rule.target, other.bucket)
 
 
 def _text(rule: ReplicationRule) -> str:
