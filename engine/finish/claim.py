@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from math import inf
@@ -232,36 +232,18 @@ class Claim:
             await self._store.delete_object(DeleteObject(self.ref))
 
 
-class Claims:
-    """Every claim of one deletion, renewed until they are released."""
-
-    def __init__(self, claims: Sequence[Claim]) -> None:
-        self._claims = claims
-
-    async def look(self) -> float:
-        """The moment at which all of them were last seen to be ours. Raises as `Claim.look`."""
-        looks = [await claim.look() for claim in self._claims]
-        return min(looks, default=inf)
-
-    async def keep_renewed(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        while True:
-            await sleep(RENEW_S)
-            for claim in self._claims:
-                await claim.renew()
-
-
 class ClaimedStore(StoreDecorator):
-    """A store that deletes only under claims that were looked at just before."""
+    """A store that deletes only under every claim of a deletion, looked at just before. Raises as `Claim.look`."""
 
-    def __init__(self, inner: ObjectStore, claims: Claims) -> None:
+    def __init__(self, inner: ObjectStore, claims: Sequence[Claim]) -> None:
         super().__init__(inner)
         self._claims = claims
 
     async def _call(self, method: Method[Asked, Answered], request: Asked) -> Answered:
         if not (request.deletes or isinstance(request, AbortUpload)):
             return await method(request)
-        looked_at = await self._claims.look()
-        return await only_until(looked_at + LOOK_LASTS_S, method(request))
+        looks = [await claim.look() for claim in self._claims]
+        return await only_until(min(looks, default=inf) + LOOK_LASTS_S, method(request))
 
 
 async def read(store: ObjectStore, ref: ObjectRef) -> Standing | None:

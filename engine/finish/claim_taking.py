@@ -26,7 +26,7 @@ from engine.errors import (
 )
 from engine.events import Listener, Notice
 from engine.finish.acceptances import user_here
-from engine.finish.claim import ATTEMPTS, STALE_S, Claim, ClaimedStore, Claims, Holder, Standing, read
+from engine.finish.claim import ATTEMPTS, RENEW_S, STALE_S, Claim, ClaimedStore, Holder, Standing, read
 from engine.finish.gate import Reason
 from engine.ledger.identity import identity_of
 from engine.model import ABSENT, Location, ObjectRef
@@ -68,14 +68,20 @@ async def claimed(
     try:
         for bucket in sorted(set(buckets)):
             await _take(Claim(store, ObjectRef(bucket, CLAIM), asked.holder), asked, held)
-        claims = Claims(held)
         async with anyio.create_task_group() as group:
-            group.start_soon(claims.keep_renewed, sleep)
-            yield ClaimedStore(store, claims)
+            group.start_soon(_keep_renewed, held, sleep)
+            yield ClaimedStore(store, held)
             group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await each(held, partial(_release, asked.listener))
+
+
+async def _keep_renewed(held: Sequence[Claim], sleep: Callable[[float], Awaitable[None]]) -> None:
+    while True:
+        await sleep(RENEW_S)
+        for claim in held:
+            await claim.renew()
 
 
 async def _release(listener: Listener, claim: Claim) -> None:
