@@ -11,7 +11,7 @@ import base64
 from collections.abc import Collection, Sequence
 
 from engine.bodies import MemorySource
-from engine.checksums import checksum_of, hasher, is_known
+from engine.checksums import checksum_of, is_known
 from engine.crc import CRC64NVME
 from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
@@ -39,7 +39,7 @@ from engine.transfer.origin import Origin, Streamed
 from engine.transfer.properties import read_properties
 from engine.transfer.putting import Putter
 from engine.transfer.server_parts import are_own
-from engine.transfer.sums import MD5, Counted, Sums, counted
+from engine.transfer.sums import MD5, Counted, Sums
 from engine.transfer.uploading import Uploader
 from engine.windows import Source
 
@@ -310,9 +310,4 @@ def _as_head(head: ObjectHead, sums: Counted) -> ObjectHead:
 
 def _with_md5(sums: Counted, buffer: memoryview) -> Counted:
     """The same, and the MD5: once it is to be known whether it is these bytes that stand somewhere."""
-    if sums.md5:
-        return sums
-    item = hasher(MD5)
-    item.update(buffer)
-    also = counted([item])
-    return Counted({**sums.values, **also.values}, also.md5)
+    return sums if sums.md5 else Counted({**sums.values, MD5: checksum_of(MD5, buffer)})

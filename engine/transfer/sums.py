@@ -6,10 +6,11 @@ refuses the header, or says nothing, which is taken for not having looked. Until
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from engine.checksums import DigestHasher, Hasher
+from engine.checksums import Hasher
 from engine.errors import ObjectError, Rejected, Unsupported
 from engine.events import Listener, Notice
 from engine.model import Checksum
@@ -23,10 +24,9 @@ WITHOUT = "the server of {} takes no {} with a body: what is sent there is held 
 
 
 class Counted(NamedTuple):
-    """The checksums of bytes that passed, base64 by algorithm, and their MD5 in hex; empty where it was not counted."""
+    """The checksums of bytes that passed, base64 by algorithm."""
 
     values: Mapping[str, str]
-    md5: str = ""
 
     def as_checksum(self, algorithm: str, kind: str = "FULL_OBJECT") -> Checksum | None:
         value = self.values.get(algorithm, "")
@@ -36,11 +36,15 @@ class Counted(NamedTuple):
     def content_md5(self) -> str:
         return self.values.get(MD5, "")
 
+    @property
+    def md5(self) -> str:
+        """Their MD5 in hex, as an ETag has it; empty where it was not counted."""
+        return base64.b64decode(self.content_md5).hex()
+
 
 def counted(hashers: Sequence[Hasher]) -> Counted:
     """What hashers have counted."""
-    hexadecimal = next((it.hexdigest() for it in hashers if isinstance(it, DigestHasher) and it.algorithm == MD5), "")
-    return Counted({it.algorithm: it.value() for it in hashers}, hexadecimal)
+    return Counted({it.algorithm: it.value() for it in hashers})
 
 
 class Sums:
