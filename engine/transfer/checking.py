@@ -63,21 +63,18 @@ async def try_writing(store: ObjectStore, where: Location) -> tuple[list[Trial],
     if put.verdict in ("denied", "not tried"):
         rest = ("s3:PutObject (CopyObject)", "s3:AbortMultipartUpload", "s3:DeleteObject")
         return [put, *(Trial(action, "not tried", "nothing could be put") for action in rest)], []
+    two = ObjectRef(one.bucket, one.key + COPY)
     begun: list[UploadRef] = []
     try:
-        trials = [put, *await _try_beside(store, one, begun)]
+        trials = [
+            put,
+            await _try("s3:PutObject (CopyObject)", lambda: store.copy_object(CopyObject(one, two))),
+            await _try("s3:AbortMultipartUpload", lambda: _upload_and_abort(store, two, begun)),
+            await _try("s3:DeleteObject", lambda: store.delete_object(DeleteObject(two))),
+        ]
     finally:
         left = await remove_probe(store, one, begun)
     return trials, left
-
-
-async def _try_beside(store: ObjectStore, one: ObjectRef, begun: list[UploadRef]) -> list[Trial]:
-    two = ObjectRef(one.bucket, one.key + COPY)
-    trials = []
-    trials.append(await _try("s3:PutObject (CopyObject)", lambda: store.copy_object(CopyObject(one, two))))
-    trials.append(await _try("s3:AbortMultipartUpload", lambda: _upload_and_abort(store, two, begun)))
-    trials.append(await _try("s3:DeleteObject", lambda: store.delete_object(DeleteObject(two))))
-    return trials
 
 
 async def _upload_and_abort(store: ObjectStore, ref: ObjectRef, begun: list[UploadRef]) -> None:

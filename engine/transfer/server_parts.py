@@ -30,15 +30,14 @@ from engine.transfer.properties import read_properties
 from engine.transfer.uploading import Uploader
 
 
-class ServerParts:
+class ServerParts(NamedTuple):
     """Copies objects by parts from `source` to `target`. `uploader` keeps each upload's life, this what it is made
     of."""
 
-    def __init__(self, source: ObjectStore, target: ObjectStore, uploader: Uploader, conditions: Conditions) -> None:
-        self.source = source
-        self.target = target
-        self.conditions = conditions
-        self.uploader = uploader
+    source: ObjectStore
+    target: ObjectStore
+    uploader: Uploader
+    conditions: Conditions
 
     async def copy(self, task: Task, method: Method) -> Outcome:
         """Copy one object by parts. Raises `Ended` and what the store raises; `ObjectError` only after the upload was
