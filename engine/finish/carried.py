@@ -7,6 +7,7 @@ an ACL where the route keeps ACLs, at the rate that the governor allows; nothing
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from functools import partial
 from typing import NamedTuple
 
@@ -37,11 +38,8 @@ class _Unread(NamedTuple):
 def keeps_properties(route: Route) -> bool:
     """Whether the route says anything of what its targets carry besides bytes: what an object must not carry (`FAIL`)
     is looked for as well as what it is to carry."""
-    rules = route.properties
-    kept = (rules.content_headers, rules.metadata, rules.tags, rules.encryption, rules.website_redirect)
-    more = (rules.storage_class, rules.lock, rules.acl)
-    given = route.set_tags is not None or bool(route.set_metadata or route.set_headers or route.storage_class)
-    return given or any(rule is not PropertyRule.DROP for rule in (*kept, *more))
+    given = route.sets_unlisted or bool(route.storage_class)
+    return given or any(rule is not PropertyRule.DROP for rule in astuple(route.properties))
 
 
 async def compare_carried(

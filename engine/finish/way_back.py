@@ -70,7 +70,7 @@ def _route(route: Route) -> list[str]:
     selection = route.selection
     if selection.since or selection.until or route.key_list is not None:
         lines.append("# The route took its objects by time or from a list, which cannot be turned round.")
-    if route.properties != PropertyRules() or route.set_tags is not None or route.set_metadata or route.set_headers:
+    if route.properties != PropertyRules() or route.sets_unlisted:
         lines.append("# The route changed properties on the way; they go back as they are now.")
     lines += [
         "[[routes]]",

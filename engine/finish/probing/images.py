@@ -6,9 +6,10 @@ come in, and a key that is added changes at most one place of it.
 
 from __future__ import annotations
 
-import heapq
 import io
 from collections.abc import Sequence
+from heapq import nsmallest
+from itertools import chain
 from typing import NamedTuple
 
 import anyio
@@ -74,15 +75,10 @@ async def _drawn(store: ObjectStore, probe: ImageProbe) -> tuple[int, list[str]]
     drawn: list[tuple[int, str]] = []
     async with listed_under(store, probe.at) as batches:
         async for objects in batches:
-            for item in objects:
-                if not item.key.lower().endswith(SUFFIXES):
-                    continue
-                count += 1
-                rank = (-xxhash.xxh3_64_intdigest(seed + item.key.encode("utf-8", "surrogatepass")), item.key)
-                if len(drawn) < probe.sample:
-                    heapq.heappush(drawn, rank)
-                elif rank > drawn[0]:
-                    heapq.heapreplace(drawn, rank)
+            images = [item.key for item in objects if item.key.lower().endswith(SUFFIXES)]
+            count += len(images)
+            ranked = ((xxhash.xxh3_64_intdigest(seed + key.encode("utf-8", "surrogatepass")), key) for key in images)
+            drawn = nsmallest(probe.sample, chain(drawn, ranked))
     return count, sorted(key for _, key in drawn)
 
 
