@@ -105,7 +105,7 @@ class Existing(ABC):
         for turn in range(1, COMPARISONS + 1):
             if task.target_condition != ABSENT:
                 requests += 2
-                compared = await self._compare(task, requests)
+                compared = await compared_now(self.source, self.target, task, requests)
                 if compared is None:
                     task = task._replace(target_condition=ABSENT)
                 else:
@@ -127,20 +127,6 @@ class Existing(ABC):
             method = carried.method
             task = task._replace(target_condition=carried.target_etag, upload=None, found=False)
         raise conflict(task, "", "the target came and went while it was being brought up to date", requests)
-
-    async def _compare(self, task: Task, requests: int) -> Compared | None:
-        """Both sides as they were listed; None where one of them is not there."""
-        target = task.target_ref
-        try:
-            compared = await compare_properties(
-                self.source, self.target, task.route, task.source, target, checksums=True
-            )
-        except NotFound:
-            return None
-        as_listed(task, compared.source, requests)
-        if compared.target.etag != task.target_condition:
-            raise conflict(task, compared.target.etag, WRITTEN + "listed", requests)
-        return compared
 
     async def _found(self, task: Task, compared: Compared, method: str, requests: int) -> tuple[Agreement, Outcome]:
         """What both sides prove, and the outcome that says so with what differs."""
@@ -165,6 +151,19 @@ class Existing(ABC):
 
     async def _target_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
         return await head_or_none(self.target, HeadObject(task.target_ref, checksums=checksums))
+
+
+async def compared_now(source: ObjectStore, target: ObjectStore, task: Task, requests: int) -> Compared | None:
+    """What both sides carry, each as it was listed; None where one of them is not there. `requests` is what it cost to
+    know. Raises `Ended` where one is another by now."""
+    try:
+        compared = await compare_properties(source, target, task.route, task.source, task.target_ref, checksums=True)
+    except NotFound:
+        return None
+    as_listed(task, compared.source, requests)
+    if compared.target.etag != task.target_condition:
+        raise conflict(task, compared.target.etag, WRITTEN + "listed", requests)
+    return compared
 
 
 def conflict(task: Task, etag_there: str, why: str, requests: int = 1) -> Conflicting:

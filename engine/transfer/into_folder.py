@@ -20,7 +20,7 @@ import anyio
 
 from engine.bodies import Disk
 from engine.crc import CRC64NVME
-from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
+from engine.errors import AttemptError, ObjectError, PreconditionFailed
 from engine.folder.carried import MTIME, is_link, mode_of, mtime_of, mtime_text
 from engine.folder.journal import Part
 from engine.folder.publishing import no_link
@@ -36,9 +36,8 @@ from engine.plan.route import PropertyRule
 from engine.plan.sizes import moment_of
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
 from engine.transfer.carrier import Drifted, Ended, Interrupted, Task, copied, outcome_of
-from engine.transfer.comparing import compare_properties
-from engine.transfer.drift import as_listed, source_now
-from engine.transfer.existing import conflict
+from engine.transfer.drift import source_now
+from engine.transfer.existing import WRITTEN, compared_now, conflict
 from engine.transfer.wanted import Wanted, agrees, named
 from engine.transfer.work import WorkQueue
 
@@ -122,7 +121,7 @@ class IntoFolder(ABC):
         if target is None:
             return await self.carry(plain._replace(target_condition=ABSENT))
         if target.etag != task.target_condition:
-            raise conflict(task, target.etag, "the file was written to since it was listed")
+            raise conflict(task, target.etag, WRITTEN + "listed")
         wanted, requests = await self._wanted(task, head)
         equal = target.size == task.source.size and wanted.algorithm and await self._holds(task, wanted)
         if equal:
@@ -161,15 +160,9 @@ class IntoFolder(ABC):
         again = task._replace(mend=False)
         if task.target_condition == ABSENT:
             return await self.carry(again)
-        try:
-            compared = await compare_properties(
-                self._source, self._target, task.route, task.source, task.target_ref, checksums=True
-            )
-        except NotFound:
+        compared = await compared_now(self._source, self._target, task, 2)
+        if compared is None:
             return await self.carry(again._replace(inspect=True))
-        as_listed(task, compared.source, 2)
-        if compared.target.etag != task.target_condition:
-            raise conflict(task, compared.target.etag, "the file was written to since it was listed")
         if not task.found and self._is_other(task, compared.source, compared.target):
             return await self.carry(again)
         wanted, requests = await self._wanted(task, compared.source)

@@ -31,7 +31,7 @@ from engine.plan.record import Outcome
 from engine.store import ObjectStore, PutObject, UploadPart
 from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Differs, Drifted, Failed, Pause, Task
-from engine.transfer.existing import Existing
+from engine.transfer.existing import Existing, compared_now
 from engine.transfer.guard import Conditions
 from engine.transfer.judging import judged
 from engine.transfer.methods import needs_own_parts
@@ -76,7 +76,7 @@ class Passing(Existing):
 
     async def _claim(self, task: Task) -> Outcome | None:
         """What landed before its outcome was committed is not sent again where it proves to be the source's."""
-        if task.upload is None and (compared := await self._compare(task, 2)) is not None:
+        if task.upload is None and (compared := await compared_now(self.source, self.target, task, 2)) is not None:
             agreement, found = await self._found(task, compared, self.origin.method, 2)
             if agreement is Agreement.EQUAL and compared.agrees:
                 return found

@@ -15,7 +15,7 @@ from engine.plan.integrity import Agreement, evidence_of_heads
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
 from engine.transfer.carrier import Failed, Pause, Task
 from engine.transfer.completing import NotOurs, SeenComplete, as_answer
-from engine.transfer.existing import conflict
+from engine.transfer.existing import WRITTEN, conflict
 from engine.transfer.guard import Conditions
 from engine.transfer.server_copy import ATTEMPTS, OPEN
 from engine.transfer.sums import Sums
@@ -121,7 +121,7 @@ class Putter:
             return sent._replace(request=request._replace(target_condition=ABSENT))
         if sent.open and not _is_other(passed, target):
             return sent._replace(request=request._replace(target_condition=target.etag))
-        raise conflict(task, target.etag, "the target was written by someone else since it was looked at", 2)
+        raise conflict(task, target.etag, WRITTEN + "looked at", 2)
 
 
 def _is_ours(passed: ObjectHead, target: ObjectHead) -> bool:
