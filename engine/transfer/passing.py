@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from engine.bodies import MemorySource
 from engine.checksums import checksum_of, is_known
@@ -142,50 +143,41 @@ class Passing(Existing):
         return await judged(self.target, task, passes(), result, self.origin.method, requests)
 
 
+@dataclass(slots=True)
 class PassedParts:
-    """One object that passes by parts: the `uploading.Content` of its upload."""
+    """One object that passes by parts: the `uploading.Content` of its upload. `wanted` and `own` as in `origin.Way`."""
 
-    def __init__(
-        self,
-        by: Passing,
-        task: Task,
-        head: ObjectHead,
-        layout: Layout,
-        checksum: Checksum,
-        own: OwnParts | None,
-    ) -> None:
-        self.task = task
-        self.layout = layout
-        self._by = by
-        self._head = head
-        self._wanted = checksum
-        self._own = own
-        self._counted: dict[int, Counted] = {}
-        self._comes_twice = False
-        bucket = task.target_ref.bucket
+    by: Passing
+    task: Task
+    head: ObjectHead
+    layout: Layout
+    wanted: Checksum
+    own: OwnParts | None
+    checksum: Checksum | None = field(init=False)
+    _counted: dict[int, Counted] = field(default_factory=dict)
+    _comes_twice: bool = False
+
+    def __post_init__(self) -> None:
+        upload, sums = self.task.upload, self.by.sums
         # An upload that is taken up keeps what it was begun with.
-        takes = task.upload.checksum_algorithm != "" if task.upload is not None else by.sums.takes(bucket) is not False
-        self.checksum: Checksum | None = checksum if takes else None
+        bare = not upload.checksum_algorithm if upload is not None else sums.takes(self.task.target_ref.bucket) is False
+        self.checksum = None if bare else self.wanted
 
     def again(self, task: Task) -> PassedParts:
-        return PassedParts(self._by, task, self._head, self.layout, self._wanted, self._own)
-
-    @property
-    def _algorithm(self) -> str:
-        return self._wanted.algorithm
+        return PassedParts(self.by, task, self.head, self.layout, self.wanted, self.own)
 
     @property
     def _algorithms(self) -> tuple[str, ...]:
-        sums, bucket, algorithm = self._by.sums, self.task.target_ref.bucket, self._algorithm
+        sums, bucket, algorithm = self.by.sums, self.task.target_ref.bucket, self.wanted.algorithm
         needed = sums.algorithms(bucket, algorithm) if self.checksum is not None else (MD5,)
-        return needed if not self._wanted.value or algorithm in needed else (algorithm, *needed)
+        return needed if not self.wanted.value or algorithm in needed else (algorithm, *needed)
 
     async def properties(self) -> Properties:
-        return await read_properties(self._by.source, self.task.route, self.task.source, self._head)
+        return await read_properties(self.by.source, self.task.route, self.task.source, self.head)
 
     async def etag_now(self) -> str:
         try:
-            await self._by.origin.head(self.task)
+            await self.by.origin.head(self.task)
         except Drifted as drifted:
             return drifted.etag_now
         return self.task.source.etag
@@ -193,29 +185,29 @@ class PassedParts:
     # --- parts ----------------------------------------------------------------------------------------------
 
     async def kept(self, layout: Layout, parts: dict[int, UploadedPart]) -> dict[int, UploadedPart]:
-        algorithm = self._algorithm if self.checksum is not None else ""
-        found = await self._by.origin.kept(self.task, layout, parts, algorithm)
+        algorithm = self.wanted.algorithm if self.checksum is not None else ""
+        found = await self.by.origin.kept(self.task, layout, parts, algorithm)
         self.layout = layout
         self._counted |= {number: sums for number, (_, sums) in found.items()}
         return {number: self._bearing(part, sums) for number, (part, sums) in found.items()}
 
     async def send(self, upload: UploadRef, part: PartRange, count: int) -> UploadedPart:
         size = part.size if part.size <= BUFFER_BYTES else PART_BYTES
-        with await self._by.buffers.take(size) as room:
+        with await self.by.buffers.take(size) as room:
             buffer = room.buffer()
             if size < part.size:
                 done, sums = await self._stream(upload, part, buffer)
             else:
-                sums = await self._by.origin.fetch(self.task, part.first, buffer, self._algorithms)
+                sums = await self.by.origin.fetch(self.task, part.first, buffer, self._algorithms)
                 done = await self._send(upload, part, MemorySource(buffer), sums)
         self._refuse_other(part, done, sums)
         self._counted[part.number] = sums
         return self._bearing(done._replace(size=part.size), sums)
 
     async def _send(self, upload: UploadRef, part: PartRange, source: Source, sums: Counted) -> UploadedPart:
-        by, bucket, checksum = self._by, upload.target.bucket, None
+        by, bucket, checksum = self.by, upload.target.bucket, None
         if self.checksum is not None and by.sums.takes(bucket) is not False:
-            checksum = sums.as_checksum(self._algorithm, "")
+            checksum = sums.as_checksum(self.wanted.algorithm, "")
         request = UploadPart(upload, part.number, checksum=checksum, content_md5=sums.content_md5)
         try:
             done = await by.target.send_from(request, source)
@@ -223,17 +215,17 @@ class PassedParts:
             if checksum is None or not by.sums.may_be_why(bucket, error):
                 raise
             done = await by.target.send_from(request._replace(checksum=None), source)
-            by.sums.refused(bucket, self._algorithm)
+            by.sums.refused(bucket, self.wanted.algorithm)
         else:
             if checksum is not None:
-                by.sums.answered(bucket, self._algorithm, done.checksums)
+                by.sums.answered(bucket, self.wanted.algorithm, done.checksums)
         return done
 
     async def _stream(self, upload: UploadRef, part: PartRange, buffer: memoryview) -> tuple[UploadedPart, Counted]:
         """A part that is longer than a buffer. Where its checksum cannot be known before it has passed, what its server
         says of it is compared afterwards; but for an object with a lock, of which S3 takes no part without a digest:
         there each part comes twice."""
-        origin, algorithms = self._by.origin, self._algorithms
+        origin, algorithms = self.by.origin, self._algorithms
         source = Streamed(origin, self.task, part, buffer, algorithms)
         ahead = await origin.ahead(self.task, part, algorithms)
         if ahead is None and self._comes_twice:
@@ -261,38 +253,39 @@ class PassedParts:
 
     def _bearing(self, part: UploadedPart, sums: Counted) -> UploadedPart:
         """The part with the checksum that was counted here, for Complete."""
-        checksum = sums.as_checksum(self._algorithm, "") if self.checksum is not None else None
+        checksum = sums.as_checksum(self.wanted.algorithm, "") if self.checksum is not None else None
         return part._replace(checksums=(checksum,) if checksum is not None else ())
 
     # --- the whole ------------------------------------------------------------------------------------------
 
     def whole(self, parts: Sequence[UploadedPart]) -> Checksum | None:
-        told, came = self._wanted, self._passed().checksums
+        told, came = self.wanted, self._passed().checksums
         if told.value and came and came[0] != told:
-            raise _damaged(self._by.origin.method, told, "the upload was aborted")
-        if self.checksum is None or self._by.sums.takes(self.task.target_ref.bucket) is False:
+            raise _damaged(self.by.origin.method, told, "the upload was aborted")
+        if self.checksum is None or self.by.sums.takes(self.task.target_ref.bucket) is False:
             return None
         return combined_checksum(told, parts) if told.type == "FULL_OBJECT" else told
 
     async def judge(self, result: CopyResult, parts: Sequence[UploadedPart], requests: int) -> Outcome:
-        by, upload = self._by, self.task.upload
+        by, upload = self.by, self.task.upload
         if upload is not None and not self._counted:
             # An earlier run completed it without being told: what it sent is counted again.
             layout = Layout.from_text(self.task.source.size, upload.layout)
             await self.kept(layout, {part.number: part for part in parts})
         passed = self._passed()
-        known = by.origin.claims(self._head, passed)
+        known = by.origin.claims(self.head, passed)
 
         async def alike() -> bool:
-            return known.etag == passed.etag or await are_own(by.source, self.task.source_ref, self._own, parts)
+            return known.etag == passed.etag or await are_own(by.source, self.task.source_ref, self.own, parts)
 
         return await judged(by.target, self.task, known, result, by.origin.method, requests, parts, alike)
 
     def _passed(self) -> ObjectHead:
         """What was counted of all parts, as a HEAD of them would say it."""
+        algorithm = self.wanted.algorithm
         sums = [(part.size, self._counted.get(part.number, Counted({}))) for part in self.layout]
         etag = multipart_etag([item.md5 for _, item in sums])
-        whole = joined_checksum(self._algorithm, [(size, item.values.get(self._algorithm, "")) for size, item in sums])
+        whole = joined_checksum(algorithm, [(size, item.values.get(algorithm, "")) for size, item in sums])
         return ObjectHead(self.task.source.size, etag, "", checksums=(whole,) if whole is not None else ())
 
 
