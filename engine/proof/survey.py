@@ -19,7 +19,7 @@ from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.route import Route
 from engine.sites.clock import now_ms
 from engine.store import StoreOf
-from engine.transfer.costs import cost_of
+from engine.transfer.methods import cost_of
 
 PROBLEMS_KEPT = 10
 

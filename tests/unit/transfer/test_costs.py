@@ -7,7 +7,7 @@ import pytest
 from engine.model import FILE_SITE, GIB, MIB, ListedObject, Location
 from engine.plan.estimate import RouteCounts, estimate
 from engine.plan.route import Route
-from engine.transfer.costs import Cost, cost_of
+from engine.transfer.methods import Cost, cost_of
 
 PLAIN, OF_PARTS = "d41d8cd98f00b204e9800998ecf8427e", "d41d8cd98f00b204e9800998ecf8427e-7"
 S3, OTHER = Location("bucket", "a/"), Location("bucket", "b/", "other")

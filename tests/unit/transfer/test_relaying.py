@@ -16,7 +16,7 @@ from engine.plan.lifecycle import State
 from engine.plan.route import PropertyRule, PropertyRules
 from engine.store import GetRange, UploadPart
 from engine.transfer.buffers import BESIDE_BYTES, STEP_BYTES, Room
-from engine.transfer.costs import Cost, cost_of
+from engine.transfer.methods import Cost, cost_of
 from tests.fake_store import FakeStore
 from tests.unit.transfer.passes import PART, RelayScene, SilentStore, small_parts
 
