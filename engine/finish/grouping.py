@@ -94,7 +94,7 @@ def grouping(by: str, location: Location, store: ObjectStore, at_once: int, now_
         return ByListing(lambda item: first_level(item.key, cut))
     if by == "class":
         return ByListing(lambda item: item.storage_class or "STANDARD")
-    return ByListing(_Ages(now_ms).age_of if by == "age" else suffix_of)
+    return ByListing(_age_of(now_ms) if by == "age" else suffix_of)
 
 
 def first_level(key: str, cut: int) -> str:
@@ -110,15 +110,11 @@ def suffix_of(item: ListedObject) -> Group:
     return name[at:].lower() if 0 < at < len(name) - 1 else Odd.NONE
 
 
-class _Ages:
+def _age_of(now_ms: int) -> Callable[[ListedObject], Group]:
     """How long ago objects were written, by bounds that are reckoned once: S3's times sort as time does."""
-
-    def __init__(self, now_ms: int) -> None:
-        now = datetime.fromtimestamp(now_ms / 1000, UTC)
-        self._bounds = [((now - timedelta(days)).strftime("%Y-%m-%dT%H:%M:%S"), name) for days, name in AGES]
-
-    def age_of(self, item: ListedObject) -> Group:
-        return next((name for since, name in self._bounds if item.modified >= since), OLDER)
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    bounds = [((now - timedelta(days)).strftime("%Y-%m-%dT%H:%M:%S"), name) for days, name in AGES]
+    return lambda item: next((name for since, name in bounds if item.modified >= since), OLDER)
 
 
 def rank(by: str, group: Group, size_bytes: int) -> tuple[bool, int, str]:

@@ -45,11 +45,11 @@ class Pair:
 
 
 class Seen(StrEnum):
-    """What a trial showed."""
+    """What a trial showed, the worst last."""
 
     APART = "apart"  # what was put on one side is not on the other
-    SAME = "same"  # it is
     UNKNOWN = "unknown"  # it could not be put, or not looked for: which is not a no
+    SAME = "same"  # it is there as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,22 @@ def _folder(location: Location) -> Location:
 
 async def try_pairs(store_of: StoreOf, pairs: Sequence[Pair], note: Note) -> list[Finding]:
     """Try each pair in both directions, and remove what was put. Raises errors of scope `run`."""
-    names = [(PROBE + secrets.token_hex(8), PROBE + secrets.token_hex(8)) for _ in pairs]
-    probes = [
-        probe
-        for pair, (one, other) in zip(pairs, names, strict=True)
-        for probe in (pair.target.at(pair.target.key + one), pair.source.at(pair.source.key + other))
+    trials = [
+        [
+            (pair, put, look, PROBE + secrets.token_hex(8))
+            for put, look in ((pair.target, pair.source), (pair.source, pair.target))
+        ]
+        for pair in pairs
     ]
+    probes = [put.at(put.key + name) for both in trials for _, put, _, name in both]
     await note(probes)
 
-    async def attempt(named: tuple[Pair, tuple[str, str]]) -> Finding:
-        pair, (one, other) = named
-        return await _try_pair(store_of, pair, one, other)
+    async def attempt(both: Sequence[tuple[Pair, Location, Location, str]]) -> Finding:
+        found = [await _try_one(store_of, *trial) for trial in both]
+        return max(found, key=lambda finding: [*Seen].index(finding.seen))
 
     try:
-        return await each(zip(pairs, names, strict=True), attempt, anyio.CapacityLimiter(AT_ONCE))
+        return await each(trials, attempt, anyio.CapacityLimiter(AT_ONCE))
     finally:
         with anyio.CancelScope(shield=True):
             left = await remove(store_of, probes)
@@ -103,16 +105,6 @@ async def remove(store_of: StoreOf, probes: Iterable[Location]) -> list[Location
 
     gone = await each(put, remove, anyio.CapacityLimiter(AT_ONCE))
     return [probe for probe, is_gone in zip(put, gone, strict=True) if not is_gone]
-
-
-async def _try_pair(store_of: StoreOf, pair: Pair, one: str, other: str) -> Finding:
-    there = await _try_one(store_of, pair, pair.target, pair.source, one)
-    back = await _try_one(store_of, pair, pair.source, pair.target, other)
-    for wanted in (Seen.SAME, Seen.UNKNOWN):
-        for finding in (there, back):
-            if finding.seen is wanted:
-                return finding
-    return there
 
 
 async def _try_one(store_of: StoreOf, pair: Pair, put: Location, look: Location, name: str) -> Finding:
