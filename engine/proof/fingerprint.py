@@ -1,9 +1,9 @@
 """The fingerprint of a tree: one figure for everything under a location, whatever order it is met in.
 
 Each object gives one xxh3-128 over its relative key, its size and, where it is known and comparable, its digest; the
-figure is the sum of these modulo 2^128. A sum does not depend on the order, so that pages, ranges and machines can add
-up their shares in any order and be merged; and unlike XOR it does not cancel two equal members out. It finds accidents,
-not adversaries: whoever may choose keys and contents can make two trees with one sum.
+figure is the sum of these modulo 2^128. A sum does not depend on the order in which pages and ranges come; and unlike
+XOR it does not cancel two equal members out. It finds accidents, not adversaries: whoever may choose keys and contents
+can make two trees with one sum.
 
 What is known and comparable of a listing is a plain ETag, the MD5 of the bytes; an ETag of parts depends on how the
 object was uploaded, so that such an object counts with key and size alone. The line says how many had a digest: two
@@ -49,13 +49,6 @@ class Fingerprint:
         self.objects += 1
         self.bytes += size
         self.digests += bool(digest)
-
-    def merge(self, other: Fingerprint) -> None:
-        """Add another share of the same tree."""
-        self.figure = (self.figure + other.figure) % _MODULUS
-        self.objects += other.objects
-        self.bytes += other.bytes
-        self.digests += other.digests
 
     @property
     def line(self) -> str:
