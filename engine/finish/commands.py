@@ -1,14 +1,16 @@
-"""A probe's own command: no shell, a time limit, and an output that is safe to show."""
+"""A probe's commands, the plan's own and ours: no shell, a time limit, and an output that is safe to show."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 from anyio.abc import ByteReceiveStream, Process
@@ -69,6 +71,15 @@ async def run_command(
             await process.wait()
             await process.aclose()
     return CommandEnd(code, conceal(tail.decode("utf-8", "replace"), environment))
+
+
+async def read_apart(script: str, path: Path, *words: str, limit_s: float) -> tuple[CommandEnd, dict[str, Any]]:
+    """Have a script of ours read the file at `path` by machine code that trusts it: a damaged one may end a process,
+    and so it is one of its own. The script is given a file for its answer, too, then `words`. How it ended, and its
+    answer, empty where it did not end well."""
+    answer = path.with_suffix(".answer")
+    end = await run_command((sys.executable, "-P", script, str(path), str(answer), *words), {}, limit_s=limit_s)
+    return end, json.loads(await anyio.Path(answer).read_bytes()) if end.code == 0 else {}
 
 
 async def _drain(stream: ByteReceiveStream | None, tail: bytearray) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from engine.errors import ExtraMissing
 from engine.extras import DISTRIBUTION
+from engine.finish.commands import read_apart
 from engine.finish.probing import searching
 from engine.finish.probing.answers import ProbeResult, judged
-from engine.finish.probing.apart import read_apart
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.finish.probing.usearch import (
     FIRST_BYTES,

@@ -17,9 +17,9 @@ import anyio.from_thread
 import anyio.to_thread
 
 from engine.extras import needs
+from engine.finish.commands import read_apart
 from engine.finish.probing import footing
 from engine.finish.probing.answers import ProbeResult, judged
-from engine.finish.probing.apart import read_apart
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.model import MIB
 from engine.plan.settings import CsvProbe, ParquetProbe
