@@ -152,8 +152,7 @@ async def _look(
         async for objects in batches:
             effects.add(objects)
             for _, watch in watches:
-                if not watch.is_idle:
-                    watch.add(objects)
+                watch.add(objects)
             options.listener(Progress.of_listing(effects.objects, effects.bytes))
     options.listener(Progress.of_listing(effects.objects, effects.bytes, ended=True))
     uploads, notes = await _uploads(site, place, options, effects)

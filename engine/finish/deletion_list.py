@@ -146,19 +146,11 @@ class DeletionList:
     async def add(self, objects: Iterable[ListedObject]) -> None:
         """Keep a page of the listing."""
         rows = [(o.key, o.size, o.etag, o.modified, o.storage_class, Row.LISTED.value) for o in objects]
-
-        def command(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-        await self._writer.do(command)
+        await self._write("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows, durable=False)
 
     async def close_snapshot(self, taken_ms: int) -> None:
         """The listing reached its end."""
-
-        def command(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('taken_ms', ?)", (str(taken_ms),))
-
-        await self._writer.do(command, durable=True)
+        await self._write("INSERT OR REPLACE INTO meta VALUES ('taken_ms', ?)", [(str(taken_ms),)], durable=True)
 
     # --- deleting -------------------------------------------------------------------------------------------
 
@@ -179,11 +171,13 @@ class DeletionList:
     async def set_states(self, states: Iterable[tuple[str, Row]]) -> None:
         """Commit what is known of these keys, to survive a power cut."""
         rows = [(state.value, key) for key, state in states]
+        await self._write("UPDATE objects SET state = ? WHERE key = ?", rows, durable=True)
 
+    async def _write(self, statement: str, rows: Sequence[tuple[object, ...]], *, durable: bool) -> None:
         def command(connection: sqlite3.Connection) -> None:
-            connection.executemany("UPDATE objects SET state = ? WHERE key = ?", rows)
+            connection.executemany(statement, rows)
 
-        await self._writer.do(command, durable=True)
+        await self._writer.do(command, durable=durable)
 
     async def unknown(self, keys: Sequence[str]) -> list[str]:
         """Those of the keys that the snapshot does not hold."""

@@ -3,14 +3,14 @@ whose hold it may not outrun."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.ledger import open_to_read
 from engine.model import ListedObject, ListedVersion, Location
-from engine.plan.bucket_rules import Action, Does, Rule
+from engine.plan.bucket_rules import Does, Rule
 from engine.plan.document import Plan
 from engine.plan.lifecycle import BEREFT, ENDED
 from engine.plan.locations import SCHEME, may_meet, server_of
@@ -67,20 +67,16 @@ class Watch:
     """What a rule would expire of known moves' targets: looked at while these are listed."""
 
     def __init__(self, moves: Iterable[KnownMove], rule: Rule, today: int) -> None:
-        expiring = [action for action in rule.actions if action.does is Does.EXPIRE]
-        self._action: Action | None = expiring[0] if expiring else None
+        self._action = next((action for action in rule.actions if action.does is Does.EXPIRE), None)
         self._rule, self._today = rule, today
         self._oldest = {move: "" for move in moves if self._action and may_meet(rule.prefix, move.target)}
 
-    @property
-    def is_idle(self) -> bool:
-        return not self._oldest
-
-    def add(self, objects: Iterable[ListedObject]) -> None:
-        for item in objects:
-            for move, oldest in self._oldest.items():
+    def add(self, objects: Sequence[ListedObject]) -> None:
+        for move, oldest in self._oldest.items():
+            for item in objects:
                 if move.takes(item.key) and self._rule.takes(item.key, item.size):
-                    self._oldest[move] = min(oldest or item.modified, item.modified)
+                    oldest = min(oldest or item.modified, item.modified)
+            self._oldest[move] = oldest
 
     def refusals(self) -> list[str]:
         """Why the rule may not be, a sentence each move."""
