@@ -2,9 +2,7 @@
 there already, and how parts are put together).
 
 Bytes come pinned to the ETag that was listed, are hashed on their way, and are compared with what S3 says of the object
-before the file has its name; it is on the disk when its outcome is known (`engine.folder.publishing`). A small object
-is one GET; of a larger one ranges are fetched by every worker, into a file that has its full length from the start, and
-a run that was cut short goes on with those that are synced, once they have been hashed again.
+before the file has its name. A small object is one GET; of a larger one ranges are fetched by every worker.
 """
 
 from __future__ import annotations
