@@ -109,9 +109,10 @@ class Failed(Ended):
 
 @dataclass(eq=False, kw_only=True)
 class Differs(Ended):
-    """It is copied, and S3 says that it is not what its source is."""
+    """It is copied, and is not what its source is, as S3 or what was read of it says. Where nothing of it stands there
+    is no `target_etag`."""
 
-    target_etag: str
+    target_etag: str = ""
     checksum: str = ""
     method: str
     message: str

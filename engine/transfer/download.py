@@ -23,9 +23,9 @@ from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome
 from engine.store import GetRange, ObjectStore
 from engine.transfer.buffers import Buffers
-from engine.transfer.carrier import Task, copied
+from engine.transfer.carrier import Differs, Task, copied
 from engine.transfer.drift import fetched
-from engine.transfer.into_folder import Different, IntoFolder, permissions, written_ns
+from engine.transfer.into_folder import IntoFolder, permissions, written_ns
 from engine.transfer.ranges import Ranges
 from engine.transfer.server_parts import own_parts, told_whole
 from engine.transfer.wanted import Wanted, agrees, named, wanted_of
@@ -106,7 +106,7 @@ class Download(IntoFolder):
         return await self._prove(task, wanted, layout, sums), wanted.known
 
     async def _prove(self, task: Task, wanted: Wanted, layout: Layout, sums: Sequence[str]) -> Evidence:
-        """Raises `Different` where the bytes that came are not those that S3 speaks of."""
+        """Raises `Differs` where the bytes that came are not those that S3 speaks of."""
         if not wanted.algorithm:
             return Evidence(Proof.SIZE, "size: S3 gives nothing that bytes can be compared with")
         if agrees(wanted, layout, sums):
@@ -114,7 +114,5 @@ class Download(IntoFolder):
         if wanted.parts is not None and not await told_whole(self._source, task.source_ref, wanted.parts):
             # What was guessed says nothing where it does not come out.
             return Evidence(Proof.SIZE, "size: the parts of the source's upload are not known")
-        raise Different(
-            self.method,
-            f"the bytes that came differ from what S3 says of them by {named(wanted)}; the next run fetches them again",
-        )
+        said = f"the bytes that came differ from what S3 says of them by {named(wanted)}"
+        raise Differs(method=self.method, message=f"{said}; the next run fetches them again")

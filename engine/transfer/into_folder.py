@@ -29,13 +29,12 @@ from engine.folder.system import umask
 from engine.folder.unfinished import Unfinished
 from engine.model import ABSENT, MIB, ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import Evidence
-from engine.plan.lifecycle import State
 from engine.plan.parts import WHOLE_BYTES, Layout, PartRange, range_bytes
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.plan.sizes import moment_of
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
-from engine.transfer.carrier import Drifted, Ended, Interrupted, Task, copied, outcome_of
+from engine.transfer.carrier import Differs, Drifted, Ended, Interrupted, Task, copied, outcome_of
 from engine.transfer.drift import source_now
 from engine.transfer.existing import WRITTEN, compared_now, conflict
 from engine.transfer.wanted import Wanted, agrees, named
@@ -101,7 +100,7 @@ class IntoFolder(ABC):
     async def _proven(
         self, task: Task, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
     ) -> tuple[Evidence, str]:
-        """What the parts' checksums prove, and that of the whole. Raises `Different` where it is not what it should."""
+        """What the parts' checksums prove, and that of the whole. Raises `Differs` where it is not what it should."""
 
     async def _wanted(self, task: Task, head: ObjectHead) -> tuple[Wanted, int]:
         """What the bytes of a file that is there are compared with, as `_ahead`."""
@@ -222,7 +221,7 @@ class IntoFolder(ABC):
             publish = partial(unfinished.publish, task.target_condition, written_ns(head), permissions(task, head))
             published = await self._placed(task, self._at_the_end(publish))
             return copied(task, published.version, known, evidence, self.method, requests)
-        except (Drifted, Different):
+        except (Drifted, Differs):
             await self._disk.run(begun[0].discard)
             raise
         finally:
@@ -266,18 +265,6 @@ class IntoFolder(ABC):
                 target = await head_or_none(self._target, HeadObject(task.target_ref))
             why = "the file was written by someone else while it was on its way"
             raise conflict(task, target.etag if target else "", why) from error
-
-
-class Different(Ended):
-    """What came, or was written, is not what the object holds. Nothing of it is kept."""
-
-    def __init__(self, method: str, message: str) -> None:
-        super().__init__()
-        self._method = method
-        self._message = message
-
-    def outcome(self, task: Task) -> Outcome:
-        return Outcome(task.key, State.FAILED, method=self._method, code="DigestMismatch", message=self._message)
 
 
 def sums_of_file(store: FolderStore, ref: ObjectRef, version: str, layout: Layout, algorithm: str) -> list[str]:

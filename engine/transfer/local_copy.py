@@ -28,9 +28,9 @@ from engine.plan.integrity import Evidence, joined_checksum
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome
-from engine.transfer.carrier import Task, copied
+from engine.transfer.carrier import Differs, Task, copied
 from engine.transfer.drift import as_read
-from engine.transfer.into_folder import Different, IntoFolder, permissions, sums_of_file, written_ns
+from engine.transfer.into_folder import IntoFolder, permissions, sums_of_file, written_ns
 from engine.transfer.wanted import Wanted
 from engine.transfer.work import WorkQueue
 
@@ -132,7 +132,7 @@ class LocalCopy(IntoFolder):
 
     def _copied(self, file: OpenedFile, unfinished: Unfinished, part: PartRange) -> str:
         """Write a part of a file at its place; gives its checksum. Blocks. Raises `PreconditionFailed` where the file
-        changed meanwhile, `Different` where other bytes are read again."""
+        changed meanwhile, `Differs` where other bytes are read again."""
         count = hasher(CRC64NVME)
         for offset, window in file.windows(part.first, part.size):
             count.update(window)
@@ -140,5 +140,5 @@ class LocalCopy(IntoFolder):
         file.check_unchanged()
         if unfinished.checksum(part.first, part.size, CRC64NVME) != count.value():
             said = "what is read of it again is not what was written; the next run copies it anew"
-            raise Different(self.method, f"{unfinished.path}: {said}")
+            raise Differs(method=self.method, message=f"{unfinished.path}: {said}")
         return count.value()

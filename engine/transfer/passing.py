@@ -292,7 +292,7 @@ class PassedParts:
 def _damaged(method: str, told: Checksum, so: str) -> Differs:
     """The bytes that came are not those that the source's server speaks of, so that nothing stands of them."""
     said = f"the bytes that came differ from what the source's server says of them by {told.algorithm}"
-    return Differs(target_etag="", method=method, message=f"{said}; {so}, and the next run fetches them again")
+    return Differs(method=method, message=f"{said}; {so}, and the next run fetches them again")
 
 
 def _as_head(head: ObjectHead, sums: Counted) -> ObjectHead:
