@@ -73,7 +73,7 @@ async def compare_properties(
     if route.target.is_local:
         wanted, there_now = _of_a_file(wanted), _of_a_file(there_now)
     found = differences(route, wanted, there_now)
-    found += await _acl_differences(target_store, route, acl, target_ref)
+    found += await acl_differences(target_store, route, acl, target_ref)
     tags = await wanted_tags(source_store, route, ref, source_head)
     # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
     asked = route.set_tags is not None or route.properties.tags is not PropertyRule.DROP or target_head.tag_count
@@ -112,7 +112,7 @@ def differences(route: Route, wanted: Properties, there: Properties) -> list[str
     return found
 
 
-async def _acl_differences(store: ObjectStore, route: Route, wanted: Acl | None, target_ref: ObjectRef) -> list[str]:
+async def acl_differences(store: ObjectStore, route: Route, wanted: Acl | None, target_ref: ObjectRef) -> list[str]:
     """What a canned ACL gives the bucket's owner cannot be told from the grants, and is not compared."""
     if route.properties.acl is PropertyRule.DROP or (wanted is not None and wanted.canned not in ("", *TOLD)):
         return []

@@ -16,9 +16,9 @@ from engine.plan.integrity import Evidence, full_object, parts_of
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import AGREE, Outcome
-from engine.store import GetAcl, PutTags
+from engine.store import PutTags
 from engine.transfer.carrier import Drifted, Pause, Task, copied
-from engine.transfer.comparing import differences
+from engine.transfer.comparing import acl_differences, differences
 from engine.transfer.drift import as_listed, source_now
 from engine.transfer.judging import judged
 from engine.transfer.methods import Method
@@ -136,8 +136,8 @@ class InPlace(ServerSideCopy):
             raise Drifted(requests, etag_now=head.etag if head is not None else "")
         there = await seen_properties(self.target, task.route, ref, head)
         lost = differences(task.route, before.wanted, there)
-        if acl is not None and str(acl) != str(now := await self.target.get_acl(GetAcl(ref))):
-            lost.append(f"acl is {str(now)!r}, wanted {str(acl)!r}")
+        if acl is not None:
+            lost += await acl_differences(self.target, task.route, acl, ref)
         wanted = before.wanted_tags
         if wanted is not None and sorted(await read_tags(self.target, task.route, ref, head)) != sorted(wanted):
             requests += 1
