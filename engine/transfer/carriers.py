@@ -103,7 +103,13 @@ class Carriers:
             from engine.transfer.relay import Elsewhere
 
             return self._passing(Elsewhere(source.store), source, target, RELAY_BYTES)
-        return self._server_side_copy(source, target, in_place=in_place)
+        conditions = self._conditions_of(source, target)
+        parts = ServerParts(source.store, target.store, self._uploader(target, conditions), conditions)
+        if in_place:
+            from engine.transfer.in_place import InPlace
+
+            return InPlace(parts, self._pause, trusts=target.known.trusted)
+        return ServerSideCopy(parts, self._pause)
 
     async def remember(self) -> None:
         """Have the next command know what the carriers found out of their sites."""
@@ -113,15 +119,6 @@ class Carriers:
     def close(self) -> None:
         """End the threads of the disk. Nothing is carried any more."""
         self._disk.close()
-
-    def _server_side_copy(self, source: Site, target: Site, *, in_place: bool) -> ServerSideCopy:
-        conditions = self._conditions_of(source, target)
-        parts = ServerParts(source.store, target.store, self._uploader(target, conditions), conditions)
-        if in_place:
-            from engine.transfer.in_place import InPlace
-
-            return InPlace(parts, self._pause, trusts=target.known.trusted)
-        return ServerSideCopy(parts, self._pause)
 
     def _passing(self, origin: Origin, source: Site, target: Site, memory: int) -> Carrier:
         from engine.transfer.passing import Passing

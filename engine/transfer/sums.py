@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engine.checksums import Hasher
-from engine.errors import ObjectError, Rejected, Unsupported
+from engine.errors import Rejected, Unsupported
 from engine.events import Listener, Notice
 from engine.model import Checksum
 from engine.sites.known import KnownTraits
@@ -79,11 +79,9 @@ class Sums:
         """A body was taken without its checksum, and not with it."""
         self._learn(bucket, algorithm, False)
 
-    def may_be_why(self, bucket: str, error: ObjectError) -> bool:
+    def may_be_why(self, bucket: str, error: Rejected | Unsupported) -> bool:
         """Whether a refusal may be for the checksum."""
-        if self.takes(bucket) is not None or not isinstance(error, (Rejected, Unsupported)):
-            return False
-        return isinstance(error, Unsupported) or error.code in REFUSALS
+        return self.takes(bucket) is None and (isinstance(error, Unsupported) or error.code in REFUSALS)
 
     def _learn(self, bucket: str, algorithm: str, takes: bool) -> None:
         self._takes[bucket] = takes
