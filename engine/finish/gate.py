@@ -23,7 +23,7 @@ from engine.plan.locations import may_meet
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, size_text
-from engine.proof.audit import RouteAudit
+from engine.proof.audit import WRONG, RouteAudit
 from engine.proof.judge import Kind
 from engine.sites.traits import Traits
 
@@ -197,14 +197,7 @@ def _audit(audits: Sequence[RouteAudit]) -> Reason:
         return Reason("audit", False, f"not all was seen, so that nothing is known of the rest: {'; '.join(errors)}")
     total = sum((item.counts for item in audits), Counter[Kind]())
     wrong = [
-        f"{_count(count, noun)} {said}"
-        for kinds, noun, said in (
-            ((Kind.DRIFTED,), "source", "changed since the copy"),
-            ((Kind.NEW,), "object", "arrived in the source since (the next run takes it along)"),
-            ((Kind.MISSING, Kind.LOST), "target", "missing"),
-            ((Kind.DAMAGED, Kind.SIZE, Kind.DIGEST), "target", "no longer what was proven"),
-        )
-        if (count := sum(total[kind] for kind in kinds))
+        f"{_count(count, noun)} {said}" for kinds, noun, said in WRONG if (count := sum(total[kind] for kind in kinds))
     ]
     agreeing, gone = total[Kind.OK], total[Kind.SOURCE_GONE]
     if not wrong:

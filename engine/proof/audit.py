@@ -27,8 +27,15 @@ from engine.store import StoreOf
 UNASKED = (Kind.EXTRA, Kind.SOURCE_DELETED)
 """What is no concern of a delete: a target that stands alone, a source that is gone by our own delete."""
 
-BAD = frozenset({Kind.DRIFTED, Kind.NEW, Kind.MISSING, Kind.LOST, Kind.DAMAGED, Kind.SIZE, Kind.DIGEST})
-"""What closes the gate by the audit's own word; what is undone is counted from the ledger."""
+WRONG = (
+    ((Kind.DRIFTED,), "source", "changed since the copy"),
+    ((Kind.NEW,), "object", "arrived in the source since (the next run takes it along)"),
+    ((Kind.MISSING, Kind.LOST), "target", "missing"),
+    ((Kind.DAMAGED, Kind.SIZE, Kind.DIGEST), "target", "no longer what was proven"),
+)
+"""What closes the gate by the audit's own word, and the words; what is undone is counted from the ledger."""
+
+BAD = frozenset(kind for kinds, _, _ in WRONG for kind in kinds)
 
 
 def audit_row(row: Joined, minimum: Proof) -> Kind | None:
