@@ -1,18 +1,22 @@
-"""What a run has done so far, and what carrying a plan came to."""
+"""What a run has done so far, which objects took longest, and what carrying a plan came to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from heapq import heappush, heappushpop
 from typing import NamedTuple
 
-from engine.events import ObjectAside, Progress
+from engine.events import Listener, ObjectAside, ObjectTook, Progress
 from engine.listing.unlisted import ToldUnlisted
 from engine.plan.lifecycle import ASIDE
 from engine.plan.record import Tally
 from engine.sites.site import Gauges
 
 ASIDES_SHOWN = 10
+SLOWEST_SHOWN = 20
+BRIEF_S = 0.5
+"""What takes no longer is not worth telling."""
 
 
 @dataclass(slots=True)
@@ -64,6 +68,25 @@ def counters_of(progress: Progress, copied_bytes: int, first_asides: list[Object
         requests=progress.requests,
         first_asides=first_asides,
     )
+
+
+class Slowest:
+    """The objects that took longest so far, a few of them, told as they are found. `least_s` is what an object has to
+    exceed to be one of them, in seconds: who asks that first pays next to nothing for the others."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._took_s: list[float] = []
+        self.least_s = BRIEF_S
+
+    def add(self, route: str, key: str, size: int, took_s: float) -> None:
+        """Tell of one that took more than `least_s`; `size` is bytes."""
+        if len(self._took_s) < SLOWEST_SHOWN:
+            heappush(self._took_s, took_s)
+        else:
+            heappushpop(self._took_s, took_s)
+            self.least_s = self._took_s[0]
+        self._listener(ObjectTook(route, key, size, round(took_s * 1000)))
 
 
 class Held(NamedTuple):

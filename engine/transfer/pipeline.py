@@ -34,10 +34,9 @@ from engine.plan.shards import Piece, joined, without
 from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
-from engine.transfer.counting import ASIDES_SHOWN, Counters, progress_of
+from engine.transfer.counting import ASIDES_SHOWN, Counters, Slowest, progress_of
 from engine.transfer.methods import Method
 from engine.transfer.recorder import Recorder
-from engine.transfer.slowest import Slowest
 from engine.transfer.staff import Held, hiring
 from engine.transfer.work import WorkQueue
 
