@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 from engine.errors import LedgerCorrupt, LedgerMismatch
 from engine.ledger.descriptors import real_place, refuse_planted
-from engine.ledger.files import refuse_foreign
+from engine.ledger.files import NAME_ANOTHER, refuse_foreign
 from engine.ledger.locking import FileLock
 from engine.ledger.network import refuse_network
 from engine.ledger.opening import connect, make_whole
@@ -210,10 +210,8 @@ def _fill(connection: sqlite3.Connection, wanted: dict[str, str]) -> None:
 def _compare(path: Path, connection: sqlite3.Connection, wanted: dict[str, str]) -> None:
     """Raise `LedgerMismatch` for a list of another deletion, `LedgerCorrupt` for one of another format."""
     if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-        raise LedgerCorrupt(f"{path} was written by another Cartage.", advice="Name another with --ledger.")
+        raise LedgerCorrupt(f"{path} was written by another Cartage.", advice=NAME_ANOTHER)
     bound = dict(connection.execute(_META).fetchall())
     different = [f"{name} {bound.get(name)}, not {value}" for name, value in wanted.items() if bound.get(name) != value]
     if different:
-        raise LedgerMismatch(
-            f"{path} is of another deletion: {'; '.join(different)}.", advice="Name another with --ledger."
-        )
+        raise LedgerMismatch(f"{path} is of another deletion: {'; '.join(different)}.", advice=NAME_ANOTHER)
