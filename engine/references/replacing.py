@@ -29,8 +29,8 @@ from engine.errors import (
 )
 from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
 from engine.ledger import Ledger
-from engine.model import Acl, ObjectRef, Properties
-from engine.store import GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
+from engine.model import Acl, ListedObject, ObjectRef, Properties
+from engine.store import Body, GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
 from engine.transfer.properties import source_properties, with_lock
 
 LOOKS = 8
@@ -66,6 +66,20 @@ def ref_of(name: str) -> ObjectRef | None:
         return None
     bucket, _, key = name[5:].partition("/")
     return ObjectRef(bucket, key)
+
+
+async def read_listed(store: ObjectStore, ref: ObjectRef, item: ListedObject | None, limit_bytes: int) -> Body | None:
+    """An object pinned to what a listing said of it; to a look, where none did or it was written since. For a success
+    may hold an error, or a gateway's page. None where it is larger than `limit_bytes` now."""
+    if item is not None:
+        try:
+            return await store.get_range(GetRange(ref, if_match=item.etag or None, size=item.size))
+        except PreconditionFailed:
+            pass
+    head = await store.head_object(HeadObject(ref))
+    if head.size > limit_bytes:
+        return None
+    return await store.get_range(GetRange(ref, if_match=head.etag, size=head.size))
 
 
 async def replace_object(

@@ -32,9 +32,9 @@ from engine.references.filetext import read_text
 from engine.references.local_files import OF_A_LEDGER, Skipped, is_of_a_ledger, walk
 from engine.references.packed import Part, Unreadable, packing_of, packing_said, unpacked
 from engine.references.references import Finding, Lookup, Moves, Presence, examine
-from engine.references.replacing import mark_of
+from engine.references.replacing import mark_of, read_listed
 from engine.sites.sites import Sites
-from engine.store import GetRange, HeadObject
+from engine.store import HeadObject
 
 Item = TypeVar("Item")
 
@@ -200,13 +200,16 @@ class Scanner:
             self._skip(str(ref), TOO_LONG)
             return
         try:
-            body = await self._store.get_range(GetRange(ref))
+            body = await read_listed(self._store, ref, item if ref == listed else None, LONGEST_BYTES)
         except NotFound:
             if ref != listed:
                 self._skip(str(listed), f"its source, {ref}, is not there")
             return  # else gone since it was listed
         except (AttemptError, ObjectError) as error:
             self._skip(str(ref), f"{error.message} [{error.code}]")
+            return
+        if body is None:
+            self._skip(str(ref), TOO_LONG)
             return
         await self._examine(str(ref), body.data, ref, body.etag, inside, held_back)
 

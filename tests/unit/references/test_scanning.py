@@ -29,7 +29,9 @@ from engine.references.local_files import Skipped, walk
 from engine.references.replacing import Restored
 from engine.references.scanning import Scan, Scanner
 from engine.references.undoing import RestoredFile, all_back
+from engine.s3.asked import body_of
 from engine.sites.sites import Sites
+from engine.store import Body, GetRange
 from tests.fake_store import FakeStore, sites_of
 
 PLAN = """
@@ -347,6 +349,32 @@ async def test_what_only_looks_like_it_is_not(plan: Plan, ledger: Ledger, tmp_pa
     (tmp_path / "notes" / "a.bin").write_bytes(pickle.dumps([text]))
     (tmp_path / "notes" / "b.bin").write_bytes(columns("cards", "new/data/raw/a.png"))
     assert (await scanned(plan, ledger)).files == []
+
+
+async def test_an_answer_that_is_not_the_file_leaves_it_unread(tmp_path: Path) -> None:
+    """A success may hold an error, a gateway's page, or nothing: what it does not name, the file may."""
+
+    class Answering(FakeStore):
+        async def get_range(self, request: GetRange) -> Body:
+            await super().get_range(request)
+            return body_of(request, 200, "", "", b"<Error><Code>InternalError</Code></Error>")
+
+    for source, name in (("s3://cards/conf/", "s3://cards/conf/a.txt"), ("s3://cards/new/", "s3://cards/old/a.txt")):
+        store = Answering()
+        store.put("s3://cards/conf/a.txt", NAMES)
+        store.put("s3://cards/new/a.txt", NAMES)
+        store.put("s3://cards/old/a.txt", NAMES)
+        scan = await scanned_moved(tmp_path, store, "s3://cards/old/", "", source)
+        assert [item.name for item in scan.unread] == [name] and "[WrongRange]" in scan.unread[0].why
+        assert scan.places == 1 and scan.files == []
+
+
+async def test_a_file_that_was_written_since_it_was_listed_is_read_as_it_is_now(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.put("s3://cards/conf/a.txt", b"nothing")
+    store.plan("GetObject", ("before", lambda: store.put("s3://cards/conf/a.txt", NAMES)))
+    (file,) = (await scanned_moved(tmp_path, store, "s3://cards/old/", "", "s3://cards/conf/")).files
+    assert file.before == NAMES
 
 
 async def test_a_copy_whose_source_is_gone_is_said(tmp_path: Path) -> None:
