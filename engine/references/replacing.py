@@ -30,8 +30,8 @@ from engine.errors import (
 from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
 from engine.ledger import Ledger
 from engine.model import Acl, ListedObject, ObjectRef, Properties
-from engine.store import Body, GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
-from engine.transfer.properties import source_properties, with_lock
+from engine.store import Body, GetAcl, GetRange, HeadObject, ObjectStore, PutObject
+from engine.transfer.properties import source_properties, tags_of, with_lock
 
 LOOKS = 8
 """How often an object is looked at to be written over before S3 counts as too slow for it."""
@@ -153,7 +153,7 @@ async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
     if properties.tags is None and head.tag_count != 0:
         # No count means none, or no permission to see them: only asking tells (API reference, HeadObject).
         try:
-            tags = await store.get_tags(GetTags(ref))
+            tags = await tags_of(store, ref, head.tag_count)
         except Unsupported:
             tags = ()
         except AccessDenied:

@@ -143,6 +143,8 @@ class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
         call = messages.setting_of(operations.GET_TAGS, request.ref)
         answer = await self._ask(call)
         if not answer.body.strip():  # Ceph RGW, for an object without tags
+            if not answer.whole:
+                raise parsing.cut_short(call)
             return ()
         return parsing.tag_set(self._read(call, answer))
 

@@ -115,9 +115,13 @@ async def tags_of(store: ObjectStore, ref: ObjectRef, count: int | None, without
     how to do without them, where that can be.
 
     Raises `NotFound`, `AccessDenied` (code `TagsDenied`) where they may not be read, `Rejected` (code
-    `TAGS_UNREADABLE`) where the server gives something else in their place: absent is not the same as none."""
+    `TAGS_UNREADABLE`) where the server gives something else in their place, or fewer: absent is not the same as
+    none."""
     try:
-        return await store.get_tags(GetTags(ref))
+        tags = await store.get_tags(GetTags(ref))
+        if count and len(tags) < count:
+            raise Rejected(f"S3 gives {len(tags)}", operation=GetTags.operation, code=TAGS_UNREADABLE)
+        return tags
     except (Rejected, Unsupported) as error:
         if error.code == NO_TAGS and not count:
             return ()

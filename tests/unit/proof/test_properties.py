@@ -90,6 +90,21 @@ async def test_tags_that_may_not_be_read_are_said_to_be_so(tmp_path: Path) -> No
     assert report.differences[0].kind is Kind.UNREAD and "TagsDenied" in report.differences[0].message
 
 
+@pytest.mark.parametrize("given", [(), TAGS])
+async def test_fewer_tags_than_a_look_counts_are_not_taken_for_all(tmp_path: Path, given: tuple[Any, ...]) -> None:
+    """They are on both sides, and neither tells."""
+    scene = Scene(tmp_path)
+    scene.copied("k", b"abc", tags=(*TAGS, ("team", "a")))
+
+    async def fewer(request: GetTags) -> Any:
+        return given
+
+    scene.store.get_tags = fewer  # type: ignore[method-assign]
+    (found,) = (await scene.verify(properties=True)).differences
+    assert found.kind is Kind.UNREAD
+    assert f"S3 gives {len(given)}, and HEAD counts 2" in found.message and "TagsUnreadable" in found.message
+
+
 LOCK = ObjectLock("GOVERNANCE", "2031-01-01T00:00:00Z", True)
 
 

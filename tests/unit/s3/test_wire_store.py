@@ -36,6 +36,7 @@ from engine.store import (
     DeleteObject,
     DeleteObjects,
     GetRange,
+    GetTags,
     HeadObject,
     ListPage,
     ListUploads,
@@ -201,6 +202,21 @@ async def test_a_body_that_only_the_end_ends_is_cut_short(open_store: OpenStore)
         store = await open_store(server.url())
         with pytest.raises(Ambiguous, match="cut short"):
             await store.get_range(GetRange(ObjectRef("bucket", "k")))
+
+
+async def test_no_tags_are_told_by_an_answer_that_has_an_end(open_store: OpenStore) -> None:
+    """Ceph's gateway answers with nothing where there are none, as a broken connection does."""
+    answers = [http(), b"HTTP/1.1 200 OK\r\n\r\n"]
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(answers.pop(0))
+        await exchange.close()
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        assert await store.get_tags(GetTags(ObjectRef("bucket", "k"))) == ()
+        with pytest.raises(Ambiguous, match="cut short"):
+            await store.get_tags(GetTags(ObjectRef("bucket", "k")))
 
 
 async def test_uploads_are_listed_page_after_page(open_store: OpenStore) -> None:
