@@ -13,7 +13,7 @@ from operator import attrgetter
 
 import anyio
 
-from engine.errors import AccessDenied, AttemptError, ObjectError, RunError
+from engine.errors import AccessDenied, AttemptError, ObjectError, PreconditionFailed, RunError
 from engine.freshness import now_s, only_until
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.own import PROBE
@@ -51,6 +51,9 @@ BLANK, WIDE, ASTRAL = " +%", "-\uff01", "-\U00010000"
 """A name that encoding-type=url changes in three ways, and two whose UTF-16 is in the reverse order of their UTF-8."""
 SUFFIXES = ("", BLANK, COPY, PARTS, PARTS_COPY, WRITTEN, WIDE, ASTRAL)
 """What our objects' names end on, in key order."""
+
+INSIDE: dict[str, type[ObjectError]] = {"AccessDenied": AccessDenied, "PreconditionFailed": PreconditionFailed}
+"""What DeleteObjects says inside a 200 of a key that it left, and tells of its condition."""
 
 SAMPLE_BYTES = 64 << 20
 """How large an object may be that conditions on a source are tried with: it is copied some times over."""
@@ -306,8 +309,8 @@ class _Trial:
         async def batch(etag: str) -> None:
             keys = ((self._ref(WIDE).key, etag),)
             for failure in (await self._store.delete_objects(DeleteObjects(self._probe.bucket, keys))).failed:
-                if failure.code == "AccessDenied":  # inside a 200
-                    raise AccessDenied(failure.message, operation="DeleteObjects", code=failure.code)
+                if kind := INSIDE.get(failure.code):
+                    raise kind(failure.message, operation="DeleteObjects", code=failure.code)
 
         await self._delete("delete_if_match", WRITTEN, single)
         await self._delete("batch_if_match", WIDE, batch)
@@ -323,14 +326,15 @@ class _Trial:
         self._found[name] = judged(right, wrong)
 
     async def _deleted(self, suffix: str, attempt: Callable[[], Awaitable[None]]) -> Met:
-        """What a delete came to, as a look tells."""
+        """What a delete came to, as a look tells. A success that left the object says nothing of a condition: reads may
+        lag behind, and the object may be gone."""
         met = await met_by(attempt)
         there = await self._look(suffix)
         if there is None:
             return Met.OPEN
         if not there:
             return Met.DONE
-        return Met.UNMET if met is Met.DONE else met  # DeleteObjects says inside a 200 what it left
+        return Met.OPEN if met is Met.DONE else met
 
 
 async def _together(*jobs: Callable[[], Awaitable[None]]) -> None:

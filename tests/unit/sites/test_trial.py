@@ -12,6 +12,7 @@ from engine.errors import (
     AccessDenied,
     Ambiguous,
     BadCredentials,
+    NotFound,
     PreconditionFailed,
     Rejected,
     StoreError,
@@ -218,14 +219,34 @@ def test_a_yes_takes_one_that_is_let_through_and_one_that_is_not(right: Met, wro
 
 
 async def test_a_delete_is_believed_by_a_look_alone() -> None:
-    """A server that says 204 and keeps the object deletes nothing by ETag, and nothing without."""
+    """A server that says 204 and shows the object still is not known to have kept it."""
     store = like_s3()
 
     async def delete_object(request: Any) -> bool:
         return False
 
     store.delete_object = delete_object  # type: ignore[method-assign]
-    assert (await tried(store, probe_at(WHERE))).delete_if_match is REFUSED
+    assert (await tried(store, probe_at(WHERE))).delete_if_match is UNKNOWN
+
+
+async def test_a_server_that_ignores_conditions_and_shows_for_a_moment_what_is_gone_deletes_by_no_etag() -> None:
+    store = like_s3()
+    store.honours_delete = False
+    there, shown = store.head_object, {}
+
+    async def head_object(request: Any) -> Any:
+        """As a cache: what was seen there is there for one look more."""
+        try:
+            shown[request.ref] = await there(request)
+        except NotFound:
+            if request.ref in shown:
+                return shown.pop(request.ref)
+            raise
+        return shown[request.ref]
+
+    store.head_object = head_object  # type: ignore[method-assign]
+    traits = await tried(store, probe_at(WHERE))
+    assert (traits.delete_if_match, traits.batch_if_match) == (UNKNOWN, UNKNOWN)
 
 
 async def test_a_delete_that_is_not_confirmed_is_looked_at_once_and_not_sent_again() -> None:
