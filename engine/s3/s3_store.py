@@ -78,13 +78,18 @@ class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
             return answer
         raise parsing.error_of(call, answer, self._region(call.bucket))
 
-    async def _confirmed(self, call: Call) -> Answer:
-        """A delete or an abort. S3 says it by 204 alone (API reference, DeleteObject, AbortMultipartUpload): what comes
-        with a 200 may be an error, and is no confirmation."""
+    async def _bare(self, call: Call) -> Answer:
+        """A write that a status alone answers: what comes with a success may be an error, and is no confirmation."""
         answer = await self._ask(call)
+        if answer.body.strip():
+            self._read(call, answer)
+            raise parsing.unreadable(call, "a document where none was due")
+        return answer
+
+    async def _confirmed(self, call: Call) -> Answer:
+        """A delete or an abort. S3 says it by 204 alone (API reference, DeleteObject, AbortMultipartUpload)."""
+        answer = await self._bare(call)
         if answer.status != 204:
-            if answer.body.strip():
-                self._read(call, answer)
             raise parsing.unreadable(call, f"status {answer.status} where 204 was due")
         return answer
 
@@ -167,10 +172,10 @@ class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
             raise
 
     async def put_tags(self, request: store.PutTags) -> None:
-        await self._ask(messages.put_tags(request))
+        await self._bare(messages.put_tags(request))
 
     async def restore_object(self, request: store.RestoreObject) -> bool:
-        return (await self._ask(messages.restore_object(request))).status == 202
+        return (await self._bare(messages.restore_object(request))).status == 202
 
     # --- uploads ------------------------------------------------------------------------------------------
 
@@ -261,4 +266,4 @@ class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
         return await lifecycle_of(BucketQuestions(self._ask, self._read), request.bucket)
 
     async def put_lifecycle(self, request: store.PutLifecycle) -> None:
-        await self._ask(messages.put_lifecycle(request))
+        await self._bare(messages.put_lifecycle(request))

@@ -30,6 +30,7 @@ from engine.transfer.properties import (
     read_tags,
     seen_properties,
     source_properties,
+    tags_of,
 )
 from engine.transfer.server_copy import OPEN, ServerSideCopy
 from engine.transfer.server_parts import ServerParts
@@ -80,8 +81,9 @@ class InPlace(ServerSideCopy):
         if not look.found:
             if not look.tags_differ:
                 return _untouched(task, look.head, "found", 2)
-            await self.target.put_tags(PutTags(task.target_ref, look.wanted_tags or ()))
-            return _untouched(task, look.head, Method.TAGS.value, 3)
+            lost = await self._put_tags(task, look.wanted_tags or ())
+            outcome = _untouched(task, look.head, Method.TAGS.value, 3 if self._trusts else 4)
+            return _not_taken(outcome, lost) if lost else outcome
         acl = await chosen_acl(self.source, task.route, task.source_ref)
         if _by_parts(task):
             outcome = await self._parts.copy(task, Method.OWN_PARTS)
@@ -140,21 +142,41 @@ class InPlace(ServerSideCopy):
             lost += await acl_differences(self.target, task.route, acl, ref)
         wanted = before.wanted_tags
         if wanted is not None and sorted(await read_tags(self.target, task.route, ref, head)) != sorted(wanted):
-            requests += 1
-            await self.target.put_tags(PutTags(ref, wanted))
+            requests += 1 if self._trusts else 2
+            lost += await self._put_tags(task, wanted)
+        outcome = outcome._replace(requests=requests)
         if not lost:
-            return outcome._replace(requests=requests, properties=AGREE)
-        outcome = outcome._replace(state=State.FAILED, requests=requests, proof=Proof.NONE, compared="")
+            return outcome._replace(properties=AGREE)
         if set(lost) <= set(before.found):
-            said = f"the server said yes and did not do it: {'; '.join(lost)}"
-            return outcome._replace(target_etag="", checksum="", code=NOT_TAKEN, message=said)
+            return _not_taken(outcome, lost)
+        outcome = outcome._replace(state=State.FAILED, proof=Proof.NONE, compared="")
         said = f"the server did not keep what the object carried, which has to be put back by hand: {'; '.join(lost)}"
         return outcome._replace(code="NotKept", message=said)
+
+    async def _put_tags(self, task: Task, wanted: Tags) -> list[str]:
+        """Put tags in the place of those that the object has; what of it the server said yes to and did not do."""
+        await self.target.put_tags(PutTags(task.target_ref, wanted))
+        if self._trusts or sorted(there := await tags_of(self.target, task.target_ref, None)) == sorted(wanted):
+            return []
+        return [f"tags are {dict(there)}, wanted {dict(wanted)}"]
 
 
 def _by_parts(task: Task) -> bool:
     """So that an ETag of parts stays what it is, and since one CopyObject goes to 5 GiB."""
     return bool(task.source.size) and (parts_of(task.source.etag) > 0 or task.source.size > MAX_COPY_BYTES)
+
+
+def _not_taken(outcome: Outcome, lost: list[str]) -> Outcome:
+    """What the server said yes to, and did not do."""
+    return outcome._replace(
+        state=State.FAILED,
+        proof=Proof.NONE,
+        compared="",
+        target_etag="",
+        checksum="",
+        code=NOT_TAKEN,
+        message=f"the server said yes and did not do it: {'; '.join(lost)}",
+    )
 
 
 def _untouched(task: Task, head: ObjectHead, method: str, requests: int) -> Outcome:

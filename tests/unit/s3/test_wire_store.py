@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,8 @@ from engine.store import (
     ListPage,
     ListUploads,
     PutObject,
+    PutTags,
+    RestoreObject,
 )
 from tests.unit.s3.conftest import OpenStore
 from tests.unit.s3.fakes import COPIED, EMPTY_PAGE, ETAG, Exchange, chunked, http, serving, until
@@ -108,6 +111,24 @@ async def test_what_is_no_success_is_raised(open_store: OpenStore, data: bytes, 
         with pytest.raises(expected):
             await store.copy_object(COPY)
         assert len(server.seen) == 1  # a copy is never sent again by the wire
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"), [(error_xml("AccessDenied"), AccessDenied), (b"<html>hello</html>", Ambiguous), (b"", None)]
+)
+async def test_a_write_that_a_status_alone_answers_is_not_confirmed_by_an_error(
+    open_store: OpenStore, body: bytes, expected: type[StoreError] | None
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(body))
+
+    ref = ObjectRef("bucket", "k")
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        writes = (store.put_tags, PutTags(ref, (("a", "b"),))), (store.restore_object, RestoreObject(ref, 1, "Bulk"))
+        for send, request in writes:
+            with pytest.raises(expected) if expected else nullcontext():
+                await send(request)
 
 
 async def test_a_412_carries_the_condition_that_failed(open_store: OpenStore) -> None:

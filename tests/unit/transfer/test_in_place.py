@@ -12,7 +12,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import UploadRecord
 from engine.plan.route import Route
-from engine.store import CompleteUpload, CopyObject, CreateUpload
+from engine.store import CompleteUpload, CopyObject, CreateUpload, PutTags
 from engine.transfer.carrier import Task
 from tests.fake_store import FakeStore, Held, md5
 from tests.unit.transfer.scene import KMS, Bench, crc64
@@ -308,6 +308,18 @@ async def test_tags_that_a_server_loses_are_put_back(parts: bool) -> None:
     outcome = await scene.carry()
     assert outcome.state is State.COPIED
     assert scene.held.properties == PLAIN._replace(storage_class="GLACIER_IR")
+
+
+@pytest.mark.parametrize("route", [setting(tags={"team": "new"}), setting(storage_class="GLACIER_IR", tags={"a": "b"})])
+async def test_tags_that_a_server_says_yes_to_and_does_not_put_are_not_set(route: Route) -> None:
+    class Deaf(Forgetful):
+        async def put_tags(self, request: PutTags) -> None:
+            self.requests.append(("PutObjectTagging", request))
+
+    scene = Scene(route, store=Deaf(tags=()))
+    outcome = await scene.carry()
+    assert (outcome.state, scene.writes()["PutObjectTagging"]) == (State.FAILED, 1)
+    assert "tags are {" in outcome.message and outcome.code in ("NotTaken", "NotKept")
 
 
 async def test_what_a_server_loses_for_good_is_said_with_what_it_was() -> None:
