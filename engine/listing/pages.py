@@ -25,6 +25,9 @@ stays flat."""
 ENTRIES_A_READ = 1000
 """Ledger rows read at once: about a page."""
 
+EMPTY_PAGES = 100_000
+"""As many pages without anything in a row are no way past what was deleted: a page passes by thousands of that."""
+
 ReadEntries = Callable[[str | None, str | None, int], Awaitable[list[Entry]]]
 """`(after, upto, limit)` → ledger rows in key order."""
 
@@ -64,10 +67,11 @@ class Prefix:
         start_after = location.key + keys.after if keys.after is not None else ""
         token: str | None = None
         newest = start_after or None
+        tokens = _Tokens(location)
         reading = self.unlisted.reading(keys.after)
         while True:
             page, first = first or await self._page(start_after, token), None
-            token = _next_token(page, token, location)
+            token = tokens.after(page)
             if page.unlisted:
                 named = [(item.key.removeprefix(location.key), item) for item in page.unlisted]
                 self.unlisted.add(reading, [item for item in named if keys.upto is None or item[0] <= keys.upto])
@@ -97,10 +101,11 @@ async def level_of(store: ObjectStore, location: Location, tell: Listener = igno
     """The pages of what lies directly under a prefix: objects, and the prefixes of the next level; `tell` hears
     of each thing there that cannot be an object. Raises `ListingBroken` as `Prefix.pages`."""
     token: str | None = None
+    tokens = _Tokens(location)
     newest = ""
     while True:
         page = await store.list_page(ListPage(location.bucket, location.key, token=token, delimiter="/"))
-        token = _next_token(page, token, location)
+        token = tokens.after(page)
         for names in (list(page.common_prefixes), [item.key for item in page.objects]):
             if fault := fault_of(names, location.key, newest):
                 raise broken(location, fault)
@@ -112,11 +117,27 @@ async def level_of(store: ObjectStore, location: Location, tell: Listener = igno
             return
 
 
-def _next_token(page: Page, token: str | None, location: Location) -> str | None:
-    """What to go on with after the page that was asked for with `token`. Raises `ListingBroken` for the same again."""
-    if page.next_token is not None and page.next_token == token:
-        raise broken(location, "it repeats its continuation token")
-    return page.next_token
+class _Tokens:
+    """The tokens that a listing went on with since a page had something in it. Pages without anything are S3's way past
+    what was deleted: many may follow each other, but none leads back."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._had: set[str] = set()
+
+    def after(self, page: Page) -> str | None:
+        """What to go on with after this page. Raises `ListingBroken` for what was gone on with already, or leads to no
+        end."""
+        token = page.next_token
+        if token in self._had:
+            raise broken(self._location, "it repeats its continuation token")
+        if page.objects or page.common_prefixes or page.unlisted:
+            self._had.clear()
+        if token is not None:
+            self._had.add(token)
+            if len(self._had) > EMPTY_PAGES:
+                raise broken(self._location, f"{EMPTY_PAGES:,} pages without anything follow each other")
+        return token
 
 
 def broken(location: Location, why: str) -> ListingBroken:

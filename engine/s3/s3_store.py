@@ -243,9 +243,12 @@ class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
         call = messages.list_versions(request)
         document = await self._document(call)
         try:
-            return versions_page(document, request.prefix)
+            page = versions_page(document, request.prefix)
         except (KeyError, ValueError) as error:
             raise parsing.unreadable(call, str(error)) from error
+        if page.next is not None and (page.next[0] < request.after[0] or page.next == request.after):
+            raise parsing.unreadable(call, NO_WAY_ON)
+        return page
 
     # --- deleting -----------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from engine.finish.grouping import first_level
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, look_at_the_rest, summary_of, take_snapshot
 from engine.finish.sending import Condition
+from engine.listing import pages
 from engine.listing.ranges import listed_under
 from engine.model import ListedObject, Location, Page, Properties
 from engine.sites.known import KnownTraits
@@ -193,6 +194,25 @@ async def test_a_server_that_repeats_its_token_is_not_listed_for_ever(act: Any, 
 
     with pytest.raises(ListingBroken, match="repeats its continuation token"):
         await act(listing_all(store, KnownTraits(store, trusted=False), ignore) if compared else store, tell)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "why"), [("AB", "repeats its continuation token"), ("", "10 pages without anything follow each other")]
+)
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda store, tell: list_objects(store, HERE, tell, Summary(len(HERE.key))),
+        lambda store, tell: list_level(store, HERE, tell),
+    ],
+)
+async def test_a_server_that_never_ends_is_not_listed_for_ever(
+    act: Any, tokens: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "EMPTY_PAGES", 10)
+    store = Scripted(*(Page([], token) for token in tokens * 10 or map(str, range(20))))
+    with pytest.raises(ListingBroken, match=why):
+        await act(store, lambda item: None)
 
 
 async def test_one_exact_key_is_that_key_alone() -> None:

@@ -41,6 +41,7 @@ from engine.store import (
     HeadObject,
     ListPage,
     ListUploads,
+    ListVersions,
     PutObject,
     PutTags,
     RestoreObject,
@@ -255,6 +256,25 @@ async def test_uploads_are_listed_page_after_page(open_store: OpenStore) -> None
     async with serving(script) as server:
         store = await open_store(server.url())
         assert [item.key for item in await store.list_uploads(ListUploads("bucket"))] == ["a b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "version", "goes_on"), [("b", "1", False), ("b", "2", True), ("a", "1", False), ("c", "", True)]
+)
+async def test_versions_go_on_behind_what_was_asked_for_or_not_at_all(
+    open_store: OpenStore, key: str, version: str, goes_on: bool
+) -> None:
+    """A server that does not know its markers shows its first page for ever."""
+
+    async def script(exchange: Exchange) -> None:
+        marker = f"<NextKeyMarker>{key}</NextKeyMarker><NextVersionIdMarker>{version}</NextVersionIdMarker>"
+        body = f"<ListVersionsResult><IsTruncated>true</IsTruncated>{marker}</ListVersionsResult>"
+        await exchange.answer(http(body.encode()))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with nullcontext() if goes_on else pytest.raises(Ambiguous, match="not how to go on"):
+            assert (await store.list_versions(ListVersions("bucket", after=("b", "1")))).next == (key, version)
 
 
 # --- connections ------------------------------------------------------------------------------------------
