@@ -58,7 +58,7 @@ _CODES: dict[_Kind, str] = {
         IncompleteBody BadDigest XAmzContentSHA256Mismatch""",
     _Kind.EXPIRED: " ".join(sorted(EXPIRED)),
     _Kind.CREDENTIALS: """
-        InvalidAccessKeyId InvalidToken NotSignedUp AccountProblem InvalidSecurity InvalidClientTokenId
+        InvalidAccessKeyId InvalidToken InvalidTokenId NotSignedUp AccountProblem InvalidSecurity InvalidClientTokenId
         UnrecognizedClientException MissingSecurityHeader MissingAuthenticationToken CredentialsNotSupported""",
     _Kind.SIGNATURE: "SignatureDoesNotMatch InvalidSignatureException IncompleteSignature",
     _Kind.REGION: """

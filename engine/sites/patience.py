@@ -15,7 +15,16 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-from engine.errors import Ambiguous, Conflict, CredentialsExpired, NameNotFound, StoreError, Throttled, Unavailable
+from engine.errors import (
+    Ambiguous,
+    BadCredentials,
+    Conflict,
+    CredentialsExpired,
+    NameNotFound,
+    StoreError,
+    Throttled,
+    Unavailable,
+)
 from engine.store import Request
 
 RENEWALS = 3
@@ -27,6 +36,9 @@ MOST_RENEWALS = 12
 
 OTHERWISE = ("UnreadableAnswer", "TooLong")
 """The codes of an answer that is something else than what was asked for, as the object itself."""
+ENDED = frozenset({"InvalidAccessKeyId", "InvalidToken", "InvalidTokenId"})
+"""Codes of credentials that a server does not know, or no longer: they may have been replaced where they come from,
+which is asked once."""
 
 Kind = Request | type[Request]
 """What is asked: the request itself, or its class, which says as much."""
@@ -110,8 +122,8 @@ def next_step(
     if request.deletes:
         left_s = min(left_s, policy.delete_give_up_after_s - (now_s - met.since_s))
     if met.newest is _Kind.EXPIRED:
-        refused = (fresh and met.renewals > RENEWALS) or met.renewals > MOST_RENEWALS
-        return met, None if refused or left_s < _LEAST_S else Step(0.0, renew=True)
+        most = 1 if error.code in ENDED else RENEWALS if fresh else MOST_RENEWALS
+        return met, None if met.renewals > most or left_s < _LEAST_S else Step(0.0, renew=True)
     if met.newest is _Kind.THROTTLED:
         left_s = min(left_s, policy.throttled_give_up_after_s - met.throttled_s)
     elif _may_go_again(policy, request, met.attempts, error):
@@ -149,7 +161,7 @@ def _after(trouble: Trouble | None, error: StoreError, now_s: float) -> Trouble:
 
 
 def _kind(error: StoreError) -> _Kind:
-    if isinstance(error, CredentialsExpired):
+    if isinstance(error, CredentialsExpired) or (isinstance(error, BadCredentials) and error.code in ENDED):
         return _Kind.EXPIRED
     return _Kind.THROTTLED if isinstance(error, Throttled) else _Kind.OUTAGE
 

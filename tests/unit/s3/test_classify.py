@@ -36,6 +36,7 @@ BY_CODE = [
     (400, "ExpiredToken", CredentialsExpired),
     (400, "TokenRefreshRequired", CredentialsExpired),
     (403, "InvalidAccessKeyId", BadCredentials),
+    (403, "InvalidTokenId", BadCredentials),
     (403, "SignatureDoesNotMatch", BadCredentials),
     (404, "NoSuchBucket", BucketMissing),
     (301, "PermanentRedirect", WrongRegion),

@@ -25,7 +25,7 @@ from engine.errors import (
     Unreachable,
 )
 from engine.model import ObjectRef
-from engine.sites.patience import MOST_RENEWALS, RENEWALS, RetryPolicy, next_step
+from engine.sites.patience import ENDED, MOST_RENEWALS, RENEWALS, RetryPolicy, next_step
 from engine.sites.retrying import RetryingStore
 from engine.store import (
     Answered,
@@ -181,6 +181,27 @@ async def test_credentials_that_are_refused_when_fresh_end_it() -> None:
     with pytest.raises(BadCredentials):
         await retrying(store, time, refresh=refresh).head_object(HEAD)
     assert len(store.made("HeadObject")) == 1 + RENEWALS
+
+
+@pytest.mark.parametrize("code", sorted(ENDED))
+async def test_keys_that_a_server_does_not_know_any_more_are_looked_for_once(code: str) -> None:
+    """They may have been replaced where they come from, before their time."""
+    store, time = FakeStore(), Time()
+    refreshed: list[None] = []
+
+    async def refresh() -> None:
+        refreshed.append(None)
+        time.now += 60.0  # however long that takes
+
+    unknown = BadCredentials("no", operation="HeadObject", code=code)
+    store.plan("HeadObject", *failing(unknown, 1))
+    inner = retrying(store, time, refresh=refresh)
+    await inner.head_object(HEAD)
+    assert len(refreshed) == 1
+    store.plan("HeadObject", *failing(unknown, 9))
+    with pytest.raises(BadCredentials):
+        await inner.head_object(HEAD)
+    assert len(refreshed) == 2 and len(store.made("HeadObject")) == 4
 
 
 async def test_credentials_that_expire_again_while_a_request_waits_its_turn_are_renewed_again() -> None:
