@@ -97,6 +97,7 @@ def _from_answer(operation: str, ref: str, error: Any) -> StoreError:
         retry_after=str(headers.get("retry-after", "")),
         condition=str(said.get("Condition") or ""),
         region=str(headers.get("x-amz-bucket-region") or said.get("Region") or ""),
+        location=str(headers.get("location", "")),
     )
 
 

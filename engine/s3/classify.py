@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from engine import errors
 from engine.errors import StoreError
@@ -33,6 +34,7 @@ class _Kind(Enum):
     CREDENTIALS = "credentials"
     SIGNATURE = "signature"
     REGION = "region"
+    ONWARD = "onward"
     BUCKET = "bucket"
     CLOCK = "clock"
     ARCHIVED = "archived"
@@ -84,6 +86,7 @@ _KIND_OF_CODE = {code: kind for kind, codes in _CODES.items() for code in codes.
 _KIND_OF_STATUS = {
     301: _Kind.REGION,
     302: _Kind.REGION,
+    303: _Kind.REGION,
     307: _Kind.REGION,
     308: _Kind.REGION,
     401: _Kind.DENIED,
@@ -122,6 +125,12 @@ _FORMS = {
         "Check the secret key and the region; behind a proxy, that it leaves headers and path as they are.",
     ),
     _Kind.REGION: _Form(errors.WrongRegion, "the bucket is in another region{region}", "{use_region}"),
+    _Kind.ONWARD: _Form(
+        errors.Unreachable,
+        "the endpoint sends requests on to {onward}, which no request follows",
+        "If that is S3, name it as the endpoint: --endpoint-url {onward}. Of one side of a copy it is "
+        "--from-endpoint-url or --to-endpoint-url.",
+    ),
     _Kind.BUCKET: _Form(
         errors.BucketMissing,
         "there is no such bucket ({said})",
@@ -169,21 +178,24 @@ def classify(
     retry_after: str = "",
     condition: str = "",
     region: str = "",
+    location: str = "",
 ) -> StoreError:
     """The error that this answer is. `status` is the HTTP status, `code` S3's own word or empty (HEAD answers have no
-    body), `retry_after`, `condition` and `region` what headers or body say of them.
+    body), `retry_after`, `condition`, `region` and `location` what headers or body say of them.
 
     The error's `code` is S3's, or the status where S3 gave none."""
     message, code, request_id, condition, region = (
         text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
         for text in (message, code, request_id, condition, region)
     )
-    kind = _kind(operation, status, code, region)
+    onward = "" if code or region or _KIND_OF_STATUS.get(status) is not _Kind.REGION else _onward(location, ref)
+    kind = _Kind.ONWARD if onward else _kind(operation, status, code, region)
     form = _FORMS[kind]
     values = {
         "said": message.strip().rstrip(".") or code or f"status {status}",
         "condition": condition or message or "S3 does not say which",
         "region": f": {region}" if region else "",
+        "onward": onward,
         "use_region": f"Use --region {region}.{OF_A_SIDE}"
         if region
         else f"Name its region with --region.{OF_A_SIDE} An endpoint that is AWS's own has to be of that region too.",
@@ -191,7 +203,7 @@ def classify(
     about: dict[str, Any] = {
         "operation": operation,
         "ref": ref,
-        "code": code or str(status),
+        "code": code or (errors.WrongRegion.usual_code if region and kind is _Kind.REGION else str(status)),
         "request_id": request_id,
         "advice": form.advice.format_map(values),
     }
@@ -229,6 +241,16 @@ def _kind(operation: str, status: int, code: str, region: str) -> _Kind:
     if 400 <= status < 500:
         return _Kind.REJECTED
     return _Kind.UNKNOWN  # 5xx of any other kind, and an error inside a 200 that no one has heard of
+
+
+def _onward(location: str, ref: str) -> str:
+    """The endpoint that a redirect leads to; empty where it names no host."""
+    try:
+        parts = urlsplit(location[:LONGEST_TEXT])
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2].removeprefix(ref.removeprefix("s3://").partition("/")[0] + ".")
+    return f"{parts.scheme}://{host}" if host and parts.scheme in ("http", "https") else ""
 
 
 def _seconds(text: str) -> float | None:

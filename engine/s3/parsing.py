@@ -48,7 +48,6 @@ _NO_PROPERTIES = _RARE.union(
     b"x-amz-checksum-type x-amz-id-2 x-amz-request-id".split(),
 )
 """Headers that are of one answer or one object. What is left says what `Properties` has, for many objects alike."""
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Answer(Value, frozen=True):
@@ -84,8 +83,6 @@ def error_of(call: Call, answer: Answer, region: str) -> StoreError:
     elsewhere = answer.header(b"x-amz-bucket-region") or fields.get("Region", "")
     if elsewhere == region:
         elsewhere = ""
-    if not code and (answer.status in _REDIRECTS or (answer.status == 400 and elsewhere)):
-        code = "PermanentRedirect"  # a HEAD has no body: the header alone says it
     return classify(
         call.operation.name,
         str(call.ref),
@@ -96,6 +93,7 @@ def error_of(call: Call, answer: Answer, region: str) -> StoreError:
         retry_after=answer.header(b"retry-after"),
         condition=fields.get("Condition", ""),
         region=elsewhere,
+        location=answer.header(b"location"),
     )
 
 

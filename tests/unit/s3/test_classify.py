@@ -19,6 +19,7 @@ from engine.errors import (
     Scope,
     StoreError,
     Throttled,
+    Unreachable,
     Unsupported,
     WrongRegion,
 )
@@ -161,3 +162,22 @@ def test_what_stops_a_run_says_what_to_do(status: int, code: str, expected: type
 
 def test_braces_in_a_servers_message_are_left_alone() -> None:
     assert "{said} {0}" in classify("CopyObject", "", 400, "InvalidRequest", "{said} {0}").message
+
+
+@pytest.mark.parametrize(
+    ("location", "onward"),
+    [
+        ("https://s3.example/b/k", "https://s3.example"),
+        ("https://b.s3.example/k", "https://s3.example"),
+        ("https://name:word@s3.example/", "https://s3.example"),
+        ("/b/k", ""),
+        ("ftp://s3.example/", ""),
+        ("https://[", ""),
+        ("", ""),
+    ],
+)
+def test_a_redirect_leads_to_an_endpoint_or_to_another_region(location: str, onward: str) -> None:
+    error = classify("ListObjectsV2", "s3://b/k", 301, "", location=location)
+    assert isinstance(error, Unreachable if onward else WrongRegion)
+    assert not onward or f"on to {onward}," in error.message
+    assert isinstance(classify("ListObjectsV2", "s3://b/k", 301, "PermanentRedirect", location=location), WrongRegion)

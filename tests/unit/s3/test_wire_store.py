@@ -162,6 +162,23 @@ async def test_no_redirect_is_followed(open_store: OpenStore, status: str) -> No
         assert other.seen == []
 
 
+@pytest.mark.parametrize("plane", ["wire", "boto"])
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "308 Permanent Redirect"])
+async def test_where_a_redirect_leads_that_is_none_of_regions_is_said(
+    open_store: OpenStore, status: str, plane: str
+) -> None:
+    """As a gateway's that sends plain HTTP on to HTTPS."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(b"<html></html>", "Location: https://s3.example:9000/bucket/?x", status=status))
+
+    async with serving(script) as server:
+        store = await open_store(server.url(), plane)
+        with pytest.raises(Unreachable, match=r"on to https://s3\.example:9000,") as raised:
+            await store.list_page(LIST)
+        assert "--endpoint-url https://s3.example:9000." in raised.value.advice
+
+
 async def test_a_head_without_a_reason_asks_for_one(open_store: OpenStore) -> None:
     async def script(exchange: Exchange) -> None:
         if exchange.line.startswith("HEAD"):
