@@ -35,6 +35,7 @@ class _Kind(Enum):
     SIGNATURE = "signature"
     REGION = "region"
     ONWARD = "onward"
+    PROXY = "proxy"
     BUCKET = "bucket"
     CLOCK = "clock"
     ARCHIVED = "archived"
@@ -92,6 +93,7 @@ _KIND_OF_STATUS = {
     401: _Kind.DENIED,
     403: _Kind.DENIED,
     404: _Kind.MISSING,
+    407: _Kind.PROXY,
     412: _Kind.CONDITION,
     429: _Kind.THROTTLED,
     501: _Kind.UNSUPPORTED,
@@ -130,6 +132,12 @@ _FORMS = {
         "the endpoint sends requests on to {onward}, which no request follows",
         "If that is S3, name it as the endpoint: --endpoint-url {onward}. Of one side of a copy it is "
         "--from-endpoint-url or --to-endpoint-url.",
+    ),
+    _Kind.PROXY: _Form(
+        errors.Unreachable,
+        "the proxy asks for a name and a password",
+        "HTTP_PROXY and HTTPS_PROXY take them before the host (http://name:password@host:port); NO_PROXY names hosts "
+        "that are spoken to without a proxy.",
     ),
     _Kind.BUCKET: _Form(
         errors.BucketMissing,

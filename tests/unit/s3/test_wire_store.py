@@ -179,6 +179,17 @@ async def test_where_a_redirect_leads_that_is_none_of_regions_is_said(
         assert "--endpoint-url https://s3.example:9000." in raised.value.advice
 
 
+async def test_a_proxy_that_asks_who_is_there_stops_the_run(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(b"<html></html>", status="407 Proxy Authentication Required"))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        for call in (store.list_page(LIST), store.copy_object(COPY), store.head_object(HeadObject(COPY.source))):
+            with pytest.raises(Unreachable, match="the proxy asks for a name and a password"):
+                await call
+
+
 async def test_a_head_without_a_reason_asks_for_one(open_store: OpenStore) -> None:
     async def script(exchange: Exchange) -> None:
         if exchange.line.startswith("HEAD"):
