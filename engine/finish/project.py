@@ -17,7 +17,7 @@ from engine.shown import Result
 from engine.store import ObjectStore
 
 GROUPS_KEPT = 10_000
-"""Groups with figures of their own; where there are more, the rest is in one line."""
+"""Named groups with figures of their own; where there are more, the rest is in one line."""
 
 OTHERS = "…"
 
@@ -76,7 +76,7 @@ class Summary(Result):
     def _of(self, group: Group) -> Figures:
         found = self.groups.get(group)
         if found is None:
-            if len(self.groups) >= GROUPS_KEPT:
+            if len(self.groups) >= GROUPS_KEPT and isinstance(group, str):
                 group = Odd.OTHERS
             found = self.groups.setdefault(group, Figures())
         return found

@@ -154,3 +154,13 @@ def test_more_groups_than_memory_wants_go_into_one_that_comes_last(monkeypatch: 
     summary.add([ListedObject("a", size, "e", "2026") for size in range(5)], [".a", ".b", ".c", ".d", ".e"])
     events = [event for event in summary.events() if isinstance(event, GroupSummed)]
     assert (events[-1].group, events[-1].odd, events[-1].objects) == ("", "others", 3)
+
+
+def test_what_was_not_read_or_has_no_tag_stays_so_beside_more_groups_than_memory_wants(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(project, "GROUPS_KEPT", 2)
+    summary = Summary(0, "tag=team")
+    summary.add([ListedObject("a", 1, "e", "2026")] * 6, ["a", "b", "c", Odd.UNREAD, Odd.UNREAD, Odd.NONE])
+    found = {group: figures.objects for group, figures in summary.groups.items()}
+    assert found == {"a": 1, "b": 1, Odd.OTHERS: 1, Odd.UNREAD: 2, Odd.NONE: 1}
