@@ -213,8 +213,8 @@ class PrefixSummed(Event):
 @dataclass(frozen=True, slots=True)
 class GroupSummed(Event):
     """Everything in one group of `cartage ls --by`. `odd` says of a group without a name what is in it: `none` (no such
-    tag or suffix), `unread` (tags that could not be read), `others` (more groups than are kept). `dollars_a_month` is
-    what those cost whose class has a price, `unpriced` how many have none."""
+    tag, suffix or time), `unread` (tags that could not be read), `others` (more groups than are kept).
+    `dollars_a_month` is what those cost whose class has a price, `unpriced` how many have none."""
 
     event: ClassVar[str] = "group"
     by: str

@@ -31,7 +31,7 @@ OLDER = "over a year"
 class Odd(Enum):
     """Groups that have no name. The value is what `--json` calls them."""
 
-    NONE = "none"  # what they are grouped by, these do not have: no such tag, no suffix
+    NONE = "none"  # what they are grouped by, these do not have: no such tag, no suffix, no time
     UNREAD = "unread"  # their tags could not be read, or they are gone since they were listed
     OTHERS = "others"  # more groups than memory wants
 
@@ -114,14 +114,16 @@ def _age_of(now_ms: int) -> Callable[[ListedObject], Group]:
     """How long ago objects were written, by bounds that are reckoned once: S3's times sort as time does."""
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     bounds = [((now - timedelta(days)).strftime("%Y-%m-%dT%H:%M:%S"), name) for days, name in AGES]
-    return lambda item: next((name for since, name in bounds if item.modified >= since), OLDER)
+    return lambda item: next(
+        (name for since, name in bounds if item.modified >= since), OLDER if item.modified else Odd.NONE
+    )
 
 
 def rank(by: str, group: Group, size_bytes: int) -> tuple[bool, int, str]:
     """Where a group stands in a table: prefixes by name, ages by age, all others by their bytes, the largest first;
     the rest of too many comes last."""
     name = group if isinstance(group, str) else ""
-    first = 0 if by == "prefix" else _AGE.get(name, 0) if by == "age" else -size_bytes
+    first = 0 if by == "prefix" else _AGE.get(name, len(_AGE)) if by == "age" else -size_bytes
     return group is Odd.OTHERS, first, name
 
 

@@ -39,7 +39,7 @@ class Figures:
         self.objects += 1
         self.bytes += item.size
         self.classes[item.storage_class] = self.classes.get(item.storage_class, 0) + 1
-        if not self.oldest or item.modified < self.oldest:
+        if not self.oldest or "" < item.modified < self.oldest:
             self.oldest = item.modified
         if item.modified > self.newest:
             self.newest = item.modified

@@ -53,9 +53,10 @@ def test_the_suffix_is_what_follows_the_last_dot_of_a_name(key: str, group: Grou
         ("2026-08-01T00:00:00Z", "90 to 180 days"),
         ("2026-02-01T00:00:00Z", "180 days to a year"),
         ("2020-01-01T00:00:00Z", "over a year"),
+        ("", Odd.NONE),
     ],
 )
-async def test_an_age_is_counted_from_the_last_write(modified: str, group: str) -> None:
+async def test_an_age_is_counted_from_the_last_write(modified: str, group: Group) -> None:
     assert await group_of("age", listed(modified=modified)) == group
 
 
@@ -144,8 +145,9 @@ def test_groups_stand_by_what_a_table_is_read_for() -> None:
     by_suffix, by_age = Summary(0, "suffix"), Summary(0, "age")
     by_suffix.add([ListedObject("a", size, "e", "2026") for size in (1, 3, 2)], [".a", ".b", Odd.NONE])
     assert [group for group, _ in by_suffix.sorted()] == [".b", Odd.NONE, ".a"]
-    by_age.add([listed(), listed()], ["over a year", "under 30 days"])
-    assert [group for group, _ in by_age.sorted()] == ["under 30 days", "over a year"]
+    by_age.add([listed(), listed(modified=""), listed()], ["over a year", Odd.NONE, "under 30 days"])
+    assert [group for group, _ in by_age.sorted()] == ["under 30 days", "over a year", Odd.NONE]
+    assert by_age.total.oldest == by_age.total.newest == listed().modified
 
 
 def test_more_groups_than_memory_wants_go_into_one_that_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
