@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from engine.errors import EngineError, ListingBroken
+from engine.errors import EngineError, ListingBroken, Rejected
 from engine.events import Listener, ignore
 from engine.listing.lister import Feed, KeyRange, Lister
 from engine.listing.unlisted import UnlistedThings, aside_of
@@ -70,7 +70,14 @@ class Prefix:
         tokens = _Tokens(location)
         reading = self.unlisted.reading(keys.after)
         while True:
-            page, first = first or await self._page(start_after, token), None
+            try:
+                page, first = first or await self._page(start_after, token), None
+            except Rejected:
+                # Some servers forget a token that is still gone on with: the newest key says as much.
+                if token is None or newest is None or newest == start_after:
+                    raise
+                start_after, token = newest, None
+                continue
             token = tokens.after(page)
             if page.unlisted:
                 named = [(item.key.removeprefix(location.key), item) for item in page.unlisted]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import Ambiguous, LedgerCorrupt, LedgerLocked, LedgerMismatch, ListingBroken, Unreachable
+from engine.errors import Ambiguous, LedgerCorrupt, LedgerLocked, LedgerMismatch, ListingBroken, Rejected, Unreachable
 from engine.events import ObjectListed, PrefixSummed
 from engine.finish import project
 from engine.finish.deleting import Deleter
@@ -213,6 +213,40 @@ async def test_a_server_that_never_ends_is_not_listed_for_ever(
     store = Scripted(*(Page([], token) for token in tokens * 10 or map(str, range(20))))
     with pytest.raises(ListingBroken, match=why):
         await act(store, lambda item: None)
+
+
+async def test_where_a_server_forgets_its_token_the_newest_key_says_as_much() -> None:
+    class Forgetting(FakeStore):
+        async def list_page(self, request: ListPage) -> Page:
+            page = await super().list_page(request)
+            if request.token is not None and len(self.requests) % 2:
+                raise Rejected("the continuation token provided is incorrect", operation="ListObjectsV2")
+            return page
+
+    store = Forgetting(page_keys=2)
+    for number in range(9):
+        store.put(f"s3://b/proj/{number}")
+    told: list[Any] = []
+    await list_objects(store, HERE, told.append, Summary(len(HERE.key)))
+    assert [item.key for item in told] == [f"proj/{number}" for number in range(9)]
+    asked = [(request.start_after, request.token is not None) for request in store.made("ListObjectsV2")]
+    assert asked[:4] == [("", False), ("", True), ("", True), ("proj/3", False)]
+
+
+async def test_what_a_server_refuses_from_a_key_on_too_ends_the_listing() -> None:
+    class Refusing(FakeStore):
+        async def list_page(self, request: ListPage) -> Page:
+            page = await super().list_page(request)
+            if request.token is not None or request.start_after:
+                raise Rejected("no", operation="ListObjectsV2")
+            return page
+
+    store = Refusing(page_keys=2)
+    for number in range(5):
+        store.put(f"s3://b/proj/{number}")
+    with pytest.raises(Rejected):
+        await list_objects(store, HERE, lambda item: None, Summary(len(HERE.key)))
+    assert len(store.requests) == 3
 
 
 async def test_one_exact_key_is_that_key_alone() -> None:
