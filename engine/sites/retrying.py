@@ -29,7 +29,8 @@ being refused once more says nothing by itself."""
 class RetryingStore(StoreDecorator):
     """Sends again what may be sent again.
 
-    `refresh` looks for fresh credentials once S3 says that those used have expired: once for all who wait for it.
+    `refresh` looks for fresh credentials once S3 says that those used have expired, or does not know them: once for all
+    who wait for it.
     `follow` has requests to a bucket signed for the region that the server names: each request is sent so once more.
     `observe` is told of each retry; `outage` for how long S3 has been out of reach, and why, and 0 when it no longer
     is. Clock, sleep and randomness can be given. `requests` counts every attempt, `throttled` those that S3 answered
