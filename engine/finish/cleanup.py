@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.errors import RunError, StoreError
 from engine.events import Listener
 from engine.finish.batches import Batch, Batches, DeletionReport, Removal, refuse_gone, resting_on
-from engine.finish.deleting import Checked, DeleterOf
+from engine.finish.deleting import Checked, DeleterOf, replaced_text
 from engine.finish.looking import Looker, Span, There
 from engine.finish.other_copies import OtherCopies
 from engine.finish.sending import End, Fate, Item
@@ -74,8 +74,9 @@ def _settled(record: ObjectRecord, there: There | None) -> tuple[Outcome, Fate]:
         return after_look(record, State.DELETED), Fate.GONE
     if there.etag == record.source_etag:
         return after_look(record, State.VERIFIED), Fate.LEFT
-    message = f"the source bears ETag {there.etag} now, and was copied when it bore {record.source_etag}"
-    return after_look(record, State.DRIFTED, "SourceChanged", message), Fate.CHANGED
+    # Whether our delete or its owner took the old one nobody knows. The copy may be the last of it: as `drifted` it
+    # would be written over.
+    return after_look(record, State.DELETED, "SourceReplaced", replaced_text(there)), Fate.CHANGED
 
 
 def after_look(record: ObjectRecord, state: State, code: str = "", message: str = "") -> Outcome:
@@ -231,7 +232,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
             self.report.gone_bytes += record.size * gone
             self.report.deleted += not gone
             self.report.deleted_bytes += record.size * (not gone)
-            return after_look(record, State.DELETED)
+            return after_look(record, State.DELETED, end.code, end.message)
         if end.fate is Fate.CHANGED:
             self._keep(route.name, record.key, State.DRIFTED.value, end.code, end.message)
             return after_look(record, State.DRIFTED, end.code, end.message)

@@ -18,7 +18,7 @@ import anyio
 from engine import freshness
 from engine.errors import AttemptError, RunError, StoreError
 from engine.finish.looking import PATIENCE_S, Looker, Span, There
-from engine.finish.sending import Condition, End, Fate, Item, Sender
+from engine.finish.sending import REFUSED, Condition, End, Fate, Item, Sender
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import Location
 from engine.store import ObjectStore, StoreOf, by_store
@@ -138,7 +138,7 @@ class Deleter:
         for item in batch.left:
             if (error := seen.unseen.get(item.key)) is not None:
                 batch.keep(item, Fate.LEFT, error)
-            elif (end := judge_there(item, seen.there(item.key))) is not None:
+            elif (end := judge_there(item, seen.there(item.key), unanswered=item.key in batch.unanswered)) is not None:
                 batch.told[item.key] = end
             else:
                 there[item] = seen.looks[item.key].sent_at
@@ -172,8 +172,10 @@ class Deleter:
         if fresh:
             sending = self._sender.send(batch.bucket, list(fresh))
             told = await only_until(min(fresh.values()) + LOOK_LASTS_S, sending)
-            batch.unconfirmed = len(told) < len(fresh)
-            batch.told |= told
+            batch.unanswered.update(item.key for item in fresh if item.key not in told)
+            ends = {key: end for key, end in told.items() if end is not REFUSED}
+            batch.unconfirmed = len(ends) < len(fresh)
+            batch.told |= ends
 
     async def _settle(self, batch: _Batch) -> dict[str, End]:
         """End what was told, say what is gone, and give these ends. What is gone by S3's word, or by a look, and is
@@ -204,7 +206,8 @@ class Deleter:
 @dataclass(slots=True)
 class _Batch:
     """What belongs to one `Deleter.delete`: items that are `left`, and the `ends` of others. `told` is what a pass has
-    said so far, `why` what keeps an item from its end, `unconfirmed` whether S3 left something open in that pass."""
+    said so far, `why` what keeps an item from its end, `unconfirmed` whether S3 left something open in that pass,
+    `unanswered` what was sent and may have been carried out unsaid."""
 
     bucket: str
     span: Span
@@ -214,6 +217,7 @@ class _Batch:
     ends: dict[str, End] = field(default_factory=dict)
     told: dict[str, End] = field(default_factory=dict)
     why: dict[str, End] = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)
     unconfirmed: bool = False
 
     def keep(self, item: Item, fate: Fate, error: StoreError) -> None:
@@ -222,10 +226,18 @@ class _Batch:
         where[item.key] = End(fate, error.code, error.message)
 
 
-def judge_there(item: Item, there: There | None) -> End | None:
-    """What a look at the key settles; None where the object is there as it was named."""
+def judge_there(item: Item, there: There | None, *, unanswered: bool = False) -> End | None:
+    """What a look at the key settles; None where the object is there as it was named. `unanswered`: its delete may have
+    been carried out, so that what is there has taken its place."""
     if there is None:
         return End(Fate.GONE)
-    if there.etag != item.etag:
-        return End(Fate.CHANGED, "SourceChanged", f"it bears ETag {there.etag} now, and was named with {item.etag}")
-    return None
+    if there.etag == item.etag:
+        return None
+    if unanswered:
+        return End(Fate.GONE, "SourceReplaced", replaced_text(there))
+    return End(Fate.CHANGED, "SourceChanged", f"it bears ETag {there.etag} now, and was named with {item.etag}")
+
+
+def replaced_text(there: There) -> str:
+    """What is said of an object whose delete was never answered, where another is there now."""
+    return f"its delete was never answered, and another object is in its place now, with ETag {there.etag}"

@@ -12,6 +12,7 @@ import anyio
 from engine.at_once import each
 from engine.errors import (
     AccessDenied,
+    Ambiguous,
     AttemptError,
     Conflict,
     NotFound,
@@ -96,6 +97,13 @@ class End(NamedTuple):
     message: str = ""
 
 
+REFUSED = End(Fate.LEFT)
+"""S3 did not do it, and the key itself tells why: it bears another ETag, say. What has no end may have been done."""
+
+_DONE_NOT = THROTTLED | {"PreconditionFailed"}
+"""Codes of one key inside a 200 which say as much."""
+
+
 class Sender:
     """Sends deletes to the buckets of `store`, in each as `conditions` say. `batches` is held by whoever sends one.
 
@@ -113,7 +121,7 @@ class Sender:
         return self._conditions[bucket] is not Condition.NONE
 
     async def send(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
-        """One attempt at each item. What is not in the answer has to be looked at."""
+        """One attempt at each item. What is not in the answer, or `REFUSED`, has to be looked at."""
         if self._conditions[bucket] is Condition.SINGLE:
             batch, single = [], list(items)
         else:
@@ -137,8 +145,10 @@ class Sender:
         keys = tuple((item.key, self._etag(bucket, item)) for item in items)
         try:
             report = await self._store.delete_objects(DeleteObjects(bucket, keys))
-        except AttemptError:
+        except Ambiguous:
             return {}  # carried out or not: the keys themselves tell
+        except AttemptError:
+            return {item.key: REFUSED for item in items}
         except AccessDenied as error:
             return {item.key: End(Fate.DENIED, error.code, error.message) for item in items}
         except (Rejected, Unsupported):
@@ -154,6 +164,8 @@ class Sender:
                 told[failure.key] = End(Fate.DENIED, failure.code, failure.message)
             elif failure.key in asked and failure.code == BELOW_LINK:
                 told[failure.key] = End(Fate.ELSEWHERE, failure.code, failure.message)
+            elif failure.key in asked and failure.code in _DONE_NOT and failure.key not in told:
+                told[failure.key] = REFUSED
             else:
                 told.pop(failure.key, None)  # said twice, or in other words: the key itself tells
         return told
@@ -169,8 +181,10 @@ class Sender:
             marker = await self._store.delete_object(
                 DeleteObject(ObjectRef(bucket, item.key), self._etag(bucket, item))
             )
-        except (PreconditionFailed, NotFound, Conflict, AttemptError):
+        except Ambiguous:
             return None
+        except (PreconditionFailed, NotFound, Conflict, AttemptError):
+            return REFUSED
         except AccessDenied as error:
             return End(Fate.DENIED, error.code, error.message)
         except ObjectError as error:

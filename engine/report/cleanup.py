@@ -62,7 +62,7 @@ def _settled_text(settled: dict[Fate, int]) -> str:
     said = {
         Fate.GONE: "gone",
         Fate.LEFT: "still there, unchanged",
-        Fate.CHANGED: "changed since",
+        Fate.CHANGED: "gone, with another object in its place",
         Fate.DENIED: "not to be looked at",
     }
     parts = [f"{count_text(count)} {said[fate]}" for fate, count in settled.items()]
