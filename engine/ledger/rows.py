@@ -7,6 +7,7 @@ is read. Nothing takes a step that the table of states (`engine.plan.lifecycle`)
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 from engine.errors import LedgerError
 from engine.ledger.batches import BatchStatement
 from engine.model import Proof
-from engine.plan.lifecycle import ASIDE, FIRST, TRANSITIONS, State
+from engine.plan.lifecycle import ASIDE, BEREFT, FIRST, TRANSITIONS, UNDONE, State
 from engine.plan.record import Decision, Outcome
 
 TallyKey = tuple[str, int, int]
@@ -111,7 +112,8 @@ def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision]
         return
     connection.execute("ROLLBACK TO quick")
     connection.execute("RELEASE quick")
-    _leave(connection, route, ((item.key, item.state) for item in decisions), new=True)
+    _keep_former(connection, route, _leave(connection, route, ((item.key, item.state) for item in decisions), new=True))
+    _drop_former(connection, route, [item.key for item in decisions if item.state not in UNDONE])
     _UPSERT.over(connection, route, at_ms, columns)
     _tally(connection, route, added, added_bytes)
 
@@ -139,6 +141,7 @@ def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outc
         _leave(connection, route, ((item.key, item.state) for item in outcomes), new=False)
         raise AssertionError("one of these steps was refused, and is there")
     _CONCLUDE.over(connection, route, at_ms, _columns(outcomes))
+    _drop_former(connection, route, [item.key for item in outcomes if item.state not in UNDONE])
     _tally(connection, route, objects, size_bytes)
 
 
@@ -170,15 +173,18 @@ def source_etags(connection: sqlite3.Connection, route: int, keys: Sequence[str]
 
 
 def forget(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:
-    """Remove rows of objects that vanished before anything of them was written. Raises `LedgerError` for any other."""
+    """Remove rows of objects that vanished before anything of them was written; what was known before of their keys
+    holds again. Raises `LedgerError` for any other."""
     _leave(connection, route, ((key, None) for key in keys), new=False)
     connection.executemany("DELETE FROM objects WHERE route = ? AND key = ?", [(route, key) for key in keys])
+    _bring_back_former(connection, route, keys)
 
 
 def let_go(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:
     """Remove rows of objects that their owner has removed on both sides; of keys that are not known nothing."""
     known = [row[0] for row in _of_keys(connection, route, keys, "SELECT key FROM objects WHERE route = ?")]
     _leave(connection, route, ((key, None) for key in known), new=False, is_gone=True)
+    _drop_former(connection, route, known)
     connection.executemany("DELETE FROM objects WHERE route = ? AND key = ?", [(route, key) for key in known])
 
 
@@ -189,14 +195,16 @@ def _leave(
     *,
     new: bool,
     is_gone: bool = False,
-) -> None:
+) -> list[str]:
     """Check each step against the table and take the rows out of their tallies. A key comes once in a batch: what the
-    second step follows would not be in the table yet. `is_gone`: nothing is left of what was written."""
+    second step follows would not be in the table yet. `is_gone`: nothing is left of what was written. Gives the keys
+    whose own object was gone before."""
     gone, gone_bytes = Counter[TallyKey](), Counter[TallyKey]()
     asked = list(steps)
     what = "SELECT key, state, proof, found, size, target_etag FROM objects WHERE route = ?"
     known = {row[0]: row for row in _of_keys(connection, route, [key for key, _ in asked], what)}
     seen: set[str] = set()
+    bereft = []
     for key, after in asked:
         if key in seen:
             raise LedgerError(f"{key!r} comes twice in one batch")
@@ -216,7 +224,38 @@ def _leave(
         tally = (state, proof, found)
         gone[tally] -= 1
         gone_bytes[tally] -= size
+        if state in BEREFT:
+            bereft.append(key)
     _tally(connection, route, gone, gone_bytes)
+    return bereft
+
+
+# --- what was known of an object whose source is gone, while another one is at its key: until that is in place, or gone
+
+
+def _keep_former(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
+    for key in keys:
+        found = connection.execute("SELECT * FROM objects WHERE route = ? AND key = ?", (route, key))
+        row = dict(zip((column for column, *_ in found.description), found.fetchone(), strict=True))
+        connection.execute("INSERT OR REPLACE INTO former VALUES (?, ?, ?)", (route, key, json.dumps(row)))
+
+
+def _drop_former(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
+    if keys and connection.execute("SELECT 1 FROM former LIMIT 1").fetchone():
+        connection.executemany("DELETE FROM former WHERE route = ? AND key = ?", [(route, key) for key in keys])
+
+
+def _bring_back_former(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
+    objects, size_bytes = Counter[TallyKey](), Counter[TallyKey]()
+    for key, text in list(_of_keys(connection, route, keys, "SELECT key, row FROM former WHERE route = ?")):
+        row = json.loads(text)
+        named = ", ".join(f":{column}" for column in row)
+        connection.execute(f"INSERT INTO objects ({', '.join(row)}) VALUES ({named})", row)
+        connection.execute("DELETE FROM former WHERE route = ? AND key = ?", (route, key))
+        tally = (row["state"], row["proof"], row["found"])
+        objects[tally] += 1
+        size_bytes[tally] += row["size"]
+    _tally(connection, route, objects, size_bytes)
 
 
 def _tally(

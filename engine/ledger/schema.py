@@ -116,6 +116,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             ELSE '' END
             WHERE held <> '' OR state IN ('damaged', 'lost')""",
     ),
+    # What was known of an object whose source is gone, once another one is at its key.
+    (
+        """CREATE TABLE former (
+            route INTEGER NOT NULL REFERENCES routes (id), key TEXT NOT NULL, row TEXT NOT NULL,
+            PRIMARY KEY (route, key)) WITHOUT ROWID, STRICT""",
+    ),
 )
 
 _ADDED_LATER = f"CASE state WHEN 'damaged' THEN {_DAMAGED} ELSE '' END AS damaged, held AS overwritten"
@@ -134,6 +140,7 @@ OLDER_VIEWS: dict[int, str] = {
     """,
     7: "SELECT 1",
     8: f"CREATE TEMP VIEW IF NOT EXISTS objects AS SELECT *, {_ADDED_LATER} FROM main.objects",
+    9: "SELECT 1",
 }
 """How a reader, which may not migrate, sees the tables of an older format as those of the newest."""
 

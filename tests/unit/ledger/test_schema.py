@@ -92,6 +92,7 @@ async def test_what_an_older_ledger_knows_of_damage_and_of_what_was_there_before
             "INSERT INTO tallies SELECT route, state, proof, found, count(*), sum(size) FROM objects "
             "GROUP BY route, state, proof, found"
         )
+        connection.execute("DROP TABLE former")
         connection.execute("PRAGMA user_version = 8")
     async with await LedgerReader.open_to_read(path) as reader:
         assert (await entries_of(reader))["damaged"] == "e"
