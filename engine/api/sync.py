@@ -111,6 +111,7 @@ async def synchronize(
                 command="sync",
                 unconditional=consent.unconditional,
                 delete_markers=consent.delete_markers,
+                fresh=extras.fresh,
                 check=not_at_source(opened, route),
             )
             await _forget(ledger, route, extra_keys)

@@ -21,6 +21,7 @@ from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.finish.sending import REFUSED, Condition, End, Fate, Item, Sender
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import Location
+from engine.plan.record import same_moment
 from engine.store import ObjectStore, StoreOf, by_store
 
 KEYS_A_BATCH = 1_000
@@ -107,7 +108,7 @@ class Deleter:
         batch = _Batch(bucket, span or Span(Location(bucket, "")), check, then, [item for item in items if item.etag])
         # Without an ETag nothing tells an object from what took its place, neither a condition nor a look.
         batch.ends |= {item.key: End(Fate.LEFT, "NoETag", NO_ETAG) for item in items if not item.etag}
-        looks = not self._sender.is_conditional(bucket)
+        looks = not self._sender.is_conditional(bucket) or any(item.modified for item in items)
         idle = 0
         while batch.left and idle < PASSES:
             settled = await self._pass(batch, looks=looks)
@@ -191,7 +192,7 @@ class Deleter:
                 batch.told |= {item.key: end for item in gone}
                 listed = {}
             for item in gone:
-                if (there := listed.get(item.key)) is not None and there.etag == item.etag:
+                if (there := listed.get(item.key)) is not None and judge_there(item, there) is None:
                     del batch.told[item.key]
                     batch.why[item.key] = STILL_LISTED
                     batch.unconfirmed = True
@@ -231,10 +232,14 @@ def judge_there(item: Item, there: There | None, *, unanswered: bool = False) ->
     been carried out, so that what is there has taken its place."""
     if there is None:
         return End(Fate.GONE)
-    if there.etag == item.etag:
+    same = there.etag == item.etag
+    if same and same_moment(there.modified, item.modified):
         return None
     if unanswered:
         return End(Fate.GONE, "SourceReplaced", replaced_text(there))
+    if same:
+        said = f"it was written anew, at {there.modified}, with the same bytes; what was named is of {item.modified}"
+        return End(Fate.CHANGED, "SourceTouched", said)
     return End(Fate.CHANGED, "SourceChanged", f"it bears ETag {there.etag} now, and was named with {item.etag}")
 
 

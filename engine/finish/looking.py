@@ -17,7 +17,7 @@ from engine.errors import RunError, StoreError, TooLate
 from engine.freshness import LOOK_LASTS_S, dated
 from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix
-from engine.model import Location, ObjectRef
+from engine.model import ListedObject, Location, ObjectHead, ObjectRef
 from engine.plan.ranges import shared
 from engine.store import HeadObject, ListPage, ObjectStore, head_or_none
 
@@ -36,6 +36,11 @@ class There(NamedTuple):
 
     etag: str
     size: int
+    modified: str = ""
+
+
+def _there(item: ListedObject | ObjectHead) -> There:
+    return There(item.etag, item.size, item.modified)
 
 
 class Look(NamedTuple):
@@ -111,7 +116,7 @@ class Looker:
         cut = len(span.location.key)
         between = KeyRange(span.after[cut:] or None, keys[-1][cut:])
         async for objects, _ in Prefix(self._store, span.location).pages(between):
-            found.update((item.key, There(item.etag, item.size)) for item in objects if item.key in wanted)
+            found.update((item.key, _there(item)) for item in objects if item.key in wanted)
         return found
 
     async def _list(self, bucket: str, keys: Sequence[str], seen: Seen, until: float) -> None:
@@ -127,9 +132,7 @@ class Looker:
                 raise
             except StoreError:
                 return  # who may not list may still look at each
-            seen.looks.update(
-                (item.key, Look(There(item.etag, item.size), sent_at)) for item in page.objects if item.key in wanted
-            )
+            seen.looks.update((item.key, Look(_there(item), sent_at)) for item in page.objects if item.key in wanted)
             token = page.next_token
             if token is None or (page.objects and page.objects[-1].key >= keys[-1]):
                 return
@@ -142,7 +145,7 @@ class Looker:
             except StoreError as error:
                 seen.unseen[key] = error
                 return
-            there = None if answer is None else There(answer.etag, answer.size)
+            there = None if answer is None else _there(answer)
             seen.looks[key] = Look(there, sent_at)
 
         if keys:

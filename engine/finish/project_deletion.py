@@ -98,7 +98,8 @@ async def note_changed(listed: DeletionList, done: Deletion, listener: Listener)
 
 
 class ProjectDeletion(Removal[Deletion, ListedObject]):
-    """Deletes what the list still holds; of that, what `check` lets go."""
+    """Deletes what the list still holds; of that, what `check` lets go. Unless the list is `fresh`, each is looked at
+    first: an ETag does not tell what was put there since with the same bytes."""
 
     def __init__(
         self,
@@ -108,9 +109,11 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         *,
         markers_accepted: Collection[str],
         check: Check | None = None,
+        fresh: bool = True,
     ) -> None:
         super().__init__(Deletion(), listener, markers_accepted)
         self._check = check
+        self._fresh = fresh
         self._listed = listed
         self._deleter = deleter
 
@@ -128,7 +131,7 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
     async def _delete(self, location: Location, batch: Batch[ListedObject], _first: bool) -> bool:
         rows = batch.records
         await self._listed.set_states((row.key, Row.DELETING) for row in rows)
-        items = [Item(row.key, row.etag) for row in rows]
+        items = [Item(row.key, row.etag, "" if self._fresh else row.modified) for row in rows]
         ends = await self._ask(self._deleter, items, Span(location, batch.after), self._check)
         await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
@@ -254,10 +257,11 @@ async def delete_listed(
     command: str,
     unconditional: bool,
     delete_markers: bool,
+    fresh: bool,
     check: Check | None = None,
 ) -> Deletion:
-    """Delete what the list holds, under a claim, each only while it is what was listed and `check` lets it go; `listen`
-    is given what ends it gently.
+    """Delete what the list holds, under a claim, each only while it is what was listed and `check` lets it go; `fresh`:
+    it was listed just now. `listen` is given what ends it gently.
 
     Raises `GateClosed` where the server cannot do that, `ClaimLost`, and `StoreError` of scope `run`."""
     bucket = location.whole_bucket
@@ -273,6 +277,7 @@ async def delete_listed(
             listener,
             markers_accepted=[bucket.bucket_name] if delete_markers else [],
             check=check,
+            fresh=fresh,
         )
         listen(work.stop)
         return await work.go(location)

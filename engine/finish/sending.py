@@ -70,10 +70,12 @@ NOT_ALONE = (
 
 
 class Item(NamedTuple):
-    """One object to be deleted, and the ETag that it must still bear."""
+    """One object to be deleted, and the ETag that it must still bear; with a `modified`, it must be of that moment too.
+    No server has a condition for that, so that such items are looked at before they are sent."""
 
     key: str
     etag: str
+    modified: str = ""
 
 
 class Fate(StrEnum):

@@ -269,8 +269,8 @@ def test_what_the_patterns_leave_out_stays_whatever_the_snapshot_holds(scene: Sc
     with closing(sqlite3.connect(scene.terminal.folder / "my.deletion")) as listed, listed:
         row = "SELECT 'q/keep/precious', size, etag, modified, storage_class, state FROM objects"
         listed.execute(f"INSERT INTO objects {row}")
-        etag = scene.client.head_object(Bucket=BUCKET, Key="q/keep/precious")["ETag"]
-        listed.execute("UPDATE objects SET etag = ? WHERE key = 'q/keep/precious'", (etag,))
+        etag = scene.client.head_object(Bucket=BUCKET, Key="q/keep/precious")["ETag"].strip('"')
+        listed.execute("UPDATE objects SET etag = ?, modified = '' WHERE key = 'q/keep/precious'", (etag,))
     ended = extras_of(scene, "--exclude", "keep/*", "--yes", code=3)
     assert scene.keys("q/") == {"keep/precious"} and "barred" in ended.out
 
