@@ -46,7 +46,7 @@ class Part(StrEnum):
 
 def part_of(record: ObjectRecord) -> Part:
     """What the ledger alone says of one object."""
-    if record.state in LEAVING or record.state is State.LOST:
+    if record.state in LEAVING:
         return Part.GONE
     if record.state in IN_PLACE:
         if record.found:

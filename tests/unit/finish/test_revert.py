@@ -71,6 +71,20 @@ async def test_a_copy_whose_source_is_gone_or_changed_stays(tmp_path: Path) -> N
         assert s.store.keys(TARGET) == ["00000.png", "00001.png"]
 
 
+async def test_an_object_that_is_lost_keeps_no_other_copy(tmp_path: Path) -> None:
+    """Its owner removed both sides; no cleanup did anything."""
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.remove(SOURCE + "00000.png")
+        s.store.remove(TARGET + "00000.png")
+        row = (await s.records())["00000.png"]
+        await s.ledger.conclude("raw", [Outcome.seen(row.key, State.LOST, row.target_etag, proof=row.proof)])
+        found = await outlook(s.ledger)
+        assert (found.cleaned_up, found.removable, found.changed) == (False, 2, 1)
+        assert (await revert(s)).removed == 2
+        assert s.store.keys(TARGET) == []
+
+
 async def test_a_copy_that_someone_overwrote_stays(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         await s.migrate()
@@ -202,7 +216,7 @@ async def test_every_state_has_its_part(tmp_path: Path) -> None:
         State.ARCHIVED: Part.CHANGED,
         State.DAMAGED: Part.CHANGED,
         State.WITHDRAWN: Part.CHANGED,
-        State.LOST: Part.GONE,
+        State.LOST: Part.CHANGED,
     }
     assert part_of(record._replace(state=State.FAILED, target_etag="")) is Part.NOTHING
 
