@@ -14,7 +14,7 @@ import anyio.to_thread
 from engine.api import commands
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
-from engine.errors import LedgerMismatch, LedgerMissing, UsageError
+from engine.errors import BucketMissing, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import RunStarted
 from engine.journal.holding import AtWork
 from engine.journal.place import given_of, place_of
@@ -37,8 +37,10 @@ from engine.logs import destination
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
 from engine.plan.in_place import refuse_in_place
+from engine.plan.lifecycle import State
 from engine.plan.locations import state_of
 from engine.plan.overlap import refuse_collisions
+from engine.plan.record import objects_by_route
 from engine.plan.route import Route
 from engine.sites.clock import now_ms, time_text
 from engine.sites.opening import open_sites
@@ -92,7 +94,13 @@ async def open_ledger(
     for file, flag in ours(path):
         refuse_in_sources(file, plan.routes, flag)
     await _settle_folders(plan, path, opened, make=writes)
-    binding = await binding_of(plan, opened)
+    try:
+        binding = await binding_of(plan, opened)
+    except BucketMissing:
+        opened.emptied = set() if writes else await _emptied(plan, path)
+        if not opened.emptied:
+            raise
+        binding = await binding_of(plan, opened)
     if options.state is not None and FILE_SITE in plan.sites_in_use:
         binding = replace(binding, machine=this_machine())
     journals = await _journals(plan, opened, options, command, takes_over=writes)
@@ -200,6 +208,19 @@ async def _settle_folders(plan: Plan, path: Path, opened: Sites, *, make: bool) 
             folders.must_be_there(where.bucket)
         elif make:
             await anyio.to_thread.run_sync(folders.root(where.bucket).make)
+
+
+async def _emptied(plan: Plan, path: Path) -> set[Location]:
+    """The places of which cleanup took every object that the ledger knows, and that are no target: their owner may
+    have removed them since, and what was moved is where it is all the same."""
+    if not is_there(path):
+        return set()
+    async with await open_to_read(path) as reader:
+        left = {item.route for item in await reader.tallies() if item.objects and item.state is not State.DELETED}
+        known = objects_by_route(await reader.tallies())
+    done = [route for route in plan.routes if known.get(route.name) and route.name not in left]
+    needed = [route.source for route in plan.routes if route not in done] + [route.target for route in plan.routes]
+    return {route.source.whole_bucket for route in done} - {where.whole_bucket for where in needed}
 
 
 async def _bind_sites(plan: Plan, opened: Sites, *, folders: bool) -> list[SiteBinding]:

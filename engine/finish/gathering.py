@@ -36,7 +36,7 @@ async def gather(
         listener(Doing("asking the probes"))
     probes = [await run_probe(opened.store(probed(probe)), probe, commands) for probe in plan.probes]
     facts = await opened.facts(plan.places, anew=True)
-    sources = tuple(facts[where] for where in buckets_of(route.source for route in plan.routes))
+    sources = tuple(facts[where] for where in buckets_of(route.source for route in plan.routes) if where in facts)
     targets = tuple(facts[where] for where in buckets_of(route.target for route in plan.routes))
     return replace(
         await facts_of(plan, ledger, server_ms(facts[plan.dated_by.whole_bucket].date)),

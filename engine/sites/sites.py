@@ -28,13 +28,15 @@ ASKED = 10
 
 class Sites:
     """Whoever handles one side of a route asks here for its site, or for its store. `home` is the plan's own
-    connection (or the only site, where there is no plan), `sources` are those of its routes, where they were opened."""
+    connection (or the only site, where there is no plan), `sources` are those of its routes, where they were opened.
+    `emptied` are places from which cleanup took everything, and one of which is gone: nothing is asked of them."""
 
     def __init__(self, opened: Mapping[str, Site]) -> None:
         self._opened = opened
         self._paces = {name: site.pace for name, site in opened.items() if site.pace is not None}
         self.home = opened.get("") or next(iter(opened.values()))
         self.sources = Sources()
+        self.emptied: set[Location] = set()
         self._reads: dict[tuple[str, Location], Answer] = {}
 
     def site(self, where: Location) -> Site:
@@ -125,7 +127,7 @@ class Sites:
         self, places: Iterable[Location], *, anew: bool = False, lacking: bool = False
     ) -> dict[Location, BucketFacts]:
         """What is known of the buckets that these places are in, in order, asked all at once; `lacking`: without those
-        of which nothing may be known. Raises as `Site.facts`."""
+        of which nothing may be known. Of what is `emptied` nothing is known either. Raises as `Site.facts`."""
 
         async def ask(where: Location) -> BucketFacts | None:
             try:
@@ -135,7 +137,7 @@ class Sites:
                     raise
                 return None
 
-        wanted = buckets_of(places)
+        wanted = [where for where in buckets_of(places) if where not in self.emptied]
         async with one_error():
             found = await each(wanted, ask)
         return {where: facts for where, facts in zip(wanted, found, strict=True) if facts is not None}

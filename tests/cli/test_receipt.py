@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
@@ -208,3 +209,43 @@ def test_it_is_written_where_asked(scene: Scene) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", json.loads(Path(files[0]).read_bytes())["seal"])
     (scene.folder / "file").write_text("")
     assert "cannot be written" in scene.cartage("receipt", "--output", str(scene.folder / "file" / "x"), code=2).output
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_a_source_that_was_removed_once_all_of_it_was_deleted_is_not_asked_for(
+    sandbox: Endpoint, tmp_path: Path, local: bool
+) -> None:
+    scene = Scene(sandbox, tmp_path)
+    source, old = "./old/", f"old-{scene.bucket}"
+    if local:
+        (tmp_path / "old").mkdir()
+        (tmp_path / "old" / "a").write_text("a")
+    else:
+        source = f"s3://{old}/data/"
+        scene.s3.create_bucket(Bucket=old, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+        scene.s3.put_object(Bucket=old, Key="data/a", Body=b"a")
+    to = f's3://{scene.bucket}/new/"\n[cleanup]\nhold = "0s"\n'
+    scene.plan.write_text(f'name = "cards"\n[[routes]]\nname = "r"\nfrom = "{source}"\nto = "{to}')
+    scene.moved()
+    scene.cartage("cleanup", "--delete", "--confirm", "cards")
+    made(scene)
+    if local:
+        shutil.rmtree(tmp_path / "old")
+    else:
+        scene.s3.delete_bucket(Bucket=old)
+    assert check(scene) == []
+    assert made(scene)["stage"] == "cleaned up"
+    scene.cartage("revert")
+    assert (tmp_path / "cards-back.toml").is_file()
+    scene.cartage("run", "--yes", "--allow-empty", code=1)  # which would have something to copy
+
+
+def test_a_source_that_is_gone_before_its_cleanup_is_missed(sandbox: Endpoint, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "a").write_text("a")
+    to = f's3://{scene.bucket}/new/"\n'
+    scene.plan.write_text(f'name = "cards"\n[[routes]]\nname = "r"\nfrom = "./old/"\nto = "{to}')
+    scene.moved()
+    (tmp_path / "old").rename(tmp_path / "elsewhere")
+    assert "does not exist" in scene.cartage("receipt", code=1).output
