@@ -106,7 +106,7 @@ async def check_receipt(file: str | Path, plan: Plan, options: Options | None = 
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         return ReceiptCheck({}, [f"the receipt {file} is not to be trusted: {why}"])
     async with at_work("receipt", plan, options) as (opened, ledger):
-        sums = await sum_up(ledger, given["ledger"]["columns"], options.listener)
+        sums = await sum_up(ledger, given["ledger"]["columns"], options.listener, form=given["receipt"])
         found = ledger_differences(given, plan, sums)
         found += said_otherwise(given, await _values(plan, opened.home.endpoint, ledger, sums, None), plan.source)
         known, lost = {route["name"]: route for route in given["routes"]}, 0

@@ -29,13 +29,15 @@ from engine.plan.binding import digest_of
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
-from engine.plan.record import Entry, ObjectRecord
+from engine.plan.record import AGREE, Entry, ObjectRecord
 from engine.plan.route import Route
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.sites.clock import time_text
 from engine.store import ObjectStore
 
-FORMAT = "cartage-receipt/1"
+FORMAT = "cartage-receipt/2"
+OLDER = "cartage-receipt/1"
+"""Its digest is also over when the sources were listed, and what was there; and over who looked at properties."""
 ACCEPTED_BY = "accepted by "
 """Notes of who accepted what: this, the name, a space, the figure."""
 NAMED = 10
@@ -105,9 +107,14 @@ def _widened(span: tuple[int, int], at_ms: int) -> tuple[int, int]:
 
 
 async def sum_up(
-    ledger: LedgerReader, columns: Sequence[str] = ObjectRecord._fields, listener: Listener = ignore
+    ledger: LedgerReader,
+    columns: Sequence[str] = ObjectRecord._fields,
+    listener: Listener = ignore,
+    *,
+    form: str = FORMAT,
 ) -> Sums:
-    """Read every row once. Memory does not grow with their number."""
+    """Read every row once. Memory does not grow with their number. `form` is that of the receipt, which says what the
+    digest is over: no listing, and no look at properties that agree, changes what was proven."""
     listener(Doing("reading the ledger"))
     total = sum(tally.objects for tally in await ledger.tallies())
     digest = hashlib.sha256()
@@ -118,13 +125,15 @@ async def sum_up(
     snapshots = await ledger.snapshots()
     take("binding", (await ledger.binding()).text)
     for snapshot in snapshots:
-        take("route", *snapshot)
+        take("route", *(snapshot if form == OLDER else (snapshot.route, snapshot.closed_ms > 0)))
     routes = {snapshot.route: RouteSums(snapshot.route) for snapshot in snapshots}
     places = [ObjectRecord._fields.index(name) for name in columns]
     rows = 0
     async for records in ledger.records():
         rows += len(records)
         for row in records:
+            if form != OLDER and row.properties == AGREE:
+                row = row._replace(properties="")
             take(*(row[place] for place in places))
             routes[row.route].add(row)
         listener(Progress(total, listing_done=True, done=rows))
@@ -248,7 +257,7 @@ def seal_of(values: Mapping[str, Any]) -> str:
 def read_receipt(body: bytes) -> dict[str, Any]:
     """A receipt from its file. Raises ValueError where it is none, or was changed since it was sealed."""
     values = json.loads(body, object_pairs_hook=_named_once)
-    if not isinstance(values, dict) or values.get("receipt") != FORMAT:
+    if not isinstance(values, dict) or values.get("receipt") not in (FORMAT, OLDER):
         raise ValueError("it is not a receipt of this Cartage")
     if values.get("seal") != seal_of(values):
         raise ValueError("it was changed after it was made: its seal does not hold")
@@ -309,7 +318,8 @@ def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any], plan_file
     Says nothing of a ledger that changed since: its digest does."""
     if receipt["ledger"]["sha256"] != now["ledger"]["sha256"]:
         return []
-    found = [f"the receipt's {name} is not what the ledger says" for name in _DERIVED if receipt.get(name) != now[name]]
+    known, knows = (_without_listings(values) if receipt["receipt"] == FORMAT else values for values in (receipt, now))
+    found = [f"the receipt's {name} is not what the ledger says" for name in _DERIVED if known.get(name) != knows[name]]
     found += [f"what the receipt says as {name!r} is no part of one" for name in receipt if name not in now]
     if receipt["ledger"].get("rows") != now["ledger"]["rows"]:
         found.append("the receipt's count of the ledger's rows is not the ledger's")
@@ -319,6 +329,15 @@ def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any], plan_file
     if was.get("name") != plan["name"] or not said:
         found.append("the receipt's plan is not the one that it names")
     return found
+
+
+def _without_listings(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """The receipt without when its sources were listed: any later run lists them again."""
+    try:
+        routes = [route | {"times": route["times"] | {"listed": ""}} for route in receipt["routes"]]
+    except (KeyError, TypeError):
+        return dict(receipt)
+    return {**receipt, "routes": routes}
 
 
 def _digest_of(text: object, plan_file: str) -> str:

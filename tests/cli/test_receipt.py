@@ -11,9 +11,11 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from engine.proof.receipt import seal_of
+from engine.ledger import open_to_read
+from engine.proof.receipt import OLDER, seal_of, sum_up
 from tests.cli.finish_scene import IMAGES, PREFIX, Scene
 from tests.servers import Endpoint
 
@@ -62,6 +64,29 @@ def test_it_says_what_was_done_and_holds_until_something_changes(scene: Scene) -
     scene.cartage("verify")  # proving again what is proven changes nothing
     assert check(scene) == []
     assert made(scene)["ledger"] == receipt["ledger"]
+
+
+def test_it_holds_through_what_changes_nothing(scene: Scene) -> None:
+    made(scene)
+    for words in (["run", "--yes"], ["cleanup"], ["verify", "--properties"], ["verify"]):
+        scene.cartage(*words, code=5 if words == ["cleanup"] else 0)
+        assert check(scene) == [], words
+    scene.cartage("verify", "--deep")
+    assert check(scene, code=4) == ["the ledger changed since: its digest is another"]
+
+
+def test_an_older_one_is_held_against_what_its_digest_was_made_of(scene: Scene) -> None:
+    receipt = made(scene)
+
+    async def digest() -> str:
+        async with await open_to_read(scene.folder / "cards.ledger") as ledger:
+            return (await sum_up(ledger, form=OLDER)).digest
+
+    older = receipt | {"receipt": OLDER, "ledger": receipt["ledger"] | {"sha256": anyio.run(digest)}}
+    (scene.folder / "cards.receipt.json").write_text(json.dumps(older | {"seal": seal_of(older)}))
+    assert check(scene) == []
+    scene.cartage("run", "--yes")
+    assert check(scene, code=4) == ["the ledger changed since: its digest is another"]
 
 
 def test_what_changed_since_is_named(scene: Scene) -> None:
