@@ -55,7 +55,13 @@ async def settle(store_of: StoreOf, ledger: Ledger, routes: Sequence[Route]) -> 
             keys = [route.source_key(record.key) for record in records]
             seen = await looker.look(route.source.bucket, keys)
             gone = [key for key in keys if key in seen.looks and seen.there(key) is None]
-            listed = await looker.listed(gone, Span(route.source, after)) if gone else {}
+            try:
+                listed = await looker.listed(gone, Span(route.source, after)) if gone else {}
+            except RunError:
+                raise
+            except StoreError as error:  # a look alone is not believed
+                listed = {}
+                seen.unseen.update(dict.fromkeys(gone, error))
             after = keys[-1]
             outcomes = []
             for record, key in zip(records, keys, strict=True):

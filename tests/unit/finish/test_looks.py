@@ -12,6 +12,7 @@ import pytest
 from engine import freshness
 from engine.errors import AccessDenied, Ambiguous, GoneTogether, Throttled
 from engine.finish import batches
+from engine.finish.cleanup import settle
 from engine.finish.deleting import PASSES, Deleter
 from engine.finish.looking import FEW, PATIENCE_S, Looker
 from engine.finish.revert import Revert
@@ -340,3 +341,15 @@ async def test_settling_does_not_believe_a_head_against_the_listing(tmp_path: Pa
         still_listing(s.store, "data/raw/", ghosts)
         await s.settle()
         assert (await s.states())["00002.png"] == "verified"
+
+
+async def test_settling_leaves_open_what_may_not_be_listed(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        denied = ("before", AccessDenied("no", operation="ListObjectsV2"))
+        s.store.plan("ListObjectsV2", denied, denied, key="data/raw/")
+        await s.delete()
+        assert await settle(everywhere(s.store), s.ledger, s.plan.routes) == {Fate.DENIED: 3}
+        assert set((await s.states()).values()) == {"deleting"}
+        await s.settle()
+        assert set((await s.states()).values()) == {"deleted"}
