@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from engine.folder.durable import Synced
     from engine.folder.store import FolderStore
 
+NOT_ON_DISK = "NotOnDisk"
+"""The code of an object whose target could not be brought to the disk."""
+
 
 @dataclass(slots=True)
 class Cleaned(DeletionReport):
@@ -202,15 +205,21 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
 
     async def _on_disk(self, route: Route, records: Sequence[ObjectRecord]) -> Sequence[ObjectRecord]:
         """Those whose targets a power cut does not reach: a file that was found there, or written without a sync, may
-        be in the system's memory alone. Looked at it is afterwards, as what it was when it was proven."""
+        be in the system's memory alone. Looked at it is afterwards, as what it was when it was proven.
+
+        The system says once that a sync failed, and the next one succeeds: the row has to remember it, since neither a
+        listing nor the bytes, which are read from memory, show that they are not on the disk."""
         if self._folders is None or not route.target.is_local:
             return records
         keys = [route.target_key(record.key) for record in records]
         failed = await self._folders.make_durable(route.target.bucket, keys, self._synced)
+        outcomes = []
         for record, key in zip(records, keys, strict=True):
             if (error := failed.get(key)) is not None:
                 message = f"its target could not be brought to the disk: {error.message}; the source stays"
-                self._keep(route.name, record.key, Fate.BARRED.value, "NotOnDisk", message)
+                self._keep(route.name, record.key, State.DAMAGED.value, NOT_ON_DISK, message)
+                outcomes.append(after_look(record, State.DAMAGED, NOT_ON_DISK, message))
+        await self._ledger.conclude_durably(route.name, outcomes)
         return [record for record, key in zip(records, keys, strict=True) if key not in failed]
 
     async def _is_its_target(self, route: Route, record: ObjectRecord) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.api.cleanup import CleanupResult
 from engine.api.commands import accept_command, command
-from engine.finish.cleanup import Cleaned
+from engine.finish.cleanup import NOT_ON_DISK, Cleaned
 from engine.finish.gate import closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
@@ -80,6 +80,8 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
     if cleaned.stayed:
         again = ". run and verify the plan again, then this" if stays else ""
         lines.append(f"{stays_text(cleaned.stayed, 'source')}: {counted(cleaned.kept)}{again}")
+    if any(item.code == NOT_ON_DISK for item in cleaned.first_kept):
+        lines.append("a disk did not keep what it was given: see to it first. what was there is not trusted any more")
     if cleaned.markers:
         lines.append(MARKERS_ADDED)
     if cleaned.unaccepted:

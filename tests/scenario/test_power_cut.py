@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.cleanup import cleanup
+from engine.api.cleanup import CleanupRefused, cleanup
 from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.run import migrate
@@ -172,3 +172,29 @@ async def test_a_source_whose_target_cannot_be_brought_to_the_disk_stays(
     assert {item.code for item in done.cleaned.first_kept} == {"NotOnDisk"}
     if call == "sync_all":
         assert stayed == set(held), "nothing on that disk is believed any more"
+    assert not (await verify(plan, options)).agrees, "what was read from memory proves nothing"
+    with pytest.raises(CleanupRefused):
+        await cleanup(plan, options, delete=True, consent=Consent())
+    written = {key: (tmp_path / "clone" / key).stat().st_ino for key in stayed}
+    assert (await migrate(plan, options)).copied == len(stayed)
+    assert all((tmp_path / "clone" / key).stat().st_ino != written[key] for key in stayed)
+    assert (await verify(plan, options)).agrees
+    done = await cleanup(plan, options, delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == len(stayed)
+
+
+async def test_a_file_of_others_that_is_not_on_the_disk_is_not_found_again(
+    held: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tmp_path / "source", tmp_path / "clone")
+    plan, options = await proven_in_memory(tmp_path)
+    with monkeypatch.context() as patched:
+
+        def fail(descriptor: int) -> bool:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        patched.setattr(system, "sync_all", fail)
+        await cleanup(plan, options, delete=True, consent=Consent())
+    done = await migrate(plan, options)
+    assert done.aside == {State.CONFLICT: len(held)}
+    assert lacking(tmp_path / "source", set(held), held) == set()
