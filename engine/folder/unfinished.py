@@ -11,7 +11,7 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Self
 
 try:
@@ -65,6 +65,7 @@ class Unfinished:
         self._header = header_of(pin, size) if pin else b""
         self._journal: Journal | None = None
         self._lock = threading.Lock()
+        self._lost: OSError | None = None
         self._listed = NOTHING
         self._open = True
         self.descriptor, status = self._claim()
@@ -142,9 +143,11 @@ class Unfinished:
     # --- its bytes --------------------------------------------------------------------------------------------------
 
     def kept(self, algorithm: str = "CRC64NVME") -> list[Part]:
-        """The parts that an earlier run wrote and whose bytes are here: each is hashed anew, by the algorithm of the
-        checksums that `part_done` was given. To be asked before the first write."""
+        """The parts that an earlier run wrote and whose bytes are here: each is hashed anew, as the disk has it, by the
+        algorithm of the checksums that `part_done` was given. To be asked before the first write."""
         parts = self._listed.parts
+        if parts:
+            system.forget(self.descriptor, 0, 0)
         return [part for part in parts if self.checksum(part.offset, part.length, algorithm) == part.checksum]
 
     def checksum(self, offset: int, length: int, algorithm: str) -> str:
@@ -167,13 +170,29 @@ class Unfinished:
         with telling(self.path):
             durable = self._directories.durable
             if durable:
-                system.sync_data(self.descriptor)
+                self._sync(system.sync_data)
             with self._lock:
+                self._refuse_lost()
                 if self._journal is None:
                     end = self._listed.end
                     self._journal = Journal(self._directory, self._list, self._header, end, durable=durable)
                     self._directories.sync(self._directory)
                 self._journal.add(part)
+
+    def _sync(self, sync: Callable[[int], None]) -> None:
+        """A sync brings what every thread wrote, and the system tells one of them alone that it failed: then it is
+        believed of no byte, also by a later run, which would read them out of memory."""
+        try:
+            sync(self.descriptor)
+        except OSError as error:
+            with self._lock:
+                self._lost = error
+                self.discard()
+            raise
+
+    def _refuse_lost(self) -> None:
+        if self._lost is not None:
+            raise self._lost
 
     # --- its end ----------------------------------------------------------------------------------------------------
 
@@ -184,7 +203,8 @@ class Unfinished:
         but this user can read it.
 
         Raises `PreconditionFailed` where the condition does not hold, `Rejected` where something that is no file, or
-        another spelling of the name, stands there; what was written is kept then."""
+        another spelling of the name, stands there; what was written is kept then. What could not be brought to the
+        disk is not."""
         with telling(self.path):
             if (length := os.fstat(self.descriptor).st_size) != self.size:
                 raise IntegrityError(
@@ -197,7 +217,8 @@ class Unfinished:
                 given = system.permitted(self._directory) & (0o666 if mode is None else mode)
             system.give_mode(self.descriptor, given)
             if self._directories.durable:
-                system.sync(self.descriptor)
+                self._sync(system.sync)
+            self._refuse_lost()
             place(self._directory, self._temporary, self._name, condition, self.path)
             self._directories.sync(self._directory)
             if self._journal is not None or self._listed.end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from engine.checksums import checksum_of
-from engine.errors import Conflict, PreconditionFailed, Rejected, Unwritable
+from engine.errors import Conflict, PreconditionFailed, Rejected, StoreError, Unwritable
 from engine.folder import system, unfinished
 from engine.folder.journal import Part
 from engine.folder.making import Durability, SharedSyncs
@@ -121,6 +122,53 @@ def test_a_file_is_written_by_one_process_at_a_time(publisher: Publisher) -> Non
 def test_a_name_of_255_bytes_has_room_for_its_temporary_one(publisher: Publisher, tmp_path: Path) -> None:
     publisher.put("x" * 255, b"1")
     assert (tmp_path / ("x" * 255)).read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("told_of", ["a part", "the end"])
+def test_of_a_file_of_which_a_sync_failed_no_part_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told_of: str
+) -> None:
+    """The system tells it once, to one thread of several: for the others, and for the next run, all is well."""
+    publisher = Publisher(Root(str(tmp_path)), "object")
+    call, failing = "sync_data" if told_of == "a part" else "sync", list[OSError]()
+    sync = getattr(system, call)
+
+    def fail_once(descriptor: int) -> None:
+        if failing:
+            raise failing.pop()
+        sync(descriptor)
+
+    monkeypatch.setattr(system, call, fail_once)
+    write_parts(publisher, 1)
+    with publisher.begin("d/large", len(DATA), "v1") as file:
+        assert len(file.kept()) == 1
+        for number in (2, 3, 4):
+            part, data = part_of(number)
+            file.write(data, part.offset)
+            if told_of == "a part" and number == 3:
+                failing.append(OSError(errno.EIO, os.strerror(errno.EIO)))
+            with pytest.raises(StoreError) if told_of == "a part" and number > 2 else contextlib.nullcontext():
+                file.part_done(part)
+        if told_of == "the end":
+            failing.append(OSError(errno.EIO, os.strerror(errno.EIO)))
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                file.publish(ABSENT)
+    assert list((tmp_path / "d").iterdir()) == []
+    assert kept(publisher) == []
+
+
+def test_what_is_listed_is_read_from_the_disk(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parts(publisher, 1, 2)
+
+    def forget(descriptor: int, offset: int, length: int) -> None:
+        assert (offset, length) == (0, 0)
+        os.pwrite(descriptor, bytes(PART), PART)  # memory had what the disk has not
+
+    monkeypatch.setattr(system, "forget", forget)
+    assert kept(publisher) == [1]
 
 
 # --- room -----------------------------------------------------------------------------------------------------------
