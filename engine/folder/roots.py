@@ -18,6 +18,7 @@ from pathlib import Path
 from engine.folder import system
 from engine.folder.refusals import MEND, START_ANEW, WRITING, no_folder, told, vanished
 from engine.folder.system import A_DIRECTORY, NO_LINK
+from engine.plan.binding import folder_identity
 
 BELOW = A_DIRECTORY | NO_LINK
 
@@ -129,9 +130,12 @@ class Root:
     def identity(self) -> str:
         """What tells this folder from any other that may come under its name: its inode, and its file system's id.
 
-        Not its device's number, which may be another after a restart; the id of ext4, XFS, btrfs and APFS stays."""
+        Not its device's number, which may be another after a restart, and the same of another disk at the same socket.
+        The id of ext4, btrfs and APFS stays; where it is no more than that number (XFS, FAT), the UUID tells."""
         descriptor = self.descriptor()
-        return f"inode {os.fstat(descriptor).st_ino} of file system {os.fstatvfs(descriptor).f_fsid:x}"
+        status, id_ = os.fstat(descriptor), os.fstatvfs(descriptor).f_fsid
+        uuid = system.uuid_of(descriptor) if id_ == status.st_dev else ""
+        return folder_identity(status.st_ino, id_, uuid)
 
     def close(self) -> None:
         with self._lock:

@@ -25,6 +25,8 @@ _DARWIN = sys.platform == "darwin"
 _AT_ONCE = 1 if not _DARWIN else 4  # RENAME_NOREPLACE (rename(2)), RENAME_EXCL (renamex_np(2))
 _SWAP = 2  # RENAME_EXCHANGE, RENAME_SWAP
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # fallocate(2)
+_GET_UUID = 0x80111500  # FS_IOC_GETFSUUID, from Linux 6.9 on
+_BY_UUID = Path("/dev/disk/by-uuid")
 _FULLFSYNC = 51  # macOS' fcntl(2): fsync leaves the data in the drive's own cache
 
 CANNOT = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM})
@@ -286,6 +288,24 @@ def free_bytes(place: int | Path) -> int:
     where it says no size of itself, as one in memory without a bound, or of a server, does."""
     found = os.statvfs(place)
     return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
+
+
+def uuid_of(descriptor: int) -> str:
+    """Of the file system that a descriptor is on; empty where nothing tells it."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        length, *number = fcntl.ioctl(descriptor, _GET_UUID, bytes(17))
+        if length == 16 and any(number):
+            hexed = bytes(number).hex()
+            return "-".join((hexed[:8], hexed[8:12], hexed[12:16], hexed[16:20], hexed[20:]))
+    with contextlib.suppress(OSError):
+        device = os.fstat(descriptor).st_dev
+        for entry in sorted(_BY_UUID.iterdir()):
+            with contextlib.suppress(OSError):
+                if entry.stat().st_rdev == device:
+                    return entry.name
+    return ""
 
 
 def expect_in_order(descriptor: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from engine.model import FILE_SITE
-from engine.plan.binding import RouteBinding
+from engine.plan.binding import RouteBinding, is_same_owner, known_owner
 
 Owners = tuple[tuple[str, str], ...]
 """Buckets with their owners' ids, empty where it cannot be known; of local folders, which folder it is."""
@@ -95,7 +95,9 @@ def learned(bound: Binding, wanted: Binding) -> Binding:
 
     def filled(site: SiteBinding) -> SiteBinding:
         owners = dict(seen[site.name].buckets) if site.name in seen else {}
-        return site._replace(buckets=tuple((name, owner or owners.get(name, "")) for name, owner in site.buckets))
+        return site._replace(
+            buckets=tuple((name, known_owner(owner, owners.get(name, ""))) for name, owner in site.buckets)
+        )
 
     own, *others = (filled(site) for site in bound.all_sites.values())
     return replace(
@@ -153,7 +155,7 @@ def _of_site(bound: SiteBinding, wanted: SiteBinding) -> list[str]:
     owners = dict(wanted.buckets)
     for bucket, owner in bound.buckets:
         now = owners.get(bucket)
-        if not owner or not now or now == owner:
+        if not owner or not now or is_same_owner(owner, now):
             continue
         if bound.name == FILE_SITE:
             lines.append(f"the folder {bucket} was {owner}, and is another one now, {now}")

@@ -61,3 +61,23 @@ def _default_of(item: Any) -> Any:
 def digest_of(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+_ON, _UUID = " of file system ", ", UUID "
+
+
+def folder_identity(inode: int, file_system: int, uuid: str) -> str:
+    """What a ledger keeps of a folder to know it again; `uuid` is empty where the file system's number tells it."""
+    return f"inode {inode}{_ON}{file_system:x}{_UUID if uuid else ''}{uuid}"
+
+
+def is_same_owner(bound: str, now: str) -> bool:
+    """Whether an owner, or a folder's identity, is the one that was bound. Where both say a file system's UUID its
+    number does not count; where one does not (an older Cartage's) the number is all there is."""
+    (was, _, old), (found, _, new) = bound.partition(_UUID), now.partition(_UUID)
+    return (was.partition(_ON)[0] == found.partition(_ON)[0] and old == new) if old and new else was == found
+
+
+def known_owner(bound: str, now: str) -> str:
+    """What to keep of what was bound and what was found: whatever says more, and then the later."""
+    return now if now and (not bound or (_UUID in now and is_same_owner(bound, now))) else bound

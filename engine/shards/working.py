@@ -25,6 +25,7 @@ from engine.ledger.shard_places import AT_WORK, shard_name, shard_path
 from engine.ledger.sharded import closing_of
 from engine.listing.sources import Sources, open_sources
 from engine.model import FILE_SITE, Location
+from engine.plan.binding import is_same_owner
 from engine.plan.coverage import Coverage, Stretch
 from engine.plan.document import Plan
 from engine.plan.shards import Piece, joined, lies_in, without
@@ -184,7 +185,7 @@ def refuse_other_folders(bound: Binding, plan: Plan, known: Mapping[Location, Bu
             continue
         if bound.machine not in ("", here):
             why = f"is one of {bound.machine}, and this worker is on {here}"
-        elif (known[where].owner_id if where in known else "") != began_with.get(where.bucket, ""):
+        elif not is_same_owner(began_with.get(where.bucket, ""), known[where].owner_id if where in known else ""):
             why = f"is not the folder that the run began with, as the worker on {here} sees it"
         else:
             continue
@@ -211,7 +212,8 @@ def refuse_other(order: Order, plan: Plan, opened: Sites, facts: Iterable[Bucket
             raise UsageError(f"a worker's environment leads it to {endpoint}, and the plan is at {known.endpoint}.")
     owners = {(site, name): owner for site, it in bound.all_sites.items() for name, owner in it.buckets}
     for item in facts:
-        if item.owner_id and owners.get((item.site, item.bucket)) not in (None, "", item.owner_id):
+        owner = owners.get((item.site, item.bucket))
+        if item.owner_id and owner and not is_same_owner(owner, item.owner_id):
             raise UsageError(f"a worker finds the bucket {item.name} to belong to {item.owner_id}, another owner.")
 
 

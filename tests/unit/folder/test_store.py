@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -242,6 +244,37 @@ async def test_a_folder_has_an_identity_and_this_machines_clock(scene: Scene, tm
     assert facts.owner_id == again.owner_id != other.owner_id
     assert (facts.versioning, facts.lifecycle, facts.replication) == ("", (), ())
     assert facts.date.endswith(" GMT")
+
+
+async def test_a_file_system_that_is_known_by_its_device_alone_is_told_by_its_uuid(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As XFS and FAT are: another disk at the same socket has the same device, and the same inode at its top."""
+    device = tmp_path.stat().st_dev
+    monkeypatch.setattr(os, "fstatvfs", lambda descriptor: SimpleNamespace(f_fsid=device))
+    found = []
+    for uuid in ("one", "two"):
+        monkeypatch.setattr(system, "uuid_of", lambda descriptor, uuid=uuid: uuid)
+        found.append((await FolderStore().bucket_facts(AskBucket(str(scene.folder)))).owner_id)
+    assert found[0] != found[1]
+    assert found[0].endswith(f"{device:x}, UUID one")
+
+
+def test_a_uuid_is_told_by_the_system_or_by_the_name_of_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr(system, "_BY_UUID", tmp_path / "none")
+    monkeypatch.setattr(fcntl, "ioctl", lambda *asked: bytes([16, *range(16)]))
+    assert system.uuid_of(at) == "00010203-0405-0607-0809-0a0b0c0d0e0f"
+    monkeypatch.setattr(fcntl, "ioctl", lambda *asked: bytes(17))
+    assert system.uuid_of(at) == ""
+    monkeypatch.setattr(system, "_BY_UUID", tmp_path)
+    (tmp_path / "A0B1-C2D3").symlink_to("/dev/null")
+    (tmp_path / "dangling").symlink_to("/dev/no/such")
+    device = Path("/dev/null").stat().st_rdev
+    monkeypatch.setattr(os, "fstat", lambda descriptor: SimpleNamespace(st_dev=device))
+    assert system.uuid_of(at) == "A0B1-C2D3"
 
 
 async def test_what_a_folder_has_not_is_unsupported(scene: Scene) -> None:

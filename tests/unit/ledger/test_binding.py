@@ -11,7 +11,8 @@ import pytest
 from engine.errors import LedgerMismatch
 from engine.ledger import Binding, Ledger, SiteBinding
 from engine.ledger.binding import differences, learned
-from engine.plan.binding import RouteBinding
+from engine.model import FILE_SITE
+from engine.plan.binding import RouteBinding, folder_identity
 from tests.unit.ledger.scene import BINDING, MODEL, RAW, Clock, decision, opened, query
 
 
@@ -209,3 +210,34 @@ async def test_what_a_person_or_an_upload_left_binds_as_much_as_objects_do(tmp_p
             await ledger.keep("manifest", "s3://bucket/m.json", "e", b"{}")
     with pytest.raises(LedgerMismatch):
         await Ledger.open(path, changed(plan_name="other"), now_ms=Clock())
+
+
+def of_folder(identity: str) -> Binding:
+    return changed(sites=(SiteBinding(FILE_SITE, "", (("/mnt/usb/", identity),)),))
+
+
+DISK, OTHER = "f0f0f0f0-0000-4000-8000-000000000001", "f0f0f0f0-0000-4000-8000-000000000002"
+
+
+def test_a_disk_is_known_by_its_uuid_wherever_it_is_plugged_in() -> None:
+    bound = of_folder(folder_identity(128, 0x701, DISK))
+    assert differences(bound, of_folder(folder_identity(128, 0x702, DISK))) == []
+    assert len(differences(bound, of_folder(folder_identity(128, 0x701, OTHER)))) == 1
+    assert len(differences(bound, of_folder(folder_identity(129, 0x701, DISK)))) == 1
+
+
+def test_where_no_uuid_is_told_any_more_the_number_counts() -> None:
+    bound = of_folder(folder_identity(128, 0x701, DISK))
+    assert differences(bound, of_folder(folder_identity(128, 0x701, ""))) == []
+    assert len(differences(bound, of_folder(folder_identity(128, 0x702, "")))) == 1
+    assert learned(bound, of_folder(folder_identity(128, 0x701, ""))) == bound
+
+
+def test_a_ledger_of_before_learns_the_uuid_while_the_number_still_tells() -> None:
+    old, new = of_folder("inode 128 of file system 701"), of_folder(folder_identity(128, 0x701, DISK))
+    assert differences(old, new) == []
+    assert learned(old, new) == new
+    elsewhere = of_folder(folder_identity(128, 0x702, DISK))
+    assert len(differences(old, elsewhere)) == 1
+    assert learned(new, elsewhere) == elsewhere
+    assert of_folder(folder_identity(128, 0x701, "")) == old
