@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 import click
@@ -173,6 +174,7 @@ def cli(context: click.Context) -> None:
 def main() -> None:
     """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
     open_closed_streams()
+    _let_stderr_fail()
     settle()
     _escape_what_cannot_be_shown()
     command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
@@ -208,6 +210,26 @@ def _carry_out(command: str) -> NoReturn:
         from engine.cli.ending import end
 
         end(error, command, as_json="--json" in sys.argv)
+
+
+class _TakesAll(io.FileIO):
+    """A stream whose end no write tells of."""
+
+    def write(self, data: Any, /) -> int:
+        with suppress(OSError):
+            return super().write(data) or len(data)
+        return len(data)
+
+
+def _let_stderr_fail() -> None:
+    """Have a stderr that takes nothing (a full disk, a pipe that nobody reads any more) be written to in vain: what is
+    said there is no part of the work, and the work goes on."""
+    stream = sys.stderr
+    if type(stream) is io.TextIOWrapper and type(getattr(stream.buffer, "raw", stream.buffer)) is io.FileIO:
+        raw = _TakesAll(stream.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(raw), stream.encoding, stream.errors, newline="\n", line_buffering=True
+        )
 
 
 def _escape_what_cannot_be_shown() -> None:

@@ -65,6 +65,27 @@ def test_a_refusal_stays_what_it_is_on_a_stdout_that_takes_nothing(source: Path)
 
 
 @full
+@pytest.mark.parametrize("flags", [(), ("--progress",), ("-v",), ("--progress", "--quiet")], ids=" ".join)
+def test_a_stderr_that_takes_nothing_changes_nothing_but_what_is_heard(source: Path, flags: tuple[str, ...]) -> None:
+    (source / "a link").symlink_to("a.txt")  # something to be told of
+    ended = led(f"2> {FULL}", *MODULE, "cp", "./src/", "./dst/", *flags)
+    assert (source.parent / "dst" / "a.txt").read_bytes() == b"a"
+    assert ended.code == 3
+    assert ("copied 1 object" in ended.out) is ("--quiet" not in flags)
+    assert led(f"2> {FULL}", *MODULE, "ls", "--nonsense").code == 2
+
+
+def test_a_stderr_that_nobody_reads_any_more_ends_nothing(source: Path) -> None:
+    (source / "a link").symlink_to("a.txt")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*MODULE, "cp", "./src/", "./dst/"], stderr=write, stdout=subprocess.PIPE, timeout=60)
+    os.close(write)
+    assert done.returncode == 3
+    assert (source.parent / "dst" / "a.txt").read_bytes() == b"a"
+
+
+@full
 def test_what_is_first_refused_at_the_last_flush_is_said_as_well() -> None:
     code = (
         "import sys\nfrom engine.cli import main\n"
