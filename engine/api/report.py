@@ -98,7 +98,7 @@ async def kept_current(
     """A report again and again, until `ended` (which waits for so many seconds) says that it is enough; the last is of
     after that. Work for it is bounded: it takes a twentieth of the time, and what reads every row a fiftieth.
 
-    Raises `LedgerMissing` without a plan, `LedgerCorrupt`."""
+    Raises `LedgerMissing` without a plan, and where the ledger was there before; `LedgerCorrupt`."""
     path, scan, scanned_s = _path(plan, options), Scan(), 0.0
     while True:
         over = await ended(0.0)  # before the ledger is read: the last page is of after the end
@@ -111,7 +111,7 @@ async def kept_current(
             if due:
                 scan, scanned_s = found.scan, running_s()
         except LedgerMissing:
-            if plan is None:
+            if plan is None or scan.at_ms:
                 raise
             found = unbegun(path, plan)
         every_s = max(LEAST_EVERY_S, (running_s() - began_s) / WORKING)

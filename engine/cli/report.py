@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -20,6 +21,7 @@ from engine.cli.ledgers import followed, plan_if_known
 from engine.errors import LedgerMissing
 from engine.plan.document import Plan
 from engine.report.report import report_lines, report_values
+from engine.report.standing import NOT_BEGUN
 
 NO_LONGER = "no longer kept current: the page is as it was written last; whoever is at work goes on"
 NICE = 10
@@ -35,14 +37,19 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
         report = invocation.run(lambda options, _: _follow(plan, options, page), leaving=NO_LONGER)
     else:
         report = anyio.run(report_on, plan, invocation.options)
-        if page.exists() and not report.ledger.exists():
-            raise LedgerMissing(
-                f"there is no ledger at {report.ledger}, and the report {page} may tell of one: it is left as it is.",
-                advice="Name the ledger with --ledger, or another page with --output.",
-            )
-        report.write(page)
+        _write(report, page)
     invocation.say(report_lines(report, page))
     invocation.end(DONE, report_values(report, page))
+
+
+def _write(report: Report, page: Path) -> None:
+    """Raises `LedgerMissing` where a page that tells of a ledger would be replaced by one that tells of none."""
+    if not report.ledger.exists() and page.exists() and f": {NOT_BEGUN}</title>" not in page.read_text("utf-8"):
+        raise LedgerMissing(
+            f"there is no ledger at {report.ledger}, and the report {page} may tell of one: it is left as it is.",
+            advice="Name the ledger with --ledger, or another page with --output.",
+        )
+    report.write(page)
 
 
 def _beside(plan: Plan | None, invocation: Invocation) -> Path:
@@ -53,7 +60,8 @@ def _beside(plan: Plan | None, invocation: Invocation) -> Path:
 
 
 async def _follow(plan: Plan | None, options: Options, page: Path) -> Report:
-    """Keep the page current until stdin ends: whoever began this closes it, and a killed one does too."""
+    """Keep the page current until stdin ends: whoever began this closes it, and a killed one does too. Raises
+    `LedgerMissing` where its ledger is gone: the page is then as it was last, and not looked at anew."""
     over = _end_of_stdin()
 
     async def ended(wait_s: float) -> bool:
@@ -62,8 +70,14 @@ async def _follow(plan: Plan | None, options: Options, page: Path) -> Report:
         return over.is_set()
 
     report: Report | None = None
-    async for report in kept_current(plan, options, ended):
-        await anyio.to_thread.run_sync(report.write, page)
+    try:
+        async for found in kept_current(plan, options, ended):
+            await anyio.to_thread.run_sync(_write, found, page)
+            report = found
+    except LedgerMissing:
+        if report is not None:
+            await anyio.to_thread.run_sync(replace(report, refresh_s=0).write, page)
+        raise
     assert report is not None
     return report
 

@@ -13,6 +13,8 @@ from engine.report.page import Tone
 from engine.report.status import next_command, watching
 from engine.report.text import counted, plural
 
+NOT_BEGUN = "Not begun"
+
 
 class Standing(NamedTuple):
     """`word` is a badge, `command` what to type next, empty where nothing is known of it."""
@@ -39,7 +41,7 @@ def standing_of(report: Report) -> Standing:
     if last is not None and last.command == "revert" and not any(count.get(state) for state in IN_PLACE | LEAVING):
         return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", again)
     if not status.tallies and not any(item.opened_ms for item in status.snapshots):
-        return Standing("Not begun", Tone.FAINT, "Nothing was copied yet.", again)
+        return Standing(NOT_BEGUN, Tone.FAINT, "Nothing was copied yet.", again)
     if opened or left:
         what = f"{plural(left, 'object')} left to copy" if left else "the listing never reached its end"
         return Standing(

@@ -19,7 +19,9 @@ import anyio
 import pytest
 
 import engine
+from engine.api.report import kept_current
 from engine.cli.report import NO_LONGER
+from engine.errors import LedgerMissing
 from engine.ledger import History, Worker, open_to_read
 from engine.report.standing import standing_of
 from engine.report.text import safe
@@ -192,6 +194,38 @@ def test_a_page_is_kept_current_until_stdin_ends(tmp_path: Path) -> None:
     assert keeper.returncode == 0
     assert json.loads(said.splitlines()[-1])["standing"] == "Interrupted"
     assert "Interrupted</title>" in page.read_text() and 'http-equiv="refresh"' not in page.read_text()
+
+
+def test_a_page_that_is_kept_current_is_not_replaced_by_one_of_no_ledger(tmp_path: Path) -> None:
+    plan = anyio.run(made, tmp_path, Stage.KILLED)
+    page, ledger = tmp_path / "now.html", engine.ledger_path(plan)
+    words = [*MODULE, "report", plan.source, "--follow", "-o", str(page)]
+
+    def followed() -> tuple[int, str]:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stderr
+
+    assert followed()[0] == 0
+    before = page.read_text()
+    ledger.rename(tmp_path / "away.ledger")
+    code, said = followed()
+    assert (code, page.read_text() == before) == (1, True) and f"there is no ledger at {ledger}" in said
+    page.unlink()
+    assert followed()[0] == followed()[0] == 0, "that of a move that is not begun may be written again"
+    assert "Not begun</title>" in page.read_text()
+
+
+async def test_a_ledger_that_goes_while_its_page_is_kept_current_ends_that(tmp_path: Path) -> None:
+    plan = await made(tmp_path, Stage.KILLED)
+
+    async def ended(wait_s: float) -> bool:
+        return False
+
+    pages = kept_current(plan, None, ended)
+    assert (await anext(pages)).status.tallies
+    engine.ledger_path(plan).rename(tmp_path / "away.ledger")
+    with pytest.raises(LedgerMissing):
+        await anext(pages)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
