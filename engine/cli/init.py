@@ -8,14 +8,14 @@ import click
 
 from engine.api.commands import typed
 from engine.errors import UsageError
+from engine.folder.first import write_first
 from engine.plan.starter import starter_plan
 from engine.report.text import safe
 
 
 def init_command(file: Path) -> None:
     try:
-        with file.open("x", encoding="utf-8") as handle:
-            handle.write(starter_plan(file=file.name))
+        write_first(file, starter_plan(file=file.name).encode())
     except FileExistsError:
         raise UsageError(f"{file} is there already, and is left as it is.", advice="Name another file.") from None
     except OSError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import UsageError, refused_as
+from engine.folder.first import write_first
 from engine.ledger.descriptors import SIDE_FILES
 from engine.ledger.files import is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
@@ -136,17 +137,13 @@ def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored
 def create_file(path: Path, name: str, body: bytes) -> None:
     """Write a file that is not there yet, with the mode that new files get. Raises `ReplaceRefused` where it is."""
     try:
-        with path.open("xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
+        write_first(path, body)
     except FileExistsError:
         raise ReplaceRefused(f"{name} appeared meanwhile; nothing was written to it") from None
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}", advice="Check its folder, and the permissions there."
         ) from error
-    sync_folder(path)
 
 
 def remove_file(path: Path, mark: str) -> Restored:

@@ -15,8 +15,10 @@ import pytest
 
 from engine import freshness
 from engine.api.options import Options
+from engine.cli.init import init_command
 from engine.decorator import StoreDecorator
-from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
+from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported, UsageError
+from engine.folder.system import umask
 from engine.ledger import Binding, Ledger
 from engine.model import ABSENT, CopyResult, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.document import Plan
@@ -545,6 +547,25 @@ def test_a_new_file_takes_the_place_of_a_file_alone(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no regular file"):
         write_new(pipe, AFTER)
     assert not pipe.is_file() and [item.name for item in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_of_a_file_that_a_full_disk_does_not_take_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one would bar every further try."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(ReplaceRefused, match="No space left"):
+            create_file(tmp_path / "made", "./made", AFTER)
+        with pytest.raises(UsageError, match="No space left"):
+            init_command(tmp_path / "plan.toml")
+    assert list(tmp_path.iterdir()) == []
+    create_file(tmp_path / "made", "./made", AFTER)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o666 & ~umask()
 
 
 def test_a_file_that_was_made_takes_nobodys_place_and_is_removed_only_while_it_is_what_was_written(
