@@ -11,6 +11,7 @@ import anyio
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.events import Event, Listener, ObjectTook, Progress
+from engine.freshness import running_s
 from engine.ledger import Ledger, Moment, SlowObject
 from engine.sites.clock import now_ms
 from engine.sites.sites import Sites
@@ -74,14 +75,19 @@ async def remembered(
     """Keep in the ledger how the command goes that is done inside with the options that this gives. A killed command
     has no end there. Raises `LedgerError`."""
     heard = _Heard(opened, options.listener, copies=command == "run")
-    run = await ledger.begin_run(command, now_ms())
+    began_ms, began_s = now_ms(), running_s()
+    run = await ledger.begin_run(command, began_ms)
+
+    def so_far_ms() -> int:
+        """The moment by how long it has taken: this machine's calendar may be set back meanwhile."""
+        return began_ms + round((running_s() - began_s) * 1000)
 
     async def keep() -> None:
         every_s = EVERY_S
         while True:
             await anyio.sleep(every_s)
             slow, heard.slow = heard.slow, []
-            if await ledger.add_moment(run, heard.moment(now_ms()), slow):
+            if await ledger.add_moment(run, heard.moment(so_far_ms()), slow):
                 every_s *= 2
 
     ended = "failed"
@@ -93,5 +99,5 @@ async def remembered(
         finally:
             beside.cancel_scope.cancel()
             with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING_S):
-                await ledger.add_moment(run, heard.moment(now_ms()), heard.slow)
-                await ledger.end_run(run, ended, now_ms())
+                await ledger.add_moment(run, heard.moment(so_far_ms()), heard.slow)
+                await ledger.end_run(run, ended, so_far_ms())

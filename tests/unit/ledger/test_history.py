@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from engine.api import history as api_history
+from engine.api.options import Options
+from engine.api.stopping import StopSignal
+from engine.events import Progress
 from engine.ledger import LedgerReader, Moment, SlowObject, history
+from engine.sites.site import Gauges
 from tests.unit.ledger.scene import change, decision, opened, query
 
 
@@ -44,6 +51,24 @@ async def test_a_weeks_run_stays_under_its_bound_and_keeps_its_first_and_last_ro
     assert history.MOMENTS_A_RUN // 2 <= len(moments) <= history.MOMENTS_A_RUN
     assert (moments[0].at_ms, moments[-1].at_ms) == (0, at_ms)
     assert all(earlier.done < later.done for earlier, later in itertools.pairwise(moments))
+
+
+async def test_a_calendar_that_is_set_back_meanwhile_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calendar, running = [10_000_000], [50.0]
+    monkeypatch.setattr(api_history, "now_ms", lambda: calendar[0])
+    monkeypatch.setattr(api_history, "running_s", lambda: running[0])
+    sites: Any = SimpleNamespace(gauges=lambda: Gauges())
+    async with opened(tmp_path / "x.ledger") as ledger:
+        async with api_history.remembered(sites, ledger, "verify", Options(), StopSignal()) as options:
+            assert options.listener is not None
+            options.listener(Progress(done=7))
+            calendar[0] -= 3_600_000
+            running[0] += 60.0
+        (kept,) = (await ledger.history()).runs
+    assert (kept.began_ms, kept.ended_ms, kept.took_ms) == (10_000_000, 10_060_000, 60_000)
+    assert kept.last.done == 7
 
 
 async def test_older_runs_keep_their_last_row_and_the_oldest_go(
