@@ -27,6 +27,8 @@ WORKED_BY = "engine.shards.working"
 
 SAFE_PATH = "PYTHONSAFEPATH"
 
+_FOR_THE_FIRST = (signal.SIGINT, signal.SIGTERM)
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -113,20 +115,22 @@ def _past_the_current_folder() -> Iterator[None]:
 
 
 def _shield() -> None:
-    """Ctrl-C reaches every process of a terminal's group, and the one that was begun by hand decides what it means. A
-    process inherits what the thread that begins it has blocked, and so never meets one, from its first moment. A thread
-    that begins the tracker of `multiprocessing` blocks nothing afterwards: so that has to be there before."""
+    """Ctrl-C reaches every process of a terminal's group, SIGTERM every one of a service, and the one that was begun by
+    hand decides what they mean. A process inherits what the thread that begins it has blocked, and so never meets one,
+    from its first moment; what ends these processes is SIGKILL. A thread that begins the tracker of `multiprocessing`
+    blocks nothing afterwards: so that has to be there before."""
     if hasattr(signal, "pthread_sigmask"):
         from multiprocessing import resource_tracker  # as late as the pool
 
         resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_FIRST)
 
 
 def _begin(log: Destination | None) -> None:
     """When the process that began this one is gone, however it went, nobody waits for this one's answer;
     `ProcessPoolExecutor` alone would have it wait for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _FOR_THE_FIRST:
+        signal.signal(number, signal.SIG_IGN)
     if log is not None:
         _OPEN.enter_context(writing_to(log))
     threading.Thread(target=_leave_with_parent, daemon=True).start()

@@ -167,9 +167,12 @@ def meet(condition: Callable[[], bool]) -> None:
         sleep(0.01)
 
 
-def test_one_signal_has_every_process_finish_what_is_in_flight(terminal: Terminal, plan: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_has_every_process_finish_what_is_in_flight(
+    terminal: Terminal, plan: Path, number: signal.Signals
+) -> None:
     with two_at_work(terminal, plan) as (process, held, server):
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         meet((plan.with_suffix(".ledger") / "at-work" / "stop").exists)
         held.go.set()
         _, err = process.communicate(timeout=WAIT_S)

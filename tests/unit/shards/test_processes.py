@@ -68,8 +68,9 @@ def test_it_looks_for_garbage_as_seldom_as_a_command() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there are no groups of processes there")
-def test_ctrl_c_reaches_no_process_not_even_while_it_begins() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_asks_to_stop_reaches_no_process_not_even_while_it_begins(number: signal.Signals) -> None:
     with LocalProcesses(1) as processes:
         blocked = processes.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
-        assert signal.SIGINT in blocked, "by whoever began it, and so from its first moment"
-        assert processes.submit(os.kill, processes.submit(os.getpid).result(), signal.SIGINT).result() is None
+        assert number in blocked, "by whoever began it, and so from its first moment"
+        assert processes.submit(os.kill, processes.submit(os.getpid).result(), number).result() is None
