@@ -4,6 +4,7 @@ imports the engine keeps its own ways."""
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -45,6 +46,24 @@ def calm_collector() -> None:
     every 700 allocations costs a quarter of a copy's processor time, and a tenth of the start."""
     gc.set_threshold(20_000, 20, 20)
     atexit.register(gc.freeze)  # nor look through everything once more before the process ends
+
+
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+MORE_FILES = f"Let more files be open at once (ulimit -n {OPEN_FILES}), and run the same command again: it goes on."
+
+
+def lacks_files(count: int) -> bool:
+    """Whether so many more files cannot be opened. For who is told of a failure without its reason."""
+    held: list[int] = []
+    try:
+        while len(held) < count:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in OUT_OF_FILES
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    return False
 
 
 def open_many_files() -> None:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from engine.cli.codes import FATAL
 from engine.errors import EngineError, PlanError, StoreError, UsageError, each_error
 from engine.logs import log
+from engine.process import MORE_FILES, OUT_OF_FILES
 from engine.report.drawing import draw
 from engine.report.ndjson import NdjsonWriter
 from engine.report.page import Tone, Toned
@@ -22,6 +23,9 @@ TRACEBACK = "CARTAGE_TRACEBACK"
 """Set to 1, an unexpected error's traceback is shown too, for a report."""
 
 LONGEST_TEXT = 300
+
+NO_THREAD = "can't start new thread"
+"""Python's own words, as it has no error of its own for that."""
 
 
 class UnexpectedError(EngineError):
@@ -75,9 +79,16 @@ def explain(error: BaseException) -> EngineError | None:
     first = errors[0]
     if isinstance(first, OSError) and first.strerror:
         about = f"{os.fsdecode(first.filename)}: " if first.filename else ""
-        return EngineError(f"{about}{first.strerror}.", advice="Mend that and run the same command again.")
+        advice = MORE_FILES if first.errno in OUT_OF_FILES else "Mend that and run the same command again."
+        return EngineError(f"{about}{first.strerror}.", advice=advice)
     if isinstance(first, MemoryError):
         return EngineError("the machine has no memory left.", advice="Run the same command again: it goes on.")
+    if isinstance(first, RuntimeError) and str(first) == NO_THREAD:
+        return EngineError(
+            "the system lets this process begin no further thread.",
+            advice="It bounds memory or processes (ulimit -v, ulimit -u, a container's limits). Raise that, and run "
+            "the same command again: it goes on.",
+        )
     if os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error)
     where = traceback.extract_tb(first.__traceback__)

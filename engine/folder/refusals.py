@@ -19,11 +19,10 @@ from engine.errors import (
 )
 from engine.folder.names import Fault
 from engine.model import BELOW_LINK
+from engine.process import MORE_FILES, OUT_OF_FILES
 
-_PASSING = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.EAGAIN, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT}
-)
-"""What the same call may do a moment later: descriptors run out, a network's file handle went stale."""
+_PASSING = frozenset({errno.ESTALE, errno.EAGAIN, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT})
+"""What the same call may do a moment later, as where descriptors run out: a network's file handle went stale."""
 
 _NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
@@ -107,6 +106,8 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
             advice=f"Change the permissions of {path} (chmod, chown), or run as a user who may {what} it.",
             **about,
         )
+    if code in OUT_OF_FILES:
+        return Unavailable(f"too many files are open at once: {path}", code=name, advice=MORE_FILES, **about)
     if code in _PASSING:
         return Unavailable(f"{words}: {path}", code=name, **about)
     if code in (errno.ENOTDIR, errno.ELOOP) and writing:

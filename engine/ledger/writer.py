@@ -15,12 +15,16 @@ from typing import Any, TypeVar
 import anyio
 
 from engine.errors import LedgerCorrupt, LedgerError
+from engine.process import MORE_FILES, lacks_files
 from engine.to_the_end import to_the_end
 
 Result = TypeVar("Result")
 Command = Callable[[sqlite3.Connection], Result]
 
 COMMANDS_WAITING = 64
+
+FILES_OF_ONE = 8
+"""The ledger, its -wal and its -shm, and what else was open when it could not be opened."""
 
 MOVE_AWAY = (
     "Move it away with its -wal and -shm files. With a backup in its place, or none, run the same command again: what "
@@ -48,6 +52,8 @@ def translated(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> LedgerE
             f"the disk under the ledger {path} is full. What was committed is safe; nothing was begun after it.",
             advice="Make room and run the same command again: it goes on from there.",
         )
+    if code == sqlite3.SQLITE_CANTOPEN and lacks_files(FILES_OF_ONE):
+        return LedgerError(f"too many files are open to open the ledger {path} as well.", advice=MORE_FILES)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return LedgerError(
             f"the ledger {path} cannot be opened or written ({text}).",

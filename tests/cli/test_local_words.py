@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from engine.cli.ending import explain
+from engine.cli.ending import UnexpectedError, explain
 from engine.folder import system
 from tests.cli.commands import Ended, Terminal, assert_said_well
 
@@ -96,3 +98,29 @@ def test_a_target_that_may_not_be_made_is_named_whole(
 def test_a_name_that_the_system_tells_in_bytes_is_text() -> None:
     error = explain(PermissionError(errno.EACCES, "Permission denied", b"caf\xc3\xa9"))
     assert error is not None and error.message == "caf\u00e9: Permission denied."
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "/proc/mounts"), "ulimit -n"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (MemoryError(), "goes on"),
+    ],
+    ids=["files", "threads", "memory"],
+)
+def test_what_the_system_bounds_is_no_mistake_of_ours(error: Exception, advice: str) -> None:
+    known = explain(error)
+    assert known is not None and not isinstance(known, UnexpectedError)
+    assert advice in known.advice
+
+
+def test_of_a_thread_that_cannot_begin_python_says_what_is_looked_for() -> None:
+    if sys.platform != "linux":
+        pytest.skip("no bound that hinders a thread is known here")
+    code = (
+        "import resource, threading\nfrom engine.cli.ending import NO_THREAD\n"
+        "threading.stack_size(64 << 20)\nresource.setrlimit(resource.RLIMIT_AS, (48 << 20, 48 << 20))\n"
+        "try: threading.Thread(target=print).start()\nexcept RuntimeError as error: print(str(error) == NO_THREAD)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

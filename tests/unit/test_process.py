@@ -26,3 +26,14 @@ def test_as_many_files_may_be_open_as_the_system_lets_and_connections_need(soft:
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert found.split() == [str(then or soft), str(hard)]
+
+
+def test_that_no_more_files_can_be_opened_is_found_out_and_nothing_is_left_open() -> None:
+    code = (
+        "import os, resource; from engine.process import lacks_files\n"
+        "next_one = os.open(os.devnull, os.O_RDONLY); os.close(next_one)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (next_one + 2, next_one + 2))\n"
+        "print(lacks_files(2), lacks_files(3), lacks_files(2))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert found.split() == ["False", "True", "False"]

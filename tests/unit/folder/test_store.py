@@ -332,7 +332,7 @@ async def test_a_look_is_dated_and_nothing_is_deleted_upon_an_old_one(scene: Sce
         ("EROFS", Unwritable, "run", "read-only"),
         ("EACCES", AccessDenied, "object", "permission denied: user"),
         ("EPERM", AccessDenied, "object", "permission denied: user"),
-        ("EMFILE", Unavailable, "attempt", "Too many open files"),
+        ("EMFILE", Unavailable, "attempt", "too many files are open at once"),
         ("ESTALE", Unavailable, "attempt", "/x/y"),
         ("EIO", Rejected, "object", "Input/output error"),
         ("EFBIG", Rejected, "object", "File too large"),

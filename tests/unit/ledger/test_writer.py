@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from engine.errors import LedgerCorrupt, LedgerError
-from engine.ledger import Ledger
+from engine.ledger import Ledger, writer
 from engine.ledger import ledger as ledger_module
 from engine.ledger.opening import connect
 from engine.ledger.writer import COMMANDS_WAITING, Writer, translated
@@ -295,7 +295,7 @@ async def test_damage_that_shows_while_a_run_goes_on_stops_it(tmp_path: Path) ->
             await ledger.entries("raw", None, None, 10_000)
 
 
-def test_each_of_sqlites_codes_has_its_sentence() -> None:
+def test_each_of_sqlites_codes_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def error(code: int, text: str = "text") -> sqlite3.Error:
         made = sqlite3.OperationalError(text)
         made.sqlite_errorcode = code
@@ -318,6 +318,8 @@ def test_each_of_sqlites_codes_has_its_sentence() -> None:
     )
     older = translated(path, error(sqlite3.SQLITE_ERROR, "no such column: o.later"))
     assert "older Cartage" in older.message
+    monkeypatch.setattr(writer, "lacks_files", lambda count: True)
+    assert "too many files are open" in translated(path, error(sqlite3.SQLITE_CANTOPEN)).message
 
 
 async def test_a_foreign_statement_is_not_carried_out_by_a_key(tmp_path: Path) -> None:
