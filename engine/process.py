@@ -14,7 +14,7 @@ OPEN_FILES = 4_096
 """More than the 1,024 connections to each endpoint, and what else is open."""
 
 
-CARTAGE = (sys.executable, "-P", "-m", "engine.cli.main")
+CARTAGE = (sys.executable, "-P", "-m", "engine.cli.entry")
 """What begins this same program once more, whatever lies in the working folder."""
 
 

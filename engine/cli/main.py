@@ -172,12 +172,12 @@ def cli(context: click.Context) -> None:
 
 
 def main() -> None:
-    """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
+    """What `engine.cli.entry` begins. Ends with the documented exit codes; no traceback reaches a user."""
     open_closed_streams()
     _let_stderr_fail()
     settle()
     _escape_what_cannot_be_shown()
-    command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
+    command = _command()
     try:
         _carry_out(command)
     except SystemExit:
@@ -203,13 +203,22 @@ def _carry_out(command: str) -> NoReturn:
         _summarise(command, error.exit_code, {"error": "Usage", "message": message, "advice": "\n".join(advice)})
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        _summarise(command, 130, {"interrupted": True})
-        raise SystemExit(130) from None
+        interrupted()
     except Exception as error:
         from engine.cli.ending import end
 
         end(error, command, as_json="--json" in sys.argv)
+
+
+def interrupted() -> NoReturn:
+    """End a command that a signal met before it could be stopped gently."""
+    click.echo("interrupted", err=True)
+    _summarise(_command(), 130, {"interrupted": True})
+    raise SystemExit(130) from None
+
+
+def _command() -> str:
+    return next((argument for argument in sys.argv[1:] if argument in VERBS), "")
 
 
 class _TakesAll(io.FileIO):

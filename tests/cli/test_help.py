@@ -220,7 +220,7 @@ def test_a_line_that_cannot_be_read_gets_a_sentence_and_the_nearest_example(
 BOTO = {"botocore", "boto3", "aioboto3", "aiobotocore", "aiohttp"}
 
 
-LIGHT = {"engine.cli", "engine.cli.main", "engine.process", "engine.version", "engine.cli.help"}
+LIGHT = {"engine.cli", "engine.cli.entry", "engine.cli.main", "engine.process", "engine.version", "engine.cli.help"}
 GRAMMAR = {f"engine.cli.grammar.{path.stem}" for path in (REPOSITORY / "engine/cli/grammar").glob("*.py")} | {
     "engine.cli.grammar"
 }

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import gc
+import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +20,7 @@ from engine.plan.route import Route
 from engine.sandbox import SandboxSettings, start_sandbox
 from engine.store import StoreOf
 from tests.cli.commands import Terminal, write_plan
-from tests.servers import Endpoint
+from tests.servers import REPOSITORY, Endpoint
 
 BUCKET = "starts-here"
 
@@ -49,3 +55,30 @@ def test_what_one_command_leaves_to_be_collected_is_not_kept_by_the_next(termina
         passed_over = gc.get_freeze_count()
         assert terminal.call("ls", "s3://nowhere/").code == 1
         assert 0 < gc.get_freeze_count() <= passed_over
+
+
+MET = """
+import os, signal, sys
+class Sender:
+    def find_spec(self, name, *where):
+        if name == {met!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Sender())
+sys.argv = ["cartage", "cp", "./src/", "./dst/", "--yes", "--json"]
+from engine.cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("met", ["engine.cli.main", "click", "click.core", "engine.cli.cp", "anyio", "asyncio"])
+def test_a_signal_in_its_first_moments_ends_it_as_any(tmp_path: Path, number: signal.Signals, met: str) -> None:
+    """While modules are imported, before anything listens to signals."""
+    (tmp_path / "src").mkdir()
+    words = [sys.executable, "-c", MET.format(met=met, number=int(number))]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, "interrupted")
+    assert json.loads(done.stdout)["interrupted"] is True
+    assert not (tmp_path / "dst").exists()

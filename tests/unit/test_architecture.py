@@ -280,7 +280,7 @@ SHARED = {
         "standing", "tallies", "text", "verdicts", "webpage",
     },
     "cli": {
-        "choices", "codes", "confirming", "ending", "everyday", "invocation", "keeping",
+        "choices", "codes", "confirming", "ending", "entry", "everyday", "invocation", "keeping",
         "ledgers", "logs", "look", "main", "mistakes", "move", "project", "reference", "route_flags", "shared",
         "trying", "versions", "words",
     },
