@@ -17,6 +17,7 @@ from pathlib import Path
 
 from engine.errors import PlanError, StoreError
 from engine.folder.making import Identity
+from engine.folder.mounts import is_mounted
 from engine.folder.names import parts_of
 from engine.folder.roots import Root
 from engine.model import Location
@@ -101,17 +102,26 @@ def _resolved(at: Location) -> Location:
 def is_one_file(source: tuple[Root, str], target: tuple[Root, str], *, follow: bool) -> bool:
     """Whether what stands for two keys, each below its folder, is one file by two names, so that to delete the source
     is to delete both: by a second mount, or, with `follow`, by a link in the target. Hard links are two files to that:
-    each of their names keeps the bytes. So is a link in the source, which is deleted as itself. Blocks."""
+    each of their names keeps the bytes, unless it is a name that a file is mounted over. So is a link in the source,
+    which is deleted as itself. Blocks."""
     try:
         place, status = _stands(*source, follow=False)  # as a delete has it
         other_place, other = _stands(*target, follow=follow)
+        if not os.path.samestat(status, other):
+            return False
+        if other_place in (None, place) or status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
+            return True
+        return _is_mounted(*source, follow=False) or _is_mounted(*target, follow=follow)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, StoreError):
         return True  # nothing is deleted for the sake of what may not be looked at
-    if not os.path.samestat(status, other):
-        return False
-    return other_place in (None, place) or status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)
+
+
+def _is_mounted(root: Root, key: str, *, follow: bool) -> bool:
+    *above, name = parts_of(key)
+    with root.directory(above, follow=follow) as directory:
+        return is_mounted(directory, name)
 
 
 def _stands(root: Root, key: str, *, follow: bool) -> tuple[tuple[Identity, bytes] | None, os.stat_result]:

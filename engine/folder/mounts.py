@@ -43,6 +43,26 @@ def shared(folder: str, other: str) -> set[Identity]:
     return found
 
 
+def is_mounted(directory: int, name: bytes) -> bool:
+    """Whether another file is mounted over that name of a directory at a descriptor. Blocks; raises `OSError`."""
+    if not hasattr(os, "O_PATH"):
+        return False
+    file = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return _mount_of(file) != _mount_of(directory)
+    finally:
+        os.close(file)
+
+
+def _mount_of(descriptor: int) -> bytes:
+    """The number of the mount that a descriptor is on; empty where nothing tells it."""
+    with suppress(OSError):
+        for line in Path(f"/proc/self/fdinfo/{descriptor}").read_bytes().splitlines():
+            if line.startswith(b"mnt_id:"):
+                return line
+    return b""
+
+
 def mounts_of(text: bytes) -> list[_Place]:
     """What is mounted, in the order in which it was."""
     rows = (line.split(b" ", 5) for line in text.splitlines())

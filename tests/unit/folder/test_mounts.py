@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,24 @@ async def test_one_file_by_two_names_is_told_from_hard_links(scene: Scene, tmp_p
     assert not is_one("deep/linked", "led", follow=False)
     one.close()
     two.close()
+
+
+def test_a_name_that_a_file_is_mounted_over_keeps_no_bytes_whatever_links_that_file_has(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("source", "target", "elsewhere")]
+    for place in places:
+        place.mkdir()
+    source, target, elsewhere = (place / "one" for place in places)
+    source.write_bytes(b"1")
+    elsewhere.hardlink_to(source)
+    target.touch()
+    if shutil.which("mount") is None or subprocess.run(["mount", "--bind", source, target], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    one, two, third = (Root(str(place)) for place in places)
+    try:
+        assert is_one_file((one, "one"), (two, "one"), follow=False)
+        assert is_one_file((two, "one"), (one, "one"), follow=False)
+        assert not is_one_file((one, "one"), (third, "one"), follow=False)
+    finally:
+        subprocess.run(["umount", target], check=True)
+        for root in (one, two, third):
+            root.close()
