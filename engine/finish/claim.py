@@ -26,7 +26,7 @@ from engine.decorator import Method, StoreDecorator
 from engine.errors import AttemptError, ClaimLost, Conflict, NotFound, ObjectError, PreconditionFailed, Unsupported
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import ObjectRef
-from engine.plan.sizes import moment_ms, server_ms
+from engine.plan.sizes import age_s, server_ms
 from engine.store import (
     AbortUpload,
     Answered,
@@ -95,9 +95,8 @@ class Standing(NamedTuple):
 
     @property
     def age_s(self) -> int | None:
-        """By the server's clock; None where it sends none."""
-        now_ms, then_ms = server_ms(self.date), moment_ms(self.modified)
-        return None if now_ms is None or then_ms is None else (now_ms - then_ms) // 1_000
+        """By the server's clock; None where it sends no date that can be read."""
+        return age_s(self.modified, server_ms(self.date))
 
     @property
     def stale(self) -> bool:

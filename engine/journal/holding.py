@@ -16,7 +16,7 @@ import anyio
 
 from engine.errors import EngineError, LedgerLocked, NotFound
 from engine.model import Location, ObjectRef
-from engine.plan.sizes import moment_ms, server_ms
+from engine.plan.sizes import age_s, server_ms
 from engine.store import DeleteObject, GetRange, HeadObject, ObjectStore, PutObject
 
 RENEWED_EVERY_S = 20.0
@@ -54,15 +54,19 @@ class Sign:
         self._task: asyncio.Task[None] | None = None
 
     async def refuse_others(self) -> None:
-        """Raise `LedgerLocked` where somebody else was seen at work just now. Whoever had this very ledger, which is
-        ours and locked, has ended."""
+        """Raise `LedgerLocked` where somebody else was seen at work just now, or at a time that cannot be told. Whoever
+        had this very ledger, which is ours and locked, has ended."""
         seen = await self._other()
         if seen is None or (seen[0].ledger and seen[0].ledger == self.holder.ledger):
             return
+        if seen[1] is None:
+            when, forgotten = "when it was seen last cannot be told", f"If it has ended, remove {self._ref}"
+        else:
+            when = f"it was seen {max(seen[1], 0)} s ago"
+            forgotten = f"One that was killed is forgotten {STALE_S} s after it was seen last"
         raise LedgerLocked(
-            f"{seen[0]} is at work on {self._place}; it was seen {max(seen[1], 0)} s ago.",
-            advice=f"One that was killed is forgotten {STALE_S} s after it was seen last. Wait for it, or look at it "
-            f"with: {self.holder.look}",
+            f"{seen[0]} is at work on {self._place}; {when}.",
+            advice=f"{forgotten}. Wait for it, or look at it with: {self.holder.look}",
         )
 
     async def begin(self) -> None:
@@ -88,22 +92,22 @@ class Sign:
                 if await self._other() is None:
                     await self._give()
 
-    async def _other(self) -> tuple[AtWork, int] | None:
-        """Who else was seen at work just now, and how many seconds ago."""
+    async def _other(self) -> tuple[AtWork, int | None] | None:
+        """Who else was seen at work just now, and how many seconds ago: None where that cannot be told."""
         try:
             head = await self._store.head_object(HeadObject(self._ref))
             other = AtWork(**json.loads((await self._store.get_range(GetRange(self._ref))).data))
         except (NotFound, ValueError, TypeError):
             return None
-        age_s = _age_s(head.modified, head.date)
-        return None if age_s >= STALE_S or other == self.holder else (other, age_s)
+        seen_s = age_s(head.modified, _now_ms(head.date))
+        is_gone = seen_s is not None and seen_s >= STALE_S
+        return None if is_gone or other == self.holder else (other, seen_s)
 
     async def _give(self) -> None:
         with suppress(EngineError):
             await self._store.put_object(PutObject(self._ref, json.dumps(asdict(self.holder)).encode()))
 
 
-def _age_s(modified: str, date: str) -> int:
+def _now_ms(date: str) -> int:
     """By the server's clock; by this machine's where it sends none."""
-    now_ms = server_ms(date) or round(datetime.now(UTC).timestamp() * 1000)
-    return (now_ms - (moment_ms(modified) or 0)) // 1_000
+    return server_ms(date) or round(datetime.now(UTC).timestamp() * 1000)

@@ -167,3 +167,10 @@ def server_ms(date: str) -> int | None:
     except (TypeError, ValueError):
         return None
     return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()) * 1_000
+
+
+def age_s(modified: str, at_ms: int | None) -> int | None:
+    """How old what was written at `modified` is at that moment, in seconds; None where either is not known, which says
+    neither that it is old nor that it is new."""
+    then_ms = moment_ms(modified)
+    return None if at_ms is None or then_ms is None else (at_ms - then_ms) // 1_000

@@ -95,6 +95,19 @@ async def test_who_was_not_seen_for_long_is_gone(tmp_path: Path) -> None:
                 await run.set_note("comes", "too late")
 
 
+async def test_who_was_seen_nobody_can_say_when_is_not_taken_for_gone(tmp_path: Path) -> None:
+    """The server's date of the sign cannot be read."""
+    store = FakeStore()
+    run = await opened(tmp_path / "one", store, RUN)
+    store.objects[SIGN].modified = "yesterday"
+    with pytest.raises(LedgerLocked, match=r"is at work on .*; when it was seen last cannot be told\.") as refused:
+        await opened(tmp_path / "other", store, LOOK)
+    assert refused.value.advice.startswith("If it has ended, remove s3://state/cartage/moving/at-work/index. ")
+    await run.set_note("goes", "on")
+    await run.close()
+    await (await opened(tmp_path / "other", store, LOOK)).close()
+
+
 async def test_who_was_killed_on_this_machine_is_known_to_be_gone(tmp_path: Path) -> None:
     """Its ledger is locked by us."""
     store = FakeStore()
