@@ -222,7 +222,7 @@ class Journals:
         """The slot that a view lacks first; 0 for a ledger that holds nothing."""
         kept = await ledger.meta(VIEW)
         if kept is None:
-            if not ledger.fresh:
+            if not await ledger.holds_nothing():  # what it holds would be in this view alone
                 raise LedgerMismatch(
                     f"the ledger {ledger.path} was not made with --state.",
                     advice="Leave --state out; or begin a new ledger with --ledger: what is copied is found.",

@@ -19,7 +19,7 @@ from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.history import RunRecord
 from engine.ledger.locking import Worker, worker_on
-from engine.ledger.rebinding import bound_in
+from engine.ledger.rebinding import bound_in, holds_nothing
 from engine.ledger.schema import DIFFERING, UNDONE
 from engine.ledger.writer import translating
 from engine.model import Proof, UploadedPart
@@ -171,6 +171,10 @@ class LedgerReader:
     async def binding(self) -> Binding:
         """What the ledger is bound to."""
         return await self._read(lambda connection: bound_in(self.path, connection))
+
+    async def holds_nothing(self) -> bool:
+        """Whether nothing was decided, begun, accepted or kept yet."""
+        return await self._read(holds_nothing)
 
     async def worker(self) -> Worker | None:
         """Who is at work on it; None where nobody is."""

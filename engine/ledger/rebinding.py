@@ -34,14 +34,14 @@ def change_to(path: Path, connection: sqlite3.Connection, wanted: Binding, *, jo
     Raises `LedgerMismatch` with every difference where it holds something, `LedgerCorrupt`."""
     bound = bound_in(path, connection)
     if journaled and not _has(connection, BOUND):
-        if not _holds_nothing(connection):
+        if not holds_nothing(connection):
             raise unbound(goes_by(path))
         return Change("bind", wanted.text)
     different = differences(bound, wanted)
     if not different:
         more = learned(bound, wanted)
         return Change("learn", more.text) if more != bound else None
-    if not _holds_nothing(connection):
+    if not holds_nothing(connection):
         start = anew(is_view=_has(connection, VIEW))
         raise LedgerMismatch(
             "\n".join(
@@ -94,7 +94,7 @@ def _has(connection: sqlite3.Connection, key: str) -> bool:
     return connection.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
 
 
-def _holds_nothing(connection: sqlite3.Connection) -> bool:
+def holds_nothing(connection: sqlite3.Connection) -> bool:
     """Nothing was decided, begun, accepted or kept: after a plan that was looked at and then mended, say."""
     return all(
         connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() is None

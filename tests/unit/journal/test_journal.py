@@ -287,6 +287,28 @@ async def test_a_ledger_that_was_made_without_a_journal_is_no_view_of_one(tmp_pa
             pass
 
 
+@pytest.mark.parametrize("what", ["an acceptance", "a kept file"])
+async def test_neither_is_one_that_holds_no_object_but_what_no_other_view_would_know(tmp_path: Path, what: str) -> None:
+    store = FakeStore()
+    async with await Ledger.open(tmp_path / "x.ledger", BINDING, now_ms=Clock()) as ledger:
+        if what == "an acceptance":
+            await ledger.accept("raw.objects", "2", "one is gone")
+        else:
+            await ledger.keep("manifest", "m.json", "e", b"{}")
+        assert ledger.fresh
+    with pytest.raises(LedgerMismatch, match="was not made with --state"):
+        async with view(tmp_path / "x.ledger", store):
+            pass
+
+
+async def test_one_that_holds_nothing_yet_becomes_a_view(tmp_path: Path) -> None:
+    """A plan was looked at without --state before."""
+    async with await Ledger.open(tmp_path / "x.ledger", BINDING, now_ms=Clock()) as ledger:
+        await ledger.set_note("surveyed", {"raw": [1, 2]})
+    async with view(tmp_path / "x.ledger", FakeStore()) as ledger:
+        await ledger.decide("raw", [decision("a")])
+
+
 @settings(max_examples=30)
 @given(st.data())
 def test_however_two_writers_take_turns_every_view_holds_the_same(
