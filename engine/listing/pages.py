@@ -220,7 +220,7 @@ class RangeJoin:
     """Everything known of each key of one range, in batches of about a page.
 
     `sources` reads the source's range, and is under way. `target` None stands for an empty target, `read_entries` None
-    for an empty ledger. `is_route`: not a plain listing, also where this range has no target. An error while listing is
+    for an empty ledger. `is_route`: not a plain listing, also where there is no target. An error while listing is
     raised and is never the listing's end."""
 
     def __init__(

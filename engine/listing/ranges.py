@@ -104,8 +104,8 @@ class RouteJoin:
     each batch is in key order, and holds no key of another. The batches of a listing that came to its end cover the
     whole range.
 
-    `target` None stands for an empty target, `read_entries` None for an empty ledger. Errors of the listings end
-    `group`."""
+    `target` None stands for an empty target, `read_entries` None for an empty ledger. `is_route` False: it is a plain
+    listing, and no route's. Errors of the listings end `group`."""
 
     def __init__(
         self,
@@ -115,9 +115,11 @@ class RouteJoin:
         read_entries: ReadEntries | None,
         keys: KeyRange | None = None,
         *,
+        is_route: bool = True,
         most_ranges: int = MOST_RANGES,
         patience_s: float = PATIENCE_S,
     ) -> None:
+        self._is_route = is_route
         self._source = source
         self._target = target
         self._read_entries = read_entries
@@ -205,9 +207,7 @@ class RouteJoin:
         self._send.close()
 
     def _begin(self, keys: KeyRange, source_upto: str | None, target: Lister | None, pages: PageReader) -> _Range:
-        join = RangeJoin(
-            self._tasks, self._source, target, self._read_entries, keys, pages, is_route=self._target is not None
-        )
+        join = RangeJoin(self._tasks, self._source, target, self._read_entries, keys, pages, is_route=self._is_route)
         item = _Range(join, source_upto, read_upto=keys.after)
         self._ranges.append(item)
         self._tasks.start_soon(self._drive, item)
@@ -388,7 +388,7 @@ async def listed_under(
 
     Raises what the listing raises, which is never its end."""
     async with one_error(), anyio.create_task_group() as group:
-        join = RouteJoin(group, Prefix(store, location, tell=tell), None, None)
+        join = RouteJoin(group, Prefix(store, location, tell=tell), None, None, is_route=False)
         yield _batches(join)
         join.close()
 

@@ -84,6 +84,17 @@ async def test_a_part_of_a_list_asks_for_no_key_beyond_its_end(tmp_path: Path) -
     assert len(store.made("HeadObject")) == 490
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+async def test_what_is_the_engines_own_is_no_part_of_any_route(in_place: bool) -> None:
+    store = store_of(".cartage-claim", f".cartage-probe-{0:016x}", "a")
+    plan = Plan.setting("s3://bkt/old/", tags={"a": "b"}) if in_place else Plan.of("s3://bkt/old/", "s3://bkt/new/")
+    async with open_sources(everywhere(store), plan) as sources, anyio.create_task_group() as group:
+        rows = await sources.join(group, everywhere(store), plan.routes[0], None).next_rows()
+        assert rows is not None
+        assert [row.key for row in rows] == ["a"]
+        group.cancel_scope.cancel()
+
+
 async def _batches(join: RouteJoin) -> AsyncIterator[Batch]:
     while (batch := await join.next_batch()) is not None:
         yield batch
