@@ -268,24 +268,31 @@ class Walk:
     # --- files ------------------------------------------------------------------------------------------------------
 
     def _look(self, level: _Level, name: bytes, key: str, found: Found, young: list[tuple[int, _Level, bytes]]) -> None:
+        status = self._file_at(level, name, key, found)
+        if status is None:
+            return
+        if is_young(status, self._manner.now_ns()):
+            young.append((len(found.objects), level, name))
+        found.objects.append(listed(key, status, linked=level.linked))
+
+    def _file_at(self, level: _Level, name: bytes, key: str, found: Found) -> os.stat_result | None:
+        """What the listing takes as a file; None where there is none: what else stands there is set aside."""
         links = self._manner.links
         try:
             status = os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=links == "follow")
         except (FileNotFoundError, NotADirectoryError):
             self._dangling(level, name, key, found)
-            return
+            return None
         except OSError as error:
             if error.errno == _LOOPS and links == "follow":
                 found.unlisted.append(Unlisted(key, "LinkCycle", "a symbolic link that leads to itself"))
-                return
+                return None
             raise told(error, LISTING, self._shown(level.prefix + name)) from error
         mode = status.st_mode
         if not stat.S_ISREG(mode) and not (stat.S_ISLNK(mode) and links == "keep"):
             found.unlisted.append(Unlisted(key, *kind_of(mode)))
-            return
-        if is_young(status, self._manner.now_ns()):
-            young.append((len(found.objects), level, name))
-        found.objects.append(listed(key, status, linked=level.linked))
+            return None
+        return status
 
     def _dangling(self, level: _Level, name: bytes, key: str, found: Found) -> None:
         """What led to nothing is set aside where it stands still, as a link, and was not removed meanwhile."""
@@ -303,23 +310,14 @@ class Walk:
         if not young:
             return
         self._manner.wait_s(TICK_NS / 1e9)
-        follow = self._manner.links == "follow"
         objects, gone = found.objects, []
         for index, level, name in young:
-            try:
-                status = os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=follow)
-            except (FileNotFoundError, NotADirectoryError):
-                self._dangling(level, name, objects[index].key, found)
-                gone.append(index)
-                continue
-            except OSError as error:
-                raise told(error, LISTING, self._shown(level.prefix + name)) from error
             key = objects[index].key
-            if stat.S_IFMT(status.st_mode) not in (stat.S_IFREG, stat.S_IFLNK):
+            status = self._file_at(level, name, key, found)
+            if status is None:
                 gone.append(index)
-                found.unlisted.append(Unlisted(key, *kind_of(status.st_mode)))
-                continue
-            objects[index] = listed(key, status, self._manner.now_ns(), linked=level.linked)
+            else:
+                objects[index] = listed(key, status, self._manner.now_ns(), linked=level.linked)
         for index in reversed(gone):
             del objects[index]
 

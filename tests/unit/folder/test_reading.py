@@ -195,6 +195,32 @@ async def test_a_file_that_was_just_written_is_looked_at_again_a_tick_later(scen
     assert listed.etag.startswith(str(version_of(path.stat())))
 
 
+@pytest.mark.parametrize(
+    ("links", "leads", "why"),
+    [
+        ("skip", "other", "SymbolicLink"),
+        ("follow", "young", "LinkCycle"),
+        ("follow", "nowhere", "LinkDangling"),
+        ("keep", "other", ""),
+    ],
+)
+async def test_a_young_file_that_a_link_takes_the_place_of_is_listed_as_that_link(
+    scene: Scene, links: str, leads: str, why: str
+) -> None:
+    path, other = scene.folder / "young", scene.write("other")
+    path.write_bytes(b"1")
+    now_ns = path.stat().st_ctime_ns + 1
+
+    def wait(seconds: float) -> None:
+        path.unlink()
+        path.symlink_to(other if leads == "other" else leads)
+
+    waiting = scene.with_manner(links=links, now_ns=lambda: now_ns, wait_s=wait)
+    page = await waiting.store.list_page(ListPage(str(scene.folder)))
+    assert [(item.key, item.code) for item in page.unlisted] == ([("young", why)] if why else [])
+    assert [item.key for item in page.objects] == ["other", *(["young"] if not why else [])]
+
+
 async def test_a_file_that_is_written_all_the_time_is_never_taken_for_unchanged(scene: Scene) -> None:
     path = scene.folder / "one"
     path.write_bytes(b"1")
