@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from engine.errors import NotFound, ObjectError
+from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Doing, Listener, ObjectAside, ignore
 from engine.finish.batches import Batch, Batches, DeletionReport, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
@@ -176,11 +176,14 @@ class Revert(Removal[Reverted, ObjectRecord]):
                     await store.abort_upload(AbortUpload(UploadRef(target, record.upload_id)))
                 except NotFound:
                     pass  # completed or aborted already: the target tells, like any other
-                except ObjectError as error:
+                except (AttemptError, ObjectError) as error:
                     orphans.report(target, record.upload_id, str(error))
                     continue
             else:
-                await orphans.look_for(target, record)
+                try:
+                    await orphans.look_for(target, record)
+                except (AttemptError, ObjectError):
+                    continue  # that is told, and it stays in the ledger: the next revert looks again
             await self._ledger.finish_upload(record.route, record.key, "aborted")
             self.report.aborted += 1
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.errors import NotFound, UsageError
-from engine.events import Doing
+from engine.errors import AccessDenied, NotFound, StoreError, Unavailable, UsageError
+from engine.events import Doing, Notice
 from engine.finish.looking import FEW
 from engine.finish.revert import Outlook, Part, Revert, Reverted, outlook, part_of
 from engine.finish.sending import Condition
@@ -185,6 +185,32 @@ async def test_unfinished_uploads_are_aborted_and_a_vanished_one_is_no_trouble(t
         report = await revert(s)
         assert report.aborted == 2
         assert len(s.store.uploads) == 1  # the one that was said to be gone
+        assert await s.ledger.open_uploads() == []
+
+
+@pytest.mark.parametrize("problem", [AccessDenied, Unavailable])
+async def test_an_upload_that_cannot_be_ended_is_told_and_stays_and_the_copies_go(
+    tmp_path: Path, problem: type[StoreError]
+) -> None:
+    """One whose id is known, and one whose id was lost: that may not even be looked for."""
+    async with scene(tmp_path, objects=4) as s:
+        await s.migrate()
+        for key, upload_id in (("00000.png", "known"), ("00001.png", "")):
+            intent = UploadRecord("raw", key, "bucket", f"project/data/raw/{key}", "", "e", 7, "5", "", 1)
+            await s.ledger.intend_upload(intent)
+            if upload_id:
+                await s.ledger.set_upload_id("raw", key, upload_id)
+
+        async def refuse(operation: str, request: object) -> None:
+            if operation in ("AbortMultipartUpload", "ListMultipartUploads"):
+                raise problem("no", operation=operation)
+
+        s.store.before = refuse
+        report = await revert(s)
+        assert (report.removed, report.aborted) == (4, 0)
+        assert [item.code for item in s.heard if isinstance(item, Notice)] == ["OrphanedUpload", "OrphanUnknown"]
+        s.store.before = None
+        assert (await revert(s)).aborted == 2
         assert await s.ledger.open_uploads() == []
 
 
