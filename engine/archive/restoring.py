@@ -39,13 +39,15 @@ class Asked:
     """What became of asking. `begun` are on their way by this call, `prolonged` are copies that were there and last
     longer now; `under_way` were asked for before, `readable` can be read. `refused` counts by S3's code what it did not
     take, or did not let us look at, with the first of them; of `unknown` nobody knows whether S3 took the request.
-    `beyond` is more than was agreed to, and was not asked for; `stopped`: it was asked to stop before its end."""
+    `beyond` is more than was agreed to, and was not asked for, and `not_by_tier` what is archived where the agreed tier
+    is not to be had; `stopped`: it was asked to stop before its end."""
 
     begun: Amount = field(default_factory=Amount)
     prolonged: Amount = field(default_factory=Amount)
     under_way: Amount = field(default_factory=Amount)
     readable: Amount = field(default_factory=Amount)
     beyond: Amount = field(default_factory=Amount)
+    not_by_tier: Amount = field(default_factory=Amount)
     refused: dict[str, int] = field(default_factory=dict)
     first_refused: list[ObjectAside] = field(default_factory=list)
     unknown: int = 0
@@ -54,7 +56,7 @@ class Asked:
     @property
     def left(self) -> int:
         """How many are archived, as far as is known, and not known to be on their way."""
-        return sum(self.refused.values()) + self.unknown + self.beyond.objects
+        return sum(self.refused.values()) + self.unknown + self.beyond.objects + self.not_by_tier.objects
 
 
 class Asking:
@@ -72,7 +74,7 @@ class Asking:
         self._on_its_way: dict[ObjectRef, bool] = {}
         self._left = {(kind, False): replace(amount) for kind, amount in agreed.to_ask.items()}
         self._left |= {(kind, True): replace(amount) for kind, amount in agreed.expiring.items()}
-        self._total = sum(amount.objects for amount in self._left.values())
+        self._total = sum(amount.objects for amount in (*self._left.values(), *agreed.not_by_tier.values()))
 
     def stop(self) -> None:
         """Ask for nothing more; what is on its way to S3 is waited for."""
@@ -97,7 +99,9 @@ class Asking:
                 self.asked.under_way.add(found.size)
                 known.append(found)
             elif standing is Standing.ARCHIVED:
-                if self._agreed.tier in RETRIEVALS[found.kind] and self._take(found, again=False):
+                if self._agreed.tier not in RETRIEVALS[found.kind]:
+                    self.asked.not_by_tier.add(found.size)
+                elif self._take(found, again=False):
                     wanted.append(found)
             elif found.kind not in ARCHIVE_CLASSES or not self._agreed.expires(found.restore):
                 self.asked.readable.add(found.size)

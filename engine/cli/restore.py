@@ -59,7 +59,7 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
     invocation.say(["", *asked_page(result.asked, to_ask, to_wait)])
     if result.asked.stopped:
         invocation.end_interrupted(result)
-    invocation.end(ASIDE if result.asked.left or outlook.not_by_tier else DONE, result)
+    invocation.end(ASIDE if result.asked.left else DONE, result)
 
 
 def _unless_begun(listener: Listener) -> Listener:

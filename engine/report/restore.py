@@ -118,7 +118,7 @@ def asked_page(asked: Asked, to_ask: str, to_wait: str) -> Page:
         )
     if asked.beyond.objects:
         lines.append(f"{plural(asked.beyond.objects, 'object')} archived since were not agreed to, and not asked for")
-    if asked.left or asked.stopped:
+    if asked.left > asked.not_by_tier.objects or asked.stopped:  # by another tier: that was said
         return [*lines, next_step(to_ask)]
     return [*lines, next_step(to_wait)] if to_wait else lines
 
@@ -134,6 +134,7 @@ def _sum(amounts: Any) -> Amount:
 def restore_values(result: RestoreResult) -> dict[str, Any]:
     """The summary of a restore."""
     outlook, asked = result.outlook, result.asked
+    became = "begun prolonged under_way readable beyond not_by_tier refused unknown stopped"
     ready = datetime.fromtimestamp(outlook.ends_ms / 1000, UTC)
     return {
         "ledger": result.ledger,
@@ -147,5 +148,5 @@ def restore_values(result: RestoreResult) -> dict[str, Any]:
         ],
         "cost_dollars": round(sum(share.dollars for share in outlook.shares), 4),
         "ready_by": ready.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "asked": picked(asked, "begun prolonged under_way readable beyond refused unknown stopped") if asked else None,
+        "asked": picked(asked, became) if asked else None,
     }

@@ -426,7 +426,7 @@ def test_a_tier_that_a_class_has_not_is_refused_in_a_sentence(scene: Scene) -> N
     assert "1 in DEEP_ARCHIVE, which has no expedited tier: ask for them by --tier standard or bulk" in said.stderr
     scene.put("glacier", "GLACIER")
     summary = scene.restore("--tier", "expedited", "--yes", code=3)
-    assert summary["asked"]["begun"]["objects"] == 1
+    assert (summary["asked"]["begun"]["objects"], summary["asked"]["not_by_tier"]["objects"]) == (1, 1)
     assert summary["not_by_tier"]["DEEP_ARCHIVE"]["objects"] == 1
 
 
