@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from engine.errors import UsageError
 from engine.model import FILE_SITE, Location
+from engine.plan.aws import is_aws_host
 
 MAX_KEY_BYTES = 1024
 """The longest key, in bytes of UTF-8 (S3 User Guide, "Naming Amazon S3 objects")."""
@@ -124,7 +125,7 @@ def server_of(endpoint: str) -> tuple[str, int | None]:
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return endpoint, None
-    if not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+    if not host or is_aws_host(host):
         return "", None
     return "localhost" if _LOOPBACK.match(host) else host, port
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from engine.errors import UsageError
 from engine.model import Location
+from engine.plan.aws import partition_of
 from engine.plan.document import Plan
-from engine.plan.locations import is_access_point, location_of, state_of
+from engine.plan.locations import is_access_point, location_of, server_of, state_of
 from engine.plan.own import CLAIM, PROBE
 from engine.plan.route import PropertyRule, PropertyRules, Route
 from engine.plan.settings import ImageProbe, ManifestProbe, Probe
@@ -181,7 +182,7 @@ def _trying_names(plan: Plan, route: Route) -> list[Permission]:
     tell, put on either side and looked for on the other. On AWS two names of buckets are two buckets."""
     sides = (route.source, route.target)
     endpoints = [plan.connection_of(side.site).endpoint_url for side in sides if not side.is_local]
-    on_aws = all(not endpoint or ".amazonaws.com" in endpoint for endpoint in endpoints)
+    on_aws = all(server_of(endpoint) == server_of("") for endpoint in endpoints)
     if on_aws and not any(is_access_point(side.bucket) for side in sides):
         return []
     found: list[Permission] = []
@@ -241,15 +242,10 @@ def literal(key: str) -> str:
     return _WILD.sub(lambda found: "${" + found.group() + "}", key)
 
 
-def _partition(plan: Plan, site: str) -> str:
-    region = plan.connection_of(site).region
-    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
-
-
 def _bucket_arn(plan: Plan, location: Location) -> str:
     if location.bucket.startswith("arn:"):
         return location.bucket.replace("accesspoint:", "accesspoint/")
-    return f"arn:{_partition(plan, location.site)}:s3:::{location.bucket}"
+    return f"arn:{partition_of(plan.connection_of(location.site).region)}:s3:::{location.bucket}"
 
 
 def _object_arn(plan: Plan, location: Location) -> str:

@@ -19,10 +19,10 @@ import anyio
 
 from engine.errors import StoreError, UsageError, WrongRegion
 from engine.events import BucketListed
+from engine.plan.aws import domain_of, is_aws_host
 from engine.plan.settings import Connection
 from engine.s3 import boto_sessions
 from engine.s3.answers import moment
-from engine.s3.aws import domain_of, is_aws_host
 from engine.s3.boto_errors import translate, translated, unreachable
 from engine.s3.credential_sources import AskedCredentials, credentials_error, end_of_text, source_of
 from engine.s3.waiting import in_thread

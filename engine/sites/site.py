@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.bucket_facts import BucketFacts
 from engine.model import FILE_SITE
-from engine.s3.aws import domain_of
+from engine.plan.aws import partition_of
 from engine.s3.session import Session
 from engine.sites.clock import dating_clock
 from engine.sites.known import KnownTraits
@@ -64,7 +64,7 @@ class Site:
         its credentials may read there (`Sites.copies`)."""
         if FILE_SITE in (self.name, other.name):
             return False
-        one_partition = self.is_aws and other.is_aws and domain_of(self.region) == domain_of(other.region)
+        one_partition = self.is_aws and other.is_aws and partition_of(self.region) == partition_of(other.region)
         return self.endpoint == other.endpoint or one_partition
 
     @property

@@ -64,7 +64,6 @@ KNOWS_S3 = {
     "engine/sites/opening.py: engine.s3.s3_store",
     "engine/sites/opening.py: engine.s3.session",
     "engine/sites/opening.py: engine.s3.wire_store",
-    "engine/sites/site.py: engine.s3.aws",
     "engine/sites/site.py: engine.s3.session",
 }
 """Who knows more of S3 than its store. Retrying, pacing, tolerating and doubting do not."""

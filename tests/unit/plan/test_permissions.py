@@ -76,8 +76,12 @@ def test_each_deletes_on_its_own_side_only(command: str, side: str) -> None:
 
 @pytest.mark.parametrize(
     ("source", "endpoint"),
-    [("shop-abcdefgh-s3alias", ""), ("shop", 'endpoint_url = "https://minio.example:9000"')],
-    ids=["an access point", "another server"],
+    [
+        ("shop-abcdefgh-s3alias", ""),
+        ("shop", 'endpoint_url = "https://minio.example:9000"'),
+        ("shop", 'endpoint_url = "https://minio-1.eu-west-1.elb.amazonaws.com"'),
+    ],
+    ids=["an access point", "another server", "another server behind a load balancer of AWS"],
 )
 @pytest.mark.parametrize("command", ["cleanup", "revert"])
 def test_objects_of_our_own_may_be_put_on_either_side_where_a_name_hides_its_bucket(
@@ -145,8 +149,18 @@ def test_a_whole_bucket_is_listed_without_a_condition() -> None:
 
 
 def test_other_partitions_and_access_points_have_their_own_names() -> None:
-    text = '[connection]\nregion = "cn-north-1"\n[[routes]]\nname="r"\nfrom="s3://one/a/"\nto="s3://two/b/"'
-    assert statements(Plan.parse(text), "list")[0]["Resource"] == ["arn:aws-cn:s3:::one"]
+    for region, partition in [
+        ("eu-west-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eu-isoe-west-1", "aws-iso-e"),
+        ("us-isof-south-1", "aws-iso-f"),
+        ("eusc-de-east-1", "aws-eusc"),
+    ]:
+        text = f'[connection]\nregion = "{region}"\n[[routes]]\nname="r"\nfrom="s3://one/a/"\nto="s3://two/b/"'
+        assert statements(Plan.parse(text), "list")[0]["Resource"] == [f"arn:{partition}:s3:::one"]
     point = "arn:aws:s3:us-east-1:123456789012:accesspoint/name"
     assert f"{point}/object/a/*" in statements(one(f"s3://{point}/a/"), "verify")[-1]["Resource"]
 

@@ -141,6 +141,8 @@ def test_two_names_of_one_server_are_one_place(tables: str) -> None:
         'region = "eu-west-1"',
         'endpoint_url = "https://s3.eu-west-1.amazonaws.com"',
         'endpoint_url = "https://s3.cn-north-1.amazonaws.com.cn"',
+        'endpoint_url = "https://s3.us-iso-east-1.c2s.ic.gov"',
+        'endpoint_url = "https://s3.eusc-de-east-1.amazonaws.eu"',
     ],
 )
 def test_a_bucket_of_aws_is_one_bucket_whatever_the_account_and_the_region(site: str) -> None:

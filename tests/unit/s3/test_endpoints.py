@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UsageError
+from engine.plan.aws import is_aws_host
 from engine.plan.settings import Connection
-from engine.s3.aws import is_aws_host
 from engine.s3.session import Session
 
 OWN = "http://127.0.0.1:9"
