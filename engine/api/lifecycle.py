@@ -171,6 +171,11 @@ async def _look(
         except ObjectError as error:
             older_known = False
             notes.append(f"older versions are not known: {error.message}")
+    if effects.undated:
+        notes.append(
+            "objects, older versions and unfinished uploads whose date cannot be read, so that what rules do to them "
+            f"is not known, and not counted above: {effects.undated:,}"
+        )
     own = rule_id_of(place.key)
     refused: list[str] = []
     for item, watch in watches:

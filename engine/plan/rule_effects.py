@@ -83,7 +83,8 @@ class Step(NamedTuple):
 class Effects:
     """What enabled `rules` do to objects, which are `add`ed as they are listed. `on_day` is the server's day, as an
     ordinal; `least_size` what the bucket says of small objects. With `versions` nothing that expires saves anything:
-    it is kept as an older version."""
+    it is kept as an older version. Of what is `undated`, its date cannot be read, nobody can say when a rule takes it:
+    it is in no effect."""
 
     rules: Sequence[Rule]
     on_day: int
@@ -143,6 +144,8 @@ class Effects:
         self.older_dollars += dollars_a_month(item.storage_class, item.size) or 0.0
         if became := ordinal_of(since[:10]):
             self._live(item.key, item.size, item.storage_class, became, NONCURRENT, newer)
+        else:
+            self.undated += 1
 
     def add_lone_marker(self, key: str) -> None:
         """A delete marker behind which nothing is left: it goes with the next round of a rule that takes such."""
@@ -154,8 +157,10 @@ class Effects:
     def add_upload(self, key: str, begun: str, size: int) -> None:
         """An unfinished upload, whose parts have so many bytes, and are billed as STANDARD is."""
         found = [item for item in self.found if item.action.does is Does.ABORT_UPLOADS and item.rule.takes(key, 0)]
-        dated = [(day_of(item.action, ordinal_of(begun[:10])), item) for item in found]
-        if dated and ordinal_of(begun[:10]):
+        since = ordinal_of(begun[:10])
+        if not since:
+            self.undated += 1
+        elif dated := [(day_of(item.action, since), item) for item in found]:
             day, effect = min(dated, key=lambda pair: pair[0])
             effect.add(size, day, self.on_day)
             effect.saved += size / GIB * STANDARD.gb_month

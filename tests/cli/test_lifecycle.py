@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.plan import rule_effects
 from engine.sandbox import FaultRule, SandboxSettings, start_sandbox
 from tests.cli.commands import Terminal
 from tests.servers import Endpoint
@@ -56,6 +57,15 @@ def test_what_may_be_asked_for_is_counted(terminal: Terminal) -> None:
     with versioned(terminal):
         summary = terminal.call("lifecycle", "s3://bucket/p/", "--json").summary
     assert (summary["versions"], summary["older"], summary["notes"]) == (True, 1, [])
+
+
+def test_what_bears_no_date_that_can_be_read_is_told(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule_effects, "ordinal_of", lambda day: 0)
+    with versioned(terminal):
+        summary = terminal.call("lifecycle", "s3://bucket/p/", "--json").summary
+    assert summary["effects"][0]["objects"] == 0
+    (note,) = summary["notes"]
+    assert note.endswith("is not known, and not counted above: 2")
 
 
 def test_of_one_key_its_own_uploads_are_counted(terminal: Terminal) -> None:

@@ -151,8 +151,11 @@ def test_where_versions_are_kept_an_expiry_saves_nothing() -> None:
 
 def test_what_cannot_be_reckoned_is_counted() -> None:
     odd = [listed(of="OUTPOSTS"), ListedObject("p/b", 1, "e", "yesterday", "STANDARD")]
-    effects = effects_of(rule(expire(1)), objects=odd)
+    effects = effects_of(rule(expire(1), Action(Does.ABORT_UPLOADS, 1)), objects=odd)
     assert (effects.unpriced, effects.undated, effects.found[0].unpriced) == (1, 1, 1)
+    effects.add_version(ListedVersion("p/b", "1", 1, "", "STANDARD", False, False), "yesterday", 0)
+    effects.add_upload("p/b", "yesterday", 1)
+    assert effects.undated == 3
 
 
 def test_an_unfinished_upload_goes_by_the_soonest_rule_that_takes_it() -> None:
