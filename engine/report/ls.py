@@ -20,7 +20,7 @@ def listed_line(event: Event) -> str:
     if isinstance(event, ObjectListed):
         return f"{_moment(event.modified)}  {event.size:>15,}  {safe(event.key)}"
     if isinstance(event, BucketListed):
-        return f"{_moment(event.created):19}  {event.name}{event.region and f'  ({event.region})'}"
+        return f"{_moment(event.created):19}  {safe(event.name)}{event.region and f'  ({safe(event.region)})'}"
     assert isinstance(event, PrefixSummed)
     return f"{'':19}  {'PRE':>15}  {safe(event.prefix)}"
 
