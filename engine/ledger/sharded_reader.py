@@ -21,7 +21,7 @@ from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.noted import Noted
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
-from engine.plan.shards import Atlas, tile
+from engine.plan.shards import Atlas, Piece, tile
 from engine.to_the_end import to_the_end
 
 Answer = TypeVar("Answer")
@@ -125,6 +125,22 @@ class InShards(LedgerReader):
             return None
         async with self._readers.use(number) as shard:
             return await ask(shard)
+
+    async def last_key(self, route: str, after: str | None, upto: str | None) -> str | None:
+        for piece, number in reversed(self._atlas.within(route, after, upto)):
+            if self._begun(number):
+                async with self._readers.use(number) as shard:
+                    if (last := await shard.last_key(route, piece.after, piece.upto)) is not None:
+                        return last
+        return None
+
+    async def has_undone(self, piece: Piece) -> bool:
+        for part, number in self._atlas.within(*piece):
+            if self._begun(number):
+                async with self._readers.use(number) as shard:
+                    if await shard.has_undone(part):
+                        return True
+        return False
 
     # --- of all ---------------------------------------------------------------------------------------------
 

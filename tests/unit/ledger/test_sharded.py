@@ -12,7 +12,7 @@ from engine.ledger.ledger import Ledger
 from engine.ledger.shard_places import INDEX, SHARDS
 from engine.ledger.sharded import ShardedLedger, open_to_read
 from engine.plan.shards import Piece
-from tests.unit.ledger.scene import BINDING, RAW, Clock, decision
+from tests.unit.ledger.scene import BINDING, RAW, Clock, decision, outcome
 
 ONE_ROUTE = dataclasses.replace(BINDING, routes=(RAW,))
 
@@ -72,3 +72,16 @@ async def test_a_single_file_may_lie_in_a_folder_called_like_that_of_shards(tmp_
     await (await Ledger.open(path, ONE_ROUTE, now_ms=Clock())).close()
     async with await open_to_read(path) as reader:
         assert reader.path == path
+
+
+async def test_what_is_asked_of_a_range_of_keys_is_asked_of_the_shards_that_have_them(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    async with await begun(path) as ledger:
+        await ledger.conclude("raw", [outcome("a")])
+        for reader in (ledger, await open_to_read(path)):
+            assert await reader.last_key("raw", None, None) == "z"
+            assert await reader.last_key("raw", None, "q") == "a"
+            assert await reader.last_key("raw", "a", "q") is None
+            assert await reader.has_undone(Piece("raw")) and await reader.has_undone(Piece("raw", "b"))
+            assert not await reader.has_undone(Piece("raw", None, "q"))
+        await reader.close()
