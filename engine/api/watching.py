@@ -21,7 +21,8 @@ Result = TypeVar("Result")
 
 
 def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
-    """A verb whose options may have it shown and measured, and that raises one error where several came together."""
+    """A verb whose options may have it shown and measured, and that raises one error where several came together.
+    `TypeError` for options that are none: it would do its work by others than were asked for."""
     signature = inspect.signature(verb)
     command = verb.__module__.rpartition(".")[2]
 
@@ -29,7 +30,9 @@ def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Give
     async def call(*args: Given.args, **given: Given.kwargs) -> Result:
         bound = signature.bind(*args, **given)
         named = bound.arguments.get("options")
-        options = named if isinstance(named, Options) else Options()
+        if not (named is None or isinstance(named, Options)):
+            raise TypeError(f"{verb.__name__}() takes engine.Options as its options, and not {type(named).__name__}")
+        options = named or Options()
         with ExitStack() as stack:
             if is_shown(options):
                 options = stack.enter_context(_shown(options, verb.__name__))

@@ -50,6 +50,12 @@ async def test_a_week_where_a_loop_is_running(plan: engine.Plan) -> None:
     assert asyncio.get_running_loop().is_running()
 
 
+async def test_options_that_are_none_are_refused(plan: engine.Plan) -> None:
+    """It would do its work by others than were asked for."""
+    with pytest.raises(TypeError, match=r"migrate\(\) takes engine\.Options as its options, and not dict"):
+        engine.sync.migrate(plan, {"ledger": "mine.ledger"})  # type: ignore[arg-type]
+
+
 async def test_a_call_installs_nothing_for_the_process(plan: engine.Plan) -> None:
     def installed() -> tuple[object, ...]:
         return (
