@@ -27,6 +27,7 @@ def place(directory: int, temporary: bytes, name: bytes, condition: str | None, 
     if condition == ABSENT:
         with into_nothing(directory, name, path):
             system.rename_to_nothing(directory, temporary, name)
+        _check_spelling(directory, name)
         return
     try:
         old = _replaceable(directory, name, condition)
@@ -44,8 +45,8 @@ def place(directory: int, temporary: bytes, name: bytes, condition: str | None, 
 
 
 class into_nothing:
-    """What gives a file a name under which nothing may stand, with what there is to say where anything does. A class,
-    as it is entered for each file."""
+    """Where a file is given a name under which nothing may stand: what there is to say where anything does. A class, as
+    it is entered for each file."""
 
     __slots__ = ("_directory", "_name", "_path")
 
@@ -57,9 +58,7 @@ class into_nothing:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Raises `PreconditionFailed` for a file, and `Clash` for what is none, or for another spelling."""
-        if error is None:
-            _check_spelling(self._directory, self._name)
-        elif isinstance(error, FileExistsError):
+        if isinstance(error, FileExistsError):
             _replaceable(self._directory, self._name, ABSENT)
             raise changed(WRITING, self._path, "a file is there already", condition="If-None-Match") from None
 
@@ -81,8 +80,10 @@ def put_unnamed(
         if mtime_ns is not None:
             os.utime(descriptor, ns=(mtime_ns, mtime_ns))
         with into_nothing(directory, name, path):
-            if not system.give_name(descriptor, directory, name):
-                return None
+            named = system.give_name(descriptor, directory, name)
+        if not named:
+            return None
+        _check_spelling(directory, name)
         return os.fstat(descriptor)
     finally:
         os.close(descriptor)

@@ -430,6 +430,24 @@ def test_a_new_small_file_is_the_same_however_it_got_its_name(
     assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["0", "1"]
 
 
+@pytest.mark.parametrize("name", ["plain", "\u00e4"])
+def test_where_an_unnamed_file_cannot_be_named_none_is_made_again(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    need_unnamed(tmp_path)
+    made, create = list[int](), system.create_unnamed
+
+    def counted(directory: int, mode: int) -> int | None:
+        made.append(directory)
+        return create(directory, mode)
+
+    monkeypatch.setattr(system, "create_unnamed", counted)
+    monkeypatch.setattr(system, "give_name", lambda *of: False)
+    for number in range(2):
+        publisher.put(f"{name}-{number}", b"1", condition=ABSENT)
+    assert len(made) == 1
+
+
 def test_a_new_small_file_replaces_nothing(system_with: str, publisher: Publisher, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"theirs")
     (tmp_path / "link").symlink_to("file")
