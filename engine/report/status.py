@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from engine.api.plan import SurveyResult
     from engine.api.run import MigrationResult  # what copies takes long to import, and status copies nothing
 
-LIST_GONE = "next: the same copy by a list in a file: one that came through a pipe cannot be read again to verify"
+LIST_GONE = Toned(
+    "next: the same copy by a list in a file: one that came through a pipe cannot be read again to verify", Tone.NEXT
+)
 SHORTEST_MS = 2_000
 """Of less a run's own moments tell no rate."""
 

@@ -83,7 +83,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
     if 0 < report.unread == report.differing and all(route.snapshot_closed for route in report.routes):
         return [*lines, Toned(f"next: {UNREAD}", Tone.NEXT)]
     if verb == "run" and not plan.source:
-        return [*lines, f"next: {run_again(plan)}, then this"]
+        return [*lines, Toned(f"next: {run_again(plan)}, then this", Tone.NEXT)]
     return [*lines, next_step(command(plan, ledger, verb, *flags))] if verb else lines
 
 

@@ -12,6 +12,8 @@ from engine.model import Proof
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from engine.proof.verification import RouteVerification, Verification
+from engine.report.page import Tone, Toned, wrong_of
+from engine.report.status import LIST_GONE
 from engine.report.verify import verification_page
 
 PLAN = Plan.of("s3://one/a/", "s3://two/b/", name="p")
@@ -54,3 +56,13 @@ def test_what_a_run_can_mend_asks_for_one(kinds: dict[str, int], expected: str) 
 
 def test_a_listing_that_never_ended_asks_for_a_run_first() -> None:
     assert "allow" not in end({"unread": 3}, closed=False)[1]
+
+
+def test_under_quiet_the_next_step_stays_where_a_verification_of_no_plan_found_differences() -> None:
+    route = RouteVerification("r", objects=9, by_kind=Counter([Kind.MISSING]), snapshot_closed=True)
+    page = verification_page(replace(PLAN, source=""), Path("p.ledger"), Verification([route]), 1.0)
+    assert [str(line) for line in wrong_of(page)] == ["p: 1 difference", "next: the same copy again, then this"]
+
+
+def test_neither_is_it_dropped_where_a_list_is_gone() -> None:
+    assert wrong_of(["found", Toned("1 failed", Tone.BAD), LIST_GONE])[-1] == LIST_GONE
