@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,17 +29,18 @@ def cleanup_command(
 ) -> None:
     plan = invocation.plan(file)
     consent = Consent(allow_commands, unconditional, accept_delete_markers)
+    said = invocation.consent_flags(consent)
     if delete and confirm is None and can_ask(invocation):
         first = _run(invocation, plan, consent, delete=False)
-        invocation.show(gate_page(plan, first, invocation.took_s))
+        invocation.show(gate_page(plan, first, invocation.took_s, said))
         if not first.open or not first.objects:
-            _end(invocation, plan, first)
+            _end(invocation, plan, first, said)
         confirm = ask(plan.name, f"{amount_text(first.objects, first.bytes, 'source')} for good")
     if delete:
         require(plan.name, confirm)
     result = _run(invocation, plan, consent, delete=delete)
-    invocation.say(gate_page(plan, result, invocation.took_s))
-    _end(invocation, plan, result)
+    invocation.say(gate_page(plan, result, invocation.took_s, said))
+    _end(invocation, plan, result, said)
 
 
 def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) -> CleanupResult:
@@ -51,10 +53,10 @@ def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) 
     return invocation.run(work, asides=False)
 
 
-def _end(invocation: Invocation, plan: Plan, result: CleanupResult) -> NoReturn:
+def _end(invocation: Invocation, plan: Plan, result: CleanupResult, said: Sequence[str]) -> NoReturn:
     cleaned = result.cleaned
     if cleaned is not None:
-        invocation.say(["", *cleaned_page(plan, result, cleaned, invocation.took_s)])
+        invocation.say(["", *cleaned_page(plan, result, cleaned, invocation.took_s, said)])
         if cleaned.interrupted:
             invocation.end_interrupted(result)
     code = GATE if not result.open else DONE

@@ -26,7 +26,9 @@ def delete_command(
 ) -> None:
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
     where, hold_s = place_of(location), seconds("--hold", hold)
-    to_delete = typed("cartage", "delete", str(where), "--confirm", str(where), *invocation.connection_flags)
+    held = ("--hold", hold) if hold_s else ()
+    flags = (*held, *invocation.consent_flags(consent), *invocation.place_flags)
+    to_delete = typed("cartage", "delete", str(where), "--confirm", str(where), *flags)
     if confirm is not None:
         require(str(where), confirm, _meant)
 

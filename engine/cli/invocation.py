@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import anyio
 import click
@@ -36,6 +36,9 @@ from engine.report.meter import Outage
 from engine.report.ndjson import NdjsonWriter, values_of
 from engine.report.page import Page, Table, wrong_of
 from engine.report.text import UNLISTED_SHOWN, safe, unlisted_sentence
+
+if TYPE_CHECKING:
+    from engine.api.consent import Consent
 
 Result = TypeVar("Result")
 
@@ -119,6 +122,22 @@ class Invocation:
         named |= {"--links": options.links} if options.links != "skip" else {}
         flags = [word for flag, value in named.items() if value is not None for word in (flag, value)]
         return (*flags, "--request-payer") if options.request_payer else tuple(flags)
+
+    @property
+    def place_flags(self) -> tuple[str, ...]:
+        """The same with `--ledger`: for the commands that have no plan, and keep what they know in a file of it."""
+        ledger = self.options.ledger
+        return (*(("--ledger", str(ledger)) if ledger is not None else ()), *self.connection_flags)
+
+    def consent_flags(self, consent: Consent) -> tuple[str, ...]:
+        """What the command line said yes to beforehand: a deletion that is shown to be typed says it again."""
+        said = {
+            "--allow-commands": consent.allow_commands,
+            "--accept-delete-markers": consent.delete_markers,
+            "--unconditional": consent.unconditional,
+        }
+        flags = tuple(flag for flag, given in said.items() if given)
+        return (*flags, "--assume", self.options.assume) if self.options.assume else flags
 
     def plan(self, file: Path) -> Plan:
         """The plan in a file. Raises `UsageError`, `PlanError`."""

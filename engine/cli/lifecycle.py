@@ -52,11 +52,13 @@ def lifecycle_command(
     result = go(Act.SHOW if proposal is not None else act)  # a rule is looked at first; to write none is refused
     given = {"--transition": transition, **ages}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
+    words += [word for file in plan for word in ("--plan", str(file))]
+    flags = invocation.place_flags
     asked = False
     if act is Act.APPLY and not result.refused:
         asked = _ask(invocation, result, deletes=rule.expire_days is not None, yes=yes)
         result = go(act, result)
-    invocation.say([*([] if asked else proposal_page(result)), *outcome_lines(result, words)])
+    invocation.say([*([] if asked else proposal_page(result)), *outcome_lines(result, words, flags)])
     code = GATE if result.refused else DONE
     unsure = act is Act.APPLY and not result.refused and not result.confirmed
     invocation.end(ASIDE if unsure else code, result)

@@ -23,6 +23,8 @@ def revert_command(
     plan = invocation.plan(file)
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
 
+    said = invocation.consent_flags(consent)
+
     def go(*, delete: bool) -> RevertResult:
         return invocation.run(
             lambda options, stop: revert(plan, options, consent=consent, delete=delete, stop=stop), asides=False
@@ -30,7 +32,7 @@ def revert_command(
 
     if delete and confirm is None and can_ask(invocation):
         first = go(delete=False)
-        invocation.show(revert_page(plan, first, invocation.took_s))
+        invocation.show(revert_page(plan, first, invocation.took_s, said))
         found = first.outlook
         if first.way_back is not None or not (found.removable or found.unsettled or found.uploads):
             invocation.end(_code(first, delete=delete), first)
@@ -38,7 +40,7 @@ def revert_command(
     if delete:
         require(plan.name, confirm)
     result = go(delete=delete)
-    invocation.say(revert_page(plan, result, invocation.took_s))
+    invocation.say(revert_page(plan, result, invocation.took_s, said))
     done = result.reverted
     if done is not None and done.interrupted:
         invocation.end_interrupted(result)

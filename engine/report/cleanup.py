@@ -18,8 +18,9 @@ from engine.report.tallies import opened_by
 from engine.report.text import amount_text, aside_text, count_text, counted, duration_text, plural, safe, size_text
 
 
-def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
-    """Every reason on a line of its own, open or closed, and how to accept those that can be."""
+def gate_page(plan: Plan, result: CleanupResult, took_s: float, said: Sequence[str] = ()) -> list[str]:
+    """Every reason on a line of its own, open or closed, and how to accept those that can be. `said` are the flags by
+    which this cleanup was consented to."""
     width = max(len(reason.name) for reason in result.reasons)
     lines = [_settled_text(result.settled)] if result.settled else []
     for reason in result.reasons:
@@ -37,17 +38,17 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
     took = f"looked at in {duration_text(took_s)}"
     if shut:
         lines += ["", f"the gate is closed by {plural(shut, 'reason')}; nothing is deleted ({took})"]
-        lines.append(next_step(_opening(plan, result)))
+        lines.append(next_step(_opening(plan, result, said)))
     elif not result.objects:
         lines += ["", f"the gate is open, and there is nothing to delete{gone} ({took})"]
         lines.append(next_step(command(plan, result.ledger, "receipt")))
     else:
         lines += ["", Toned(f"the gate is open for {what}{gone} ({took})", Tone.GOOD)]
-        lines.append(next_step(command(plan, result.ledger, "cleanup", "--delete")))
+        lines.append(next_step(command(plan, result.ledger, "cleanup", "--delete", *said)))
     return lines
 
 
-def _opening(plan: Plan, result: CleanupResult) -> str:
+def _opening(plan: Plan, result: CleanupResult, said: Sequence[str]) -> str:
     """The command that gets on best with what keeps the gate closed: the first that does something, then the first
     that accepts; else the same again, later."""
     shut = closed(result.reasons)
@@ -55,7 +56,7 @@ def _opening(plan: Plan, result: CleanupResult) -> str:
     accept = next((reason for reason in shut if reason.accept), None)
     if not words and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)
-    return command(plan, result.ledger, *(words or ["cleanup"]))
+    return command(plan, result.ledger, *(words or ["cleanup", *said]))
 
 
 def _settled_text(settled: dict[Fate, int]) -> str:
@@ -69,10 +70,10 @@ def _settled_text(settled: dict[Fate, int]) -> str:
     return f"deletes that an earlier run left open: {', '.join(parts)}\n"
 
 
-def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: float) -> Page:
+def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: float, said: Sequence[str] = ()) -> Page:
     """What was deleted, how fast, and what stays and why."""
-    said = f"{plural(cleaned.deleted, 'source')} deleted"
-    lines = [went_text(said, cleaned.deleted, cleaned.deleted_bytes, took_s)]
+    went = f"{plural(cleaned.deleted, 'source')} deleted"
+    lines = [went_text(went, cleaned.deleted, cleaned.deleted_bytes, took_s)]
     if cleaned.gone:
         lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
     lines += map(aside_text, cleaned.first_kept)
@@ -88,8 +89,8 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
         buckets = ", ".join(cleaned.unaccepted)
         lines.append(f"stopped, since that was not accepted for {buckets}: the gate shows it, without --delete")
     if not cleaned.interrupted:
-        verb = "run" if stays else "cleanup" if cleaned.unaccepted else "receipt"
-        lines.append(next_step(command(plan, result.ledger, verb)))
+        words = ["run"] if stays else ["cleanup", *said] if cleaned.unaccepted else ["receipt"]
+        lines.append(next_step(command(plan, result.ledger, *words)))
     return lines
 
 

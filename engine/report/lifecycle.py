@@ -29,15 +29,17 @@ def proposal_page(result: LifecycleResult) -> Page:
     return [*lines, "", *diff_lines(_diff(result)), ""] if result.changes else lines
 
 
-def outcome_lines(result: LifecycleResult, words: Iterable[str]) -> list[str]:
-    """What was written, or why not, and what comes next; `words` are those of the command, to be typed on."""
+def outcome_lines(result: LifecycleResult, words: Iterable[str], flags: Iterable[str]) -> list[str]:
+    """What was written, or why not, and what comes next; `words` are those of the command, and `flags` say at which
+    server and of which files, to be typed on."""
     if not result.changes:
         return ["the bucket has that rule already: nothing was written"] if result.confirmed else []
     if result.refused:
         return [*[Toned(f"refused: {safe(said)}", Tone.BAD) for said in result.refused], "nothing was written"]
     if result.written:
-        return _written(result)
-    return ["nothing was written", next_step(typed("cartage", "lifecycle", result.location, *words, "--apply"))]
+        return _written(result, flags)
+    to_write = typed("cartage", "lifecycle", result.location, *words, "--apply", *flags)
+    return ["nothing was written", next_step(to_write)]
 
 
 def undo_page(result: LifecycleResult) -> Page:
@@ -51,8 +53,8 @@ def _diff(result: LifecycleResult) -> str:
     return unified_diff(name, text_of(result.before), text_of(result.after))
 
 
-def _written(result: LifecycleResult) -> list[str]:
-    back = typed("cartage", "lifecycle", result.location, "--undo")
+def _written(result: LifecycleResult, flags: Iterable[str]) -> list[str]:
+    back = typed("cartage", "lifecycle", result.location, "--undo", *flags)
     return [
         "written, and read back as it was written" if result.confirmed else NOT_SHOWN,
         f"what was there is kept in {safe(str(result.kept))}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.api.commands import command, typed
@@ -14,17 +15,17 @@ from engine.report.page import Page, next_step
 from engine.report.text import aside_text, counted, duration_text, plural, size_text
 
 
-def revert_page(plan: Plan, result: RevertResult, took_s: float) -> Page:
-    """What a revert would do, or did."""
+def revert_page(plan: Plan, result: RevertResult, took_s: float, said: Sequence[str] = ()) -> Page:
+    """What a revert would do, or did. `said` are the flags by which it was consented to."""
     found = result.outlook
     if result.way_back is not None:
         gone = plural(found.objects[Part.GONE], "source")
-        said = f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:"
+        head = f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:"
         links = ("--links", result.links) if result.links and "--links" not in plan.flags else ()
-        return [said, next_step(typed("cartage", "plan", str(result.way_back), *plan.flags, *links))]
+        return [head, next_step(typed("cartage", "plan", str(result.way_back), *plan.flags, *links))]
     if result.reverted is not None:
-        next_verb = "status" if result.reverted.is_whole else "revert"
-        return [*_left(found), *_reverted(result.reverted, took_s), next_step(command(plan, result.ledger, next_verb))]
+        words = ["status"] if result.reverted.is_whole else ["revert", *said]
+        return [*_left(found), *_reverted(result.reverted, took_s), next_step(command(plan, result.ledger, *words))]
     size = found.bytes.get(Part.REMOVE, 0)
     looked = f"(looked at in {duration_text(took_s)})"
     lines = [f"{plural(found.removable, 'copy', 'copies')} of this ledger, {size_text(size)} {looked}"]
@@ -35,7 +36,7 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float) -> Page:
     lines += _left(found)
     lines += result.markers
     if found.removable or found.unsettled or found.uploads:
-        lines.append(next_step(command(plan, result.ledger, "revert", "--delete")))
+        lines.append(next_step(command(plan, result.ledger, "revert", "--delete", *said)))
     else:
         lines += ["there is nothing to remove", next_step(command(plan, result.ledger, "status"))]
     return lines

@@ -125,3 +125,42 @@ def test_the_deletion_of_a_location_names_it_twice(scene: Scene, terminal: Termi
     (words,) = printed(terminal.call("delete", where))
     assert words == ["delete", where, "--confirm", where]
     assert terminal.call(*words).code == 0
+
+
+def test_a_deletion_that_is_shown_is_of_the_snapshot_that_was_shown(scene: Scene, terminal: Terminal) -> None:
+    """Without --ledger it would take another one, of what arrived since, and delete that at once."""
+    where = f"s3://{scene.bucket}/data/raw/"
+    flags = ("--unconditional", "--ledger", "my own.deletion", "--region", scene.endpoint.region)
+    (words,) = printed(terminal.call("delete", where, *flags))
+    assert words == ["delete", where, "--confirm", where, *flags]
+    scene.put("data/raw/late", b"arrived since")
+    assert terminal.call(*words).code == 0
+    left = scene.s3.list_objects_v2(Bucket=scene.bucket, Prefix="data/raw/")["Contents"]
+    assert [item["Key"] for item in left] == ["data/raw/late"]
+
+
+def test_what_was_consented_to_is_said_again(scene: Scene, terminal: Terminal) -> None:
+    plan, where = scene.plan.name, f"s3://{scene.bucket}/data/reference/"
+    text = scene.plan.read_text().replace("objects = 7", "objects = 5").partition("[references]")[0]
+    scene.plan.write_text(text + '[cleanup]\nhold = "0s"\n')
+    scene.s3.put_bucket_versioning(Bucket=scene.bucket, VersioningConfiguration={"Status": "Enabled"})
+    assert terminal.call("run", plan, "--yes").code == 0
+    assert terminal.call("verify", plan).code == 0
+    said = ("--accept-delete-markers", "--unconditional", "--assume", "aws")
+    (words,) = printed(terminal.call("cleanup", plan, "--allow-commands", *said))
+    assert words == ["cleanup", plan, "--delete", "--allow-commands", *said]
+    (words,) = printed(terminal.call("revert", plan, *said))
+    assert words == ["revert", plan, "--delete", *said]
+    (words,) = printed(terminal.call("delete", where, *said[:2]))
+    assert words == ["delete", where, "--confirm", where, *said[:2]]
+    assert terminal.call(*words).code == 0
+
+
+def test_a_rule_that_is_shown_is_of_the_same_server_files_and_plans(scene: Scene, terminal: Terminal) -> None:
+    where, plans = f"s3://{scene.bucket}/tmp/", ("--plan", scene.plan.name)
+    flags = ("--endpoint-url", scene.endpoint.url, "--state-dir", "kept here")
+    (words,) = printed(terminal.call("lifecycle", where, "--abort-uploads", "7d", *plans, *flags))
+    assert words == ["lifecycle", where, "--abort-uploads", "7d", *plans, "--apply", *flags]
+    (words,) = printed(terminal.call(*words))
+    assert words == ["lifecycle", where, "--undo", *flags]
+    assert terminal.call(*words).code == 0
