@@ -124,6 +124,13 @@ def keep(connection: sqlite3.Connection, kind: str, name: str, etag: str, body: 
     )
 
 
+def forget_kept(connection: sqlite3.Connection, kind: str, name: str) -> None:
+    """The last that was kept of it is back where it was."""
+    connection.execute(
+        "DELETE FROM keeps WHERE id = (SELECT max(id) FROM keeps WHERE kind = ? AND name = ?)", (kind, name)
+    )
+
+
 # --- history ------------------------------------------------------------------------------------------------
 
 
@@ -141,6 +148,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "open_snapshot": open_snapshot, "close_snapshot": close_snapshot,
     "intend_upload": intend_upload, "set_upload_id": set_upload_id, "record_parts": record_parts,
     "finish_upload": finish_upload, "accept": accept, "take_back": take_back, "set_note": set_note, "keep": keep,
+    "forget_kept": forget_kept,
     "begin_run": history.begin, "add_moment": add_moment, "end_run": history.end,
     "add_shards": index.add, "hand_over": index.hand_over, "open_shard": index.set_open, "record_shard": index.record,
 }  # fmt: skip

@@ -202,6 +202,10 @@ class Ledger(LedgerReader):
         """Keep content that is about to be replaced."""
         await self._do_durably("keep", kind, name, etag, body, self._now_ms())
 
+    async def forget_kept(self, kind: str, name: str) -> None:
+        """Forget what was kept last under this name: it was put back."""
+        await self._do_durably("forget_kept", kind, name)
+
     async def _on_rows(
         self, name: str, route: str, items: Sequence[Keyed | str], *arguments: Any, durable: bool = False
     ) -> None:

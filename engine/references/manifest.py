@@ -211,14 +211,15 @@ def _appeared(ref: ObjectRef) -> ReplaceRefused:
 async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) -> list[RestoredFile]:
     """Put back what was there before the first write, as far as nobody else changed it since. Raises errors of scope
     `run`."""
-    created = {item.name: item for item in await ledger.kept(CREATED)}
+    created = by_name(await ledger.kept(CREATED))
     kept = by_name(await ledger.kept(KIND))
     restore = restoring(store, Path, conditional=conditional)
     results: list[RestoredFile] = []
     for name in dict.fromkeys([*reversed(kept), *created]):
-        file, whole = await put_back(name, kept.get(name, ()), restore)
+        file, whole = await put_back(ledger, KIND, name, kept.get(name, ()), restore)
         if whole and name in created:
-            file, gone = await put_back(name, [created[name]], partial(_remove, store, conditional=conditional))
+            remove = partial(_remove, store, conditional=conditional)
+            file, gone = await put_back(ledger, CREATED, name, created[name], remove)
             file = file._replace(result=Restored.REMOVED) if gone else file
         results.append(file)
     return results

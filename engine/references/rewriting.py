@@ -135,7 +135,7 @@ async def undo(sites: Sites, ledger: Ledger, plan: Plan, *, conditional: bool = 
     restore = restoring(store, plan.local_path, conditional=conditional)
     results: list[RestoredFile] = []
     for name, kept in by_name(await ledger.kept(KIND)).items():
-        file, _ = await put_back(name, kept, restore)
+        file, _ = await put_back(ledger, KIND, name, kept, restore)
         if file.result in (Restored.BACK, Restored.PARTLY) and (ref := ref_of(name)) is not None:
             at = Location(ref.bucket, ref.key, site)
             for route in plan.routes:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import anyio.to_thread
 
 from engine.errors import ObjectError
-from engine.ledger import Kept
+from engine.ledger import Kept, Ledger
 from engine.references.local_files import restore_file
 from engine.references.replacing import ReplaceRefused, Restored, ref_of, restore_object
 from engine.store import ObjectStore
@@ -37,10 +37,11 @@ def by_name(kept: Iterable[Kept]) -> dict[str, list[Kept]]:
 
 
 async def put_back(
-    name: str, kept: Iterable[Kept], restore: Callable[[Kept], Awaitable[Restored]]
+    ledger: Ledger, kind: str, name: str, kept: Iterable[Kept], restore: Callable[[Kept], Awaitable[Restored]]
 ) -> tuple[RestoredFile, bool]:
     """Go back through what was kept of one file, newest first, as far as nobody else changed it since, and it can be
-    read and written. Gives what that came to, and whether it got to the oldest. Raises errors of scope `run`."""
+    read and written. What is back is kept no longer: text that somebody writes there later may be the same as ours, and
+    is theirs. Gives what that came to, and whether it got to the oldest. Raises errors of scope `run`."""
     result = Restored.ALREADY
     for item in kept:
         why = ""
@@ -50,6 +51,7 @@ async def put_back(
             now, why = Restored.REFUSED, error.advised
         if now not in (Restored.BACK, Restored.ALREADY):
             return RestoredFile(name, Restored.PARTLY if result is Restored.BACK else now, why), False
+        await ledger.forget_kept(kind, name)
         if now is Restored.BACK:
             result = now
     return RestoredFile(name, result), True

@@ -13,6 +13,7 @@ from engine.report.text import safe
 if TYPE_CHECKING:
     from engine.references.undoing import RestoredFile  # which loads the ledger
 
+NOTHING_TO_UNDO = "there is nothing to put back: nothing was written, or all of it is back already"
 CONTEXT = 3
 LONGEST_LINE = 500
 """A longer line (a notebook's picture, minified JSON) is cut where it is shown, around what changed in it."""

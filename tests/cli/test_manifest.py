@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.references.replacing import Restored
 from tests.cli.finish_scene import IMAGES, PREFIX, Scene
 from tests.servers import Endpoint
 
@@ -40,7 +41,19 @@ def test_shown_written_and_put_back(scene: Scene) -> None:
 
     assert [item["result"] for item in scene.summary("manifest", "--undo")["restored"]] == ["put back"]
     assert scene.get(KEY) == before
-    assert [item["result"] for item in scene.summary("manifest", "--undo")["restored"]] == ["already as it was"]
+    assert scene.summary("manifest", "--undo")["restored"] == []
+
+
+def test_one_that_was_made_is_removed_in_every_round(scene: Scene) -> None:
+    scene.s3.delete_object(Bucket=scene.bucket, Key=KEY)
+    for number in range(2):
+        scene.cartage("manifest", "--create", "--apply")
+        scene.put(f"data/raw/more-{number}", b"more")
+        scene.moved()
+        scene.cartage("manifest", "--apply")
+        assert [item["result"] for item in scene.summary("manifest", "--undo")["restored"]] == [Restored.REMOVED]
+        assert "Contents" not in scene.s3.list_objects_v2(Bucket=scene.bucket, Prefix=KEY)
+    assert scene.summary("manifest", "--undo")["restored"] == []
 
 
 def test_what_the_object_carries_besides_its_bytes_stays(scene: Scene) -> None:

@@ -51,7 +51,20 @@ def test_shown_applied_and_put_back(scene: Scene) -> None:
     assert {item["result"] for item in back} == {"put back"} and len(back) == 3
     assert (scene.get(f"{PREFIX}README.md"), scene.get(f"{PREFIX}pipelines/a.py")) == (readme, code)
     assert notebook.read_bytes() == before
-    assert {item["result"] for item in scene.summary("rewrite", "--undo")["restored"]} == {"already as it was"}
+    assert scene.summary("rewrite", "--undo")["restored"] == []
+
+
+def test_what_is_put_back_is_its_owner_s_again(scene: Scene) -> None:
+    notes = scene.folder / "notebooks" / "notes.md"
+    notes.write_text(f"see s3://{scene.bucket}/data/raw/\n")
+    scene.cartage("rewrite", "--apply")
+    ours = notes.read_text(), scene.get(f"{PREFIX}README.md")
+    scene.cartage("rewrite", "--undo")
+    notes.write_text(ours[0])  # by hand, or by a checkout
+    scene.put(f"{PREFIX}README.md", ours[1])
+    assert len(scene.summary("rewrite", "--apply")["written"]) == 2
+    assert len(scene.summary("rewrite", "--undo")["restored"]) == 2
+    assert (notes.read_text(), scene.get(f"{PREFIX}README.md")) == ours
 
 
 def test_the_plan_of_the_way_back_is_not_looked_at(scene: Scene) -> None:
