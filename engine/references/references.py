@@ -30,6 +30,7 @@ from engine.references.locating import (
     values_of,
 )
 from engine.references.pairing import Pairing
+from engine.references.wildcards import may_name
 
 CODE = (
     ".py", ".pyi", ".ipynb", ".js", ".mjs", ".ts", ".r", ".scala", ".java", ".go", ".rb", ".rs", ".kt", ".cs", ".jl"
@@ -305,7 +306,9 @@ def _as_folder(
     folder = static.key if static.key == "" or static.key.endswith("/") else static.key + "/"
     around = _around(mention, folder, static.key, bucket, moves, lookup)
     if around.below and not around.over and all(covers(it.source.at(folder), it.target) for it in around.below):
-        return None  # what is under it is still under it
+        rest = text[static.end : reading.end]
+        if not any(_may_name(rest, folder, reading, route, lookup) for route in around.below):
+            return None  # what is under it is still under it
     if around.below or len(around.over) > 1:
         return _Verdict(reading.end, why=_several([*(route for route, _ in around.over), *around.below]))
     if around.over:
@@ -318,6 +321,17 @@ def _as_folder(
     if around.near:
         return _Verdict(reading.end, why=f'no object of this name was moved by route "{around.near[0].name}"')
     return None
+
+
+def _may_name(rest: str, folder: str, reading: _Reading, route: Route, lookup: Lookup) -> bool:
+    """Whether what is written behind a folder may name what a route moves from under it."""
+
+    def known(relative: str) -> bool:
+        found = lookup(route.name, relative)
+        return (found.under if relative.endswith("/") else found.exact) is not None
+
+    head = route.source.key.removeprefix(folder)
+    return rest != "" and may_name(rest, head, inside=folder != "", percent=reading.percent, known=known)
 
 
 class _Around(NamedTuple):

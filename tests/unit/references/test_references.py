@@ -500,3 +500,41 @@ def test_what_a_member_is_called_is_no_path(name: str, text: str, found: list[st
     assert file is not None
     examined = examine(name, file, moves, lambda *_: Presence(None, True))
     assert [item.written for item in examined.findings] == found
+
+
+@pytest.mark.parametrize(
+    ("written", "reported"),
+    [
+        ("", False),
+        ("data/", False),  # what is under it is still under it
+        ("{anything}", False),
+        ("{prefix}/{name}", False),
+        ("{name}.json", False),
+        ("$PREFIX/other.png", False),
+        ("data/{key}", False),
+        ("data/**", False),
+        ("data/...", False),
+        ("data/m*/x.png", False),
+        ("data/{kind}-old/x.png", False),
+        ("models/{kind}/{name}", False),
+        ("data/%s/no-such.png", False),
+        ("{prefix}/raw/{name}", True),
+        ("data/{kind}/{name}", True),
+        ("data/%s/card_images/base1-4.png", True),
+        ("data/*/x.png", True),
+        ("data/r*/x.png", True),
+        ("data/r?w", True),
+        ("data/*", True),
+        ("*/*/x.png", True),
+        ("$PREFIX/card_images/base1-4.png", True),
+        ("${PREFIX}/card_images/", True),
+        ("data/r{kind}/", True),
+    ],
+)
+@pytest.mark.parametrize("target", ["data/v2/raw/", "data/raw-2/"])
+def test_a_part_that_is_known_later_may_name_what_moves_within_its_folder(
+    written: str, reported: bool, target: str
+) -> None:
+    moves = Moves((Route("raw", Location(B, "data/raw/"), Location(B, target)),))
+    found = look(f'x = "s3://{B}/{written}"', moves=moves)
+    assert [(item.why != "", item.becomes) for item in found.findings] == [(True, "")] * reported
