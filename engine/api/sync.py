@@ -113,6 +113,7 @@ async def synchronize(
                 delete_markers=consent.delete_markers,
                 fresh=extras.fresh,
                 check=not_at_source(opened, route),
+                apart=route.source,
             )
             await _forget(ledger, route, extra_keys)
             await accept_ended(ledger, TAKEN)  # the figure is another one without them

@@ -149,6 +149,11 @@ SAME_BUCKET = (
     "{} and {} are two names of one bucket: what is deleted by one is gone by the other. Give the plan one name alone"
 )
 
+UNTOLD = (
+    "whether {} and {} are two names of one bucket is not known: {} in the first cannot be looked at ({}). "
+    "--unconditional deletes all the same; make sure that they are two"
+)
+
 
 async def _is_one(claim: Claim, other: Claim) -> bool:
     """Whether what we wrote by another name is seen by this one at once, and not only a copy of it: a bucket may be
@@ -260,8 +265,12 @@ async def claim_for(
     places: Sequence[Location],
     *,
     unconditional: bool,
+    apart: Location | None = None,
 ) -> AsyncIterator[StoreOf]:
-    """The stores to delete by: under a claim of every one of the buckets. `ledger` is the file that is locked now."""
+    """The stores to delete by: under a claim of every one of the buckets. `ledger` is the file that is locked now;
+    `apart` is where nothing is to be deleted, and where nothing may be written.
+
+    Raises `GateClosed` as `claimed`, and where `apart` is one of the buckets by another name."""
     known = await opened.facts(places, lacking=True)
     dates = (server_ms(known[where].date) for where in places if where in known)
     now_ms = next((found for found in dates if found is not None), None)
@@ -272,7 +281,27 @@ async def claim_for(
         for site, buckets in opened.by_site(places):
             asked = Asked(holder, site.known.trusted, unconditional, listener)
             stores[site.name] = await claims.enter_async_context(claimed(site.store, buckets, asked))
+        if apart is not None:
+            await _refuse_second_name(opened, apart, places, holder, unconditional=unconditional)
         yield lambda where: stores[opened.site(where).name]
+
+
+async def _refuse_second_name(
+    opened: Sites, apart: Location, places: Sequence[Location], holder: Holder, *, unconditional: bool
+) -> None:
+    """Raise `GateClosed` where a claim that was taken just now shows in a bucket of another name as well."""
+    sides = apart, *places
+    if any(at.is_local for at in sides) or apart.whole_bucket in places or not any(map(opened.hides_names, sides)):
+        return
+    names = apart.bucket_name, " or ".join(where.bucket_name for where in places)
+    try:
+        there = await read(opened.store(apart), ObjectRef(apart.bucket, CLAIM))
+    except (ObjectError, AttemptError) as error:
+        if unconditional:
+            return
+        raise GateClosed([UNTOLD.format(*names, CLAIM, error.message)]) from error
+    if there is not None and there.holder is not None and there.holder.token.startswith(holder.token):
+        raise GateClosed([SAME_BUCKET.format(*names)])
 
 
 async def claim_reason(plan: Plan, opened: Sites, ledger: Path) -> Reason:

@@ -23,7 +23,6 @@ from engine.finish.gate import NAMES, UNKNOWN, Reason
 from engine.ledger import Ledger
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
-from engine.plan.locations import is_access_point
 from engine.plan.own import PROBE
 from engine.plan.route import Route
 from engine.sites.own import ATTEMPTS, is_seen, remove_own
@@ -144,13 +143,9 @@ SAME = "{why}: source and target are the same objects by two names, so that to d
 
 
 def pairs_to_try(plan: Plan, opened: Sites) -> list[Pair]:
-    """The pairs of which their names alone do not tell. On AWS two names of buckets are two buckets, and a bucket has
-    no second name but those of access points ("Bucket naming rules", S3 User Guide)."""
-
-    def hidden(where: Location) -> bool:
-        return not opened.site(where).is_aws or is_access_point(where.bucket)
-
-    return [pair for pair in pairs_of(plan.routes) if hidden(pair.source) or hidden(pair.target)]
+    """The pairs of which their names alone do not tell."""
+    pairs = pairs_of(plan.routes)
+    return [pair for pair in pairs if opened.hides_names(pair.source) or opened.hides_names(pair.target)]
 
 
 def names_outlook(plan: Plan, opened: Sites) -> Reason:

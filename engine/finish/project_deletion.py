@@ -259,14 +259,16 @@ async def delete_listed(
     delete_markers: bool,
     fresh: bool,
     check: Check | None = None,
+    apart: Location | None = None,
 ) -> Deletion:
     """Delete what the list holds, under a claim, each only while it is what was listed and `check` lets it go; `fresh`:
-    it was listed just now. `listen` is given what ends it gently.
+    it was listed just now. `listen` is given what ends it gently; `apart` is where nothing may go with it.
 
-    Raises `GateClosed` where the server cannot do that, `ClaimLost`, and `StoreError` of scope `run`."""
+    Raises `GateClosed` where the server cannot do that, or `apart` is the same bucket by another name; `ClaimLost`, and
+    `StoreError` of scope `run`."""
     bucket = location.whole_bucket
     async with claim_for(
-        command, str(location), listed.path, opened, listener, [bucket], unconditional=unconditional
+        command, str(location), listed.path, opened, listener, [bucket], unconditional=unconditional, apart=apart
     ) as store_of:
         condition = condition_for(await opened.site(bucket).known.tried_now(bucket), unconditional=unconditional)
         if condition is None:

@@ -11,6 +11,7 @@ from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError, Run
 from engine.events import Listener, Notice
 from engine.listing.sources import Sources
 from engine.model import FILE_SITE, ListedObject, Location, ObjectRef
+from engine.plan.locations import is_access_point
 from engine.plan.route import Route
 from engine.sites.governor.sharing import Share
 from engine.sites.known import Notes
@@ -92,6 +93,11 @@ class Sites:
     def trusts(self, route: Route) -> bool:
         """Whether neither side of a route has to be tried out first."""
         return self.source(route).known.trusted and self.target(route).known.trusted
+
+    def hides_names(self, where: Location) -> bool:
+        """Whether a bucket may be another one's by a second name. On AWS two names are two buckets, and one has no
+        second name but those of access points ("Bucket naming rules", S3 User Guide)."""
+        return not self.site(where).is_aws or is_access_point(where.bucket)
 
     def by_site(self, places: Iterable[Location]) -> list[tuple[Site, list[str]]]:
         """The buckets of these places, site by site."""

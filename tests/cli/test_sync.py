@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.folder import system
+from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
 
@@ -434,3 +437,38 @@ def test_what_would_go_is_named_before_it_is_agreed_to(scene: Scene) -> None:
     assert gone.code == 0, gone.err
     assert "  00" not in gone.out.splitlines()
     assert not list(scene.terminal.folder.glob("*.deletion-*")), "nothing of SQLite's is left beside the list"
+
+
+@pytest.fixture
+def second_name(terminal: Terminal) -> Iterator[tuple[Scene, Sandbox]]:
+    """A scene whose bucket has a second name."""
+    with start_sandbox(SandboxSettings()) as server:
+        endpoint = Endpoint.of(server)
+        terminal.on(endpoint)
+        scene = Scene(terminal, endpoint.emptied(BUCKET))
+        server.control("bucket", {"name": "backup", "alias_of": BUCKET})
+        yield scene, server
+
+
+@pytest.mark.parametrize("more", [(), ("--unconditional",)])
+def test_nothing_is_deleted_in_the_source_s_bucket_by_its_second_name(
+    second_name: tuple[Scene, Sandbox], more: tuple[str, ...]
+) -> None:
+    scene, _ = second_name
+    scene.put("p/a", "other/only")
+    ended = scene.sync(P, "s3://backup/", "--delete", "--yes", *more)
+    assert ended.code == 5 and "two names of one bucket" in ended.err, ended.out + ended.err
+    assert scene.keys("") == {"a", "p/a", "other/only"}
+
+
+def test_where_that_may_not_be_looked_at_nothing_is_deleted_either(second_name: tuple[Scene, Sandbox]) -> None:
+    scene, server = second_name
+    scene.client.create_bucket(Bucket="apart")
+    scene.put("p/a")
+    scene.client.put_object(Bucket="apart", Key="alone", Body=b"")
+    fault = FaultRule("403", "HeadObject", key=".cartage-claim", bucket=BUCKET, probability=1)
+    server.control("settings", {"faults": [asdict(fault)]})
+    ended = scene.sync(P, "s3://apart/", "--delete", "--yes")
+    assert ended.code == 5 and "cannot be looked at" in ended.err, ended.out + ended.err
+    assert scene.sync(P, "s3://apart/", "--delete", "--yes", "--unconditional").code == 0
+    assert [item["Key"] for item in scene.client.list_objects_v2(Bucket="apart")["Contents"]] == ["a"]
