@@ -27,6 +27,7 @@ import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
+import engine.finish.lag
 import engine.sandbox.launch
 from engine.sandbox import Sandbox, start_sandbox
 from tests import forking
@@ -54,6 +55,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30
 if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+# No two servers of the tests hand on what is done at one of them, unless a test has it so: nobody waits for it.
+engine.finish.lag.LAG_S = 0.0
 
 # One loader for all of botocore's sessions: each would read its models of S3 anew, which is a third of what a command
 # costs that runs in this process. What a loader gives is shared between a session's clients anyway.

@@ -109,7 +109,7 @@ async def cleanup(
                 *replication_reasons(
                     facts.sources, [route.source for route in plan.routes], facts.under, facts.accepted
                 ),
-                names_outlook(plan, opened),
+                *names_outlook(plan, opened, facts.tallies, facts.accepted),
                 await claim_reason(plan, opened, ledger.path),
                 conditional(known, unconditional=consent.unconditional),
             ],
@@ -173,6 +173,7 @@ async def _delete(
                 markers_accepted={item.name for item in facts.sources if item.versioning != ""},
                 gone_in={item.route for item in facts.audits if item.gone},
                 folders=opened.folders,
+                may_lag=opened.may_lag,
             )
             stop.listen(deletion.stop)
             return await deletion.go(plan.routes)

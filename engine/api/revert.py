@@ -102,6 +102,7 @@ async def revert(
                     heard.listener,
                     found.removable + found.unsettled,
                     markers_accepted=accepted,
+                    may_lag=opened.may_lag,
                 )
                 stop.listen(work.stop)
                 return replace(result, reverted=await work.go(plan.routes))

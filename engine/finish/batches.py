@@ -16,6 +16,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import GoneTogether, one_error
 from engine.events import Doing, Listener, ObjectAside, Progress
+from engine.finish import lag
 from engine.finish.deleting import KEYS_A_BATCH, Check, Checked, Deleter, Then
 from engine.finish.looking import FEW, PATIENCE_S, Looker, Span, There
 from engine.finish.sending import BATCHES_AT_ONCE, End, Item
@@ -191,6 +192,26 @@ class Removal(ABC, Generic[Report, Record]):
                     if self.report.stopped:
                         return
                     await send.send(batch)
+
+
+MayLag = Callable[[Location, Location], bool]
+
+
+class Lags:
+    """Which two buckets are looked at once more a while after the first of them went: each two once."""
+
+    def __init__(self, may_lag: MayLag | None) -> None:
+        self._may_lag = may_lag
+        self._waited: set[tuple[str, str]] = set()
+
+    async def wait_out(self, deleted: Location, rests: Location) -> bool:
+        """Whether that was waited for."""
+        both = deleted.bucket_name, rests.bucket_name
+        if self._may_lag is None or both in self._waited or not self._may_lag(deleted, rests):
+            return False
+        self._waited.add(both)
+        await lag.wait_out()
+        return True
 
 
 async def refuse_gone(looker: Looker, where: Location, keys: Sequence[str], what: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import RunError, StoreError
 from engine.events import Listener
-from engine.finish.batches import Batch, Batches, DeletionReport, Removal, refuse_gone, resting_on
+from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf, replaced_text
 from engine.finish.looking import Looker, Span, There
 from engine.finish.other_copies import OtherCopies
@@ -97,7 +97,8 @@ def after_look(record: ObjectRecord, state: State, code: str = "", message: str 
 class Cleanup(Removal[Cleaned, ObjectRecord]):
     """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open. `gone_in` are the routes
     of which an audit found some sources gone: there each batch is looked at first, so that those are told apart.
-    `folders` is the store of local folders, where a route has one."""
+    `folders` is the store of local folders, where a route has one; `may_lag` says between which places what is deleted
+    may show late."""
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         markers_accepted: Collection[str] = (),
         gone_in: Collection[str] = (),
         folders: FolderStore | None = None,
+        may_lag: MayLag | None = None,
     ) -> None:
         super().__init__(Cleaned(), listener, markers_accepted)
         self._ledger = ledger
@@ -119,6 +121,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         self._others: OtherCopies
         self._gone_in = set(gone_in)
         self._folders = folders
+        self._lags = Lags(may_lag)
         self._synced: Synced = {}
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
@@ -179,6 +182,8 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         async def then(gone: Collection[str]) -> None:
             targets = sorted(route.target_key(record_of[key].key) for key in gone)
             await refuse_gone(looker, route.target, targets, "target")
+            if await self._lags.wait_out(route.source, route.target):
+                await refuse_gone(looker, route.target, targets, "target")
 
         span = Span(route.source, batch.after)
         gone = await self._gone_before(route, list(record_of), span)

@@ -4,7 +4,8 @@ strength of another copy.
 An access point's alias, a server's own second name of a bucket, a link between two folders, a mirror that hands on what
 it does not hold: each shows every source as its own target, with equal bytes, and to delete the one is to delete both.
 So an object of our own is put beside a target and looked for at its mapped place under the source, and the reverse:
-what shows there is not another copy.
+what shows there is not another copy. Between two servers it is looked for once more a while later: zones of one bucket
+hand on what is done in one of them.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ import anyio
 
 from engine.at_once import each
 from engine.errors import AttemptError, ObjectError
+from engine.finish import lag
 from engine.finish.gate import NAMES, UNKNOWN, Reason
 from engine.ledger import Ledger
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
+from engine.plan.lifecycle import State
 from engine.plan.own import PROBE
+from engine.plan.record import Tally
 from engine.plan.route import Route
 from engine.sites.own import ATTEMPTS, is_seen, remove_own
 from engine.sites.sites import Sites
@@ -71,9 +75,16 @@ def _folder(location: Location) -> Location:
     return location.at(key)
 
 
-async def try_pairs(store_of: StoreOf, pairs: Sequence[Pair], note: Note) -> list[Finding]:
-    """Try each pair in both directions, and remove what was put. Raises errors of scope `run`."""
-    trials = [
+_Trial = tuple[Pair, Location, Location, str]
+"""Where an object of that name is put, and where it is looked for."""
+
+
+async def try_pairs(
+    store_of: StoreOf, pairs: Sequence[Pair], note: Note, lagging: Collection[Pair] = ()
+) -> list[Finding]:
+    """Try each pair in both directions, and remove what was put; those that are `lagging` are looked at once more a
+    while later. Raises errors of scope `run`."""
+    trials: list[list[_Trial]] = [
         [
             (pair, put, look, PROBE + secrets.token_hex(8))
             for put, look in ((pair.target, pair.source), (pair.source, pair.target))
@@ -83,12 +94,22 @@ async def try_pairs(store_of: StoreOf, pairs: Sequence[Pair], note: Note) -> lis
     probes = [put.at(put.key + name) for both in trials for _, put, _, name in both]
     await note(probes)
 
-    async def attempt(both: Sequence[tuple[Pair, Location, Location, str]]) -> Finding:
-        found = [await _try_one(store_of, *trial) for trial in both]
-        return max(found, key=lambda finding: [*Seen].index(finding.seen))
+    async def attempt(both: Sequence[_Trial]) -> Finding:
+        return _worst([await _try_one(store_of, *trial) for trial in both])
 
+    async def look_again(found: tuple[Finding, Sequence[_Trial]]) -> Finding:
+        finding, both = found
+        if finding.seen is Seen.SAME or finding.pair not in lagging:
+            return finding
+        return _worst([finding, *[await _look(store_of, *trial) for trial in both]])
+
+    limit = anyio.CapacityLimiter(AT_ONCE)
     try:
-        return await each(trials, attempt, anyio.CapacityLimiter(AT_ONCE))
+        found = await each(trials, attempt, limit)
+        if any(item.pair in lagging and item.seen is not Seen.SAME for item in found):
+            await lag.wait_out()
+            found = await each(zip(found, trials, strict=True), look_again, limit)
+        return found
     finally:
         with anyio.CancelScope(shield=True):
             left = await remove(store_of, probes)
@@ -106,12 +127,21 @@ async def remove(store_of: StoreOf, probes: Iterable[Location]) -> list[Location
     return [probe for probe, is_gone in zip(put, gone, strict=True) if not is_gone]
 
 
+def _worst(findings: Sequence[Finding]) -> Finding:
+    return max(findings, key=lambda finding: [*Seen].index(finding.seen))
+
+
 async def _try_one(store_of: StoreOf, pair: Pair, put: Location, look: Location, name: str) -> Finding:
     """Put an object at the one place and look for it at the other."""
     try:
         await _put(store_of(put), _inside(put, name))
     except (ObjectError, AttemptError) as error:
         return Finding(pair, Seen.UNKNOWN, f"nothing could be put to {put} to try it ({error.message})")
+    return await _look(store_of, pair, put, look, name)
+
+
+async def _look(store_of: StoreOf, pair: Pair, put: Location, look: Location, name: str) -> Finding:
+    """Look at the one place for what was put to the other."""
     try:
         shows = await is_seen(store_of(look), _inside(look, name))
     except (ObjectError, AttemptError) as error:
@@ -141,6 +171,13 @@ PROBES = "name probes"
 
 SAME = "{why}: source and target are the same objects by two names, so that to delete the one is to delete both"
 
+ALIKE = (
+    "{} and {} have one name at two servers, and all of it was in place before the run: where the servers keep them "
+    "alike, to delete the one is to delete both, and that may show too late to be seen"
+)
+FOUND = "found"
+"""The figure of that."""
+
 
 def pairs_to_try(plan: Plan, opened: Sites) -> list[Pair]:
     """The pairs of which their names alone do not tell."""
@@ -148,11 +185,28 @@ def pairs_to_try(plan: Plan, opened: Sites) -> list[Pair]:
     return [pair for pair in pairs if opened.hides_names(pair.source) or opened.hides_names(pair.target)]
 
 
-def names_outlook(plan: Plan, opened: Sites) -> Reason:
-    """The gate's line before it is tried."""
+def names_outlook(
+    plan: Plan, opened: Sites, tallies: Sequence[Tally], accepted: Collection[tuple[str, str]]
+) -> list[Reason]:
+    """The gate's line before it is tried; then what no trial tells for sure, a line for each two buckets."""
     if not pairs_to_try(plan, opened):
-        return Reason(NAMES, True, "sources and targets are different objects, as their names tell")
-    return Reason(NAMES, True, "whether sources and targets are the same objects is tried before anything is deleted")
+        return [Reason(NAMES, True, "sources and targets are different objects, as their names tell")]
+    said = "whether sources and targets are the same objects is tried before anything is deleted"
+    alike = {
+        (source.bucket_name, target.bucket_name): ALIKE.format(source, target)
+        for source, target in ((route.source, route.target) for route in plan.routes if _all_alike(route, tallies))
+        if opened.may_lag(source, target)
+    }
+    found = [Reason.unless_accepted(NAMES, why, _accept(*names), FOUND, accepted) for names, why in alike.items()]
+    return [Reason(NAMES, True, said), *found]
+
+
+def _all_alike(route: Route, tallies: Sequence[Tally]) -> bool:
+    """Whether both sides bear one name, and no run wrote anything of it."""
+    if (route.source.bucket, route.source.key) != (route.target.bucket, route.target.key):
+        return False
+    proven = [tally for tally in tallies if tally.route == route.name and tally.state is State.VERIFIED]
+    return bool(proven) and all(tally.found for tally in proven)
 
 
 async def names_reasons(
@@ -162,7 +216,9 @@ async def names_reasons(
 
     Raises errors of scope `run`."""
 
-    findings = await try_pairs(opened.store, pairs_to_try(plan, opened), partial(_note, ledger))
+    pairs = pairs_to_try(plan, opened)
+    lagging = [pair for pair in pairs if opened.may_lag(pair.source, pair.target)]
+    findings = await try_pairs(opened.store, pairs, partial(_note, ledger), lagging)
     worst: dict[tuple[str, str], Finding] = {}
     for finding in findings:
         key = (finding.pair.source.bucket_name, finding.pair.target.bucket_name)
@@ -177,9 +233,12 @@ def _reason(finding: Finding, accepted: Collection[tuple[str, str]]) -> Reason:
         return Reason(NAMES, False, SAME.format(why=finding.why))
     pair = finding.pair
     one, other = pair.source.bucket_name, pair.target.bucket_name
-    name = f"{NAMES}.{one}.{other}"
     said = f"whether {one} and {other} hold the same objects is not known: {finding.why}"
-    return Reason.unless_accepted(NAMES, said, name, UNKNOWN, accepted)
+    return Reason.unless_accepted(NAMES, said, _accept(one, other), UNKNOWN, accepted)
+
+
+def _accept(one: str, other: str) -> str:
+    return f"{NAMES}.{one}.{other}"
 
 
 async def remove_left_probes(opened: Sites, ledger: Ledger) -> None:

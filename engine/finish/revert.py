@@ -14,7 +14,7 @@ from functools import partial
 
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Doing, Listener, ObjectAside, ignore
-from engine.finish.batches import Batch, Batches, DeletionReport, Removal, refuse_gone, resting_on
+from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.looking import Looker, Seen, Span, There
 from engine.finish.sending import Fate, Item
@@ -139,12 +139,14 @@ class Revert(Removal[Reverted, ObjectRecord]):
         total: int,
         *,
         markers_accepted: Collection[str] = (),
+        may_lag: MayLag | None = None,
     ) -> None:
         super().__init__(Reverted(), listener, markers_accepted)
         self._store_of = store_of
         self._ledger = ledger
         self._deleter_of = deleter_of
         self._looker_of = by_store(store_of, Looker)
+        self._lags = Lags(may_lag)
         self._total = total
 
     async def go(self, routes: Sequence[Route]) -> Reverted:
@@ -211,6 +213,8 @@ class Revert(Removal[Reverted, ObjectRecord]):
         async def then(gone: Collection[str]) -> None:
             sources = sorted(route.source_key(record_of[key].key) for key in gone)
             await refuse_gone(looker, route.source, sources, "source")
+            if await self._lags.wait_out(route.target, route.source):
+                await refuse_gone(looker, route.source, sources, "source")
 
         span = Span(route.target, batch.after)
         ends = await self._ask(self._deleter_of(route.target), items, span, check, then if first else None)

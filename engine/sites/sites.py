@@ -99,6 +99,13 @@ class Sites:
         second name but those of access points ("Bucket naming rules", S3 User Guide)."""
         return not self.site(where).is_aws or is_access_point(where.bucket)
 
+    def may_lag(self, one: Location, other: Location) -> bool:
+        """Whether what is done at one place may show at the other a while later: where two servers keep them, which may
+        hand on what is done. Two sites of AWS do so by rules that it tells of."""
+        if one.site == other.site or one.is_local or other.is_local:
+            return False
+        return not (self.site(one).is_aws and self.site(other).is_aws)
+
     def by_site(self, places: Iterable[Location]) -> list[tuple[Site, list[str]]]:
         """The buckets of these places, site by site."""
         found: dict[str, list[str]] = {}

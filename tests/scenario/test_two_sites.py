@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.api.accept import accept
 from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
 from engine.api.options import Options
@@ -17,6 +18,10 @@ from engine.api.plan import survey
 from engine.api.revert import revert
 from engine.api.run import migrate
 from engine.api.verify import verify
+from engine.errors import GateClosed, GoneTogether
+from engine.finish import lag
+from engine.finish.gate import closed
+from engine.finish.looking import FEW
 from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix
 from engine.model import Location
@@ -150,3 +155,67 @@ async def test_a_hold_is_judged_by_the_clock_that_dated_it(tmp_path: Path, near:
         assert (await verify(plan, Options())).agrees
         result = await cleanup(plan, Options())
         assert [reason.name for reason in result.reasons if not reason.open] == ["hold"]
+
+
+def alike(folder: Path, near: Endpoint) -> Plan:
+    """A plan between two buckets of one name, to the same keys."""
+    plan = plan_of(folder, near, 'to_site = "near"')
+    (route,) = plan.routes
+    return replace(plan, routes=(replace(route, target=route.target.at("old/")),))
+
+
+async def test_zones_that_hand_on_what_is_written_are_found_out_a_while_later(
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = alike(tmp_path, near)
+    await migrate(plan, Options())
+    assert (await verify(plan, Options())).agrees
+
+    async def hand_on() -> None:
+        for key in keys_at(near) - keys_at(sandbox):
+            sandbox.client().put_object(Bucket=BUCKET, Key=key, Body=b"")
+
+    monkeypatch.setattr(lag, "wait_out", hand_on)
+    with pytest.raises(GateClosed, match="same objects by two names"):
+        await cleanup(plan, Options(), delete=True)
+    assert {"old/a", "old/b"} <= keys_at(sandbox)
+
+
+async def test_zones_that_hand_on_deletes_lose_a_few_objects_and_no_more(
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        sandbox.client().put_object(Bucket=BUCKET, Key=f"old/{number:02}", Body=b"x")
+    plan = alike(tmp_path, near)
+    await migrate(plan, Options())
+    assert (await verify(plan, Options())).agrees
+    waits = 0
+
+    async def hand_on() -> None:
+        nonlocal waits
+        waits += 1
+        for key in keys_at(near) - keys_at(sandbox) - {"old/x"}:
+            near.client().delete_object(Bucket=BUCKET, Key=key)
+
+    monkeypatch.setattr(lag, "wait_out", hand_on)
+    with pytest.raises(GoneTogether):
+        await cleanup(plan, Options(), delete=True)
+    assert waits == 2 and len(keys_at(near)) == 33 - FEW
+
+
+async def test_what_was_found_under_one_name_at_both_servers_is_accepted_by_name(
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint
+) -> None:
+    for key in ("old/a", "old/b"):
+        near.client().put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    plan = alike(tmp_path, near)
+    await migrate(plan, Options())
+    assert (await verify(plan, Options())).agrees
+    (shut,) = closed((await cleanup(plan, Options())).reasons)
+    assert "one name at two servers" in shut.sentence and shut.found == "found"
+    with pytest.raises(GateClosed):
+        await cleanup(plan, Options(), delete=True)
+    await accept(plan, Options(), name=shut.accept, found=shut.found, because="two machines of ours")
+    done = await cleanup(plan, Options(), delete=True)
+    assert done.cleaned is not None and done.cleaned.deleted == 2
+    assert keys_at(near) == {"old/a", "old/b", "old/x"}
