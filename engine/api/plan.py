@@ -88,7 +88,13 @@ async def survey(
             if keep is not None:
                 opened.sources.keep = keep.of_lists((await ledger.binding()).lists)
             routes = await survey_routes(
-                opened.store, opened.sources, plan.routes, entries, options.listener, opened.copies
+                opened.store,
+                opened.sources,
+                plan.routes,
+                entries,
+                options.listener,
+                opened.copies,
+                opened.keeps_digests,
             )
             await opened.sources.keep_all()
             for route, found in zip(plan.routes, routes, strict=True):

@@ -100,7 +100,8 @@ async def _of_plan(
         async def find(take_by: Callable[[ObjectStore], Take]) -> None:
             for route in routes:
                 take = take_by(opened.store(route.source))
-                await find_needed(opened.store, opened.sources, route, entries, take)
+                digests = opened.keeps_digests(route)
+                await find_needed(opened.store, opened.sources, route, entries, take, digests=digests)
 
         began_ms = await _now(opened, [route.source for route in routes])
         outlook = ArchiveOutlook(tier, days, began_ms, copies=True)

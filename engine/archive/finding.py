@@ -66,15 +66,16 @@ async def find_under(store: ObjectStore, location: Location, listener: Listener,
 
 
 async def find_needed(
-    store_of: StoreOf, sources: Sources, route: Route, entries_of: EntriesOf | None, take: Take
+    store_of: StoreOf, sources: Sources, route: Route, entries_of: EntriesOf | None, take: Take, *, digests: bool
 ) -> None:
-    """The same of what a run of this route would copy. Raises what listings, ledger and `take` raise."""
+    """The same of what a run of this route would copy; `digests` as `decide` has it. Raises what listings, ledger and
+    `take` raise."""
     async with anyio.create_task_group() as group:
         join = sources.join(group, store_of, route, entries_of)
         while (rows := await join.next_rows()) is not None:
             wanted = []
             for row in taken(route, rows):
-                choice = decide(row, route.overwrite)
+                choice = decide(row, route.overwrite, digests=digests)
                 if choice is None or choice.source is None:
                     continue
                 # What is only to be compared is needed where a run could not do without its bytes.

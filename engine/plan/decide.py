@@ -115,9 +115,10 @@ def _was_taken(row: Joined) -> bool:
     return row.entry is not None and row.entry.state not in BEREFT
 
 
-def decide(row: Joined, policy: Overwrite) -> Choice | None:
+def decide(row: Joined, policy: Overwrite, *, digests: bool = True) -> Choice | None:
     """What a run does about `row`; None where there is nothing to do and nothing new to remember, and where the source
-    is gone (`ended`)."""
+    is gone (`ended`). `digests`: plain ETags are known to be MD5s on both sides; else two that differ tell nothing of
+    what is not ours."""
     source, target, entry = row.source, row.target, row.entry
     if source is None:
         return _vanished(row.key, target, entry)
@@ -131,8 +132,8 @@ def decide(row: Joined, policy: Overwrite) -> Choice | None:
             touched = not same_moment(source.modified, entry.source_modified)
             return _copy(row, source, held="", action=Action.MEND if touched else Action.COPY)
         if entry.state in IN_FLIGHT and same_bytes(source, entry):
-            return _in_flight(row, source, target, entry, policy)
-    return _fresh(row, source, target, entry, policy)
+            return _in_flight(row, source, target, entry, policy, digests=digests)
+    return _fresh(row, source, target, entry, policy, digests=digests)
 
 
 def _in_place(
@@ -206,7 +207,13 @@ _OVER_OTHERS = {  # in place before us, not known, or all that may be left of a 
 
 
 def _fresh(
-    row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry | None, policy: Overwrite
+    row: Joined,
+    source: ListedObject,
+    target: ListedObject | None,
+    entry: Entry | None,
+    policy: Overwrite,
+    *,
+    digests: bool,
 ) -> Choice:
     """Decide as for the first time; `entry` only tells which target is ours, and which was found damaged."""
     if is_archived(source) and not (target is not None and bears(source, target)):
@@ -218,7 +225,7 @@ def _fresh(
     ours = entry if _is_ours(target, entry) else None
     wrote = ours is not None and not ours.found
     steps = _OVER_OURS if ours is not None and wrote and ours.state not in BEREFT else _OVER_OTHERS
-    match steps[_relation(source, target, ours, entry)][policy]:
+    match steps[_relation(source, target, ours, entry, digests=digests)][policy]:
         case _Step.TAKE:
             return _found(row, source, target, found=not wrote)
         case _Step.AGAIN:
@@ -234,7 +241,9 @@ def _fresh(
             return _conflict(row, source, target)
 
 
-def _relation(source: ListedObject, target: ListedObject, ours: Entry | None, entry: Entry | None) -> _Target:
+def _relation(
+    source: ListedObject, target: ListedObject, ours: Entry | None, entry: Entry | None, *, digests: bool
+) -> _Target:
     """`ours` is the ledger's row, `entry`, where the target bears the ETag that it knows."""
     if source.size != target.size or is_damaged(target, entry):
         return _Target.OTHER
@@ -245,15 +254,15 @@ def _relation(source: ListedObject, target: ListedObject, ours: Entry | None, en
         case Agreement.UNKNOWN:
             return _Target.UNKNOWN
         case Agreement.DIFFERENT:
-            return _Target.OTHER
+            return _Target.OTHER if digests else _Target.UNKNOWN
 
 
 def _in_flight(
-    row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry, policy: Overwrite
+    row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry, policy: Overwrite, *, digests: bool
 ) -> Choice:
     """An intent was committed and its outcome was not: the target tells which of the two happened."""
     if target is None or target.etag == entry.held:
-        return _fresh(row, source, target, entry, policy)  # nothing has landed since the decision
+        return _fresh(row, source, target, entry, policy, digests=digests)  # nothing has landed since the decision
     if bears(source, target) and not is_damaged(target, entry):  # our own copy, whose answer was lost
         if _is_suspect(source, entry):
             return _compare(row, source, target, entry)
@@ -264,7 +273,7 @@ def _in_flight(
         # Of one that was found damaged there is nothing to ask.
         action = Action.COPY if _is_ours(target, entry) or is_damaged(target, entry) else Action.CLAIM
         return _copy(row, source, held=target.etag, ours=entry.target_etag, action=action)
-    return _fresh(row, source, target, entry, policy)
+    return _fresh(row, source, target, entry, policy, digests=digests)
 
 
 def _is_empty_file(target: ListedObject) -> bool:

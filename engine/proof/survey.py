@@ -73,9 +73,11 @@ async def survey(
     entries_of: EntriesOf | None,
     listener: Listener,
     copies: Callable[[Route], bool] = lambda route: True,
+    digests: Callable[[Route], bool] = lambda route: True,
 ) -> list[RouteSurvey]:
     """List both sides of every route and count what a run would do; `copies`: whether a server copies a route's objects
-    by itself, where both sides are in S3. Raises what the listings raise."""
+    by itself, where both sides are in S3; `digests`: whether its ETags are, as `decide` has it. Raises what the
+    listings raise."""
     found = [RouteSurvey(route.name, change=Change.of(route) if route.in_place else None) for route in routes]
 
     def tell(*, done: bool) -> None:
@@ -83,14 +85,14 @@ async def survey(
         listener(Looking.of_listing(objects, size_bytes, ended=done))
 
     async def look(route: Route, report: RouteSurvey) -> None:
-        by_server = copies(route)
+        by_server, by_etag = copies(route), digests(route)
         async with anyio.create_task_group() as group:
             join = sources.join(group, store_of, route, entries_of)
             while (rows := await join.next_rows()) is not None:
                 rows = taken(route, rows)
                 judged = join.judged(rows)
                 for row in judged:
-                    _count(route, report, row, copies=by_server)
+                    _count(route, report, row, copies=by_server, digests=by_etag)
                 if len(judged) < len(rows):
                     seen = {row.key for row in judged}
                     for row in rows:
@@ -120,7 +122,7 @@ def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
         report.problems.append(f'route "{route.name}": {row.key!r} has no place: what lies there is no file')
 
 
-def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool) -> None:
+def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool, digests: bool) -> None:
     source = row.source
     if source is None:
         report.extra += row.entry is None
@@ -136,7 +138,7 @@ def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool) -> N
     report.bytes += source.size
     if not route.maps_any_key and len(report.problems) < PROBLEMS_KEPT and (problem := route.problem_of(source.key)):
         report.problems.append(f'route "{route.name}": {problem}')
-    choice = decide_in_place(row, route) if route.in_place else decide(row, route.overwrite)
+    choice = decide_in_place(row, route) if route.in_place else decide(row, route.overwrite, digests=digests)
     if choice is None or choice.decision.state is State.COPIED:
         report.there += 1
     elif choice.decision.state is State.ARCHIVED:

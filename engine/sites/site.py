@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.bucket_facts import BucketFacts
 from engine.model import FILE_SITE
 from engine.plan.aws import partition_of
+from engine.plan.integrity import MD5_ENCRYPTIONS
 from engine.s3.session import Session
 from engine.sites.clock import dating_clock
 from engine.sites.known import KnownTraits
@@ -53,6 +54,12 @@ class Site:
             found = await self.store.bucket_facts(AskBucket(bucket))
             self._facts[bucket] = replace(found, site=self.name)
         return self._facts[bucket]
+
+    def keeps_digests(self, bucket: str) -> bool:
+        """Whether plain ETags are known to be MD5s there, as far as the bucket's default tells: it encrypts nothing, or
+        by S3's own key. Of one that was not asked, or may not be, that is not known."""
+        facts = self._facts.get(bucket)
+        return facts is not None and facts.encryption is not None and facts.encryption.split(" ")[0] in MD5_ENCRYPTIONS
 
     async def clock(self, bucket: str) -> Callable[[], int] | None:
         """The server's clock, for what happens from now on; None where it sends no date. Raises as `facts`."""

@@ -11,6 +11,7 @@ from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError, Run
 from engine.events import Listener, Notice
 from engine.listing.sources import Sources
 from engine.model import FILE_SITE, ListedObject, Location, ObjectRef
+from engine.plan.integrity import MD5_ENCRYPTIONS
 from engine.plan.locations import is_access_point
 from engine.plan.route import Route
 from engine.sites.governor.sharing import Share
@@ -73,6 +74,14 @@ class Sites:
         target's credentials were found to read the source (`find_reading`). What is not known is a no."""
         source, target = self.source(route), self.target(route)
         return source is target or self._reads.get((target.name, route.source)) is Answer.YES
+
+    def keeps_digests(self, route: Route) -> bool:
+        """Whether two plain ETags that differ tell a route that what bears them differs: both buckets keep MD5s, and
+        the plan has nothing written otherwise. By what was asked of the buckets before."""
+        asked = route.set_encryption
+        if asked is not None and asked.algorithm not in MD5_ENCRYPTIONS:
+            return False
+        return all(self.site(where).keeps_digests(where.bucket) for where in (route.source, route.target))
 
     async def find_reading(self, routes: Iterable[Route]) -> None:
         """Find out, for `copies`, where the target's credentials read the source: asked once a command."""

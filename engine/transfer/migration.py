@@ -56,6 +56,7 @@ async def carry_out(
         listener=options.listener,
         gauges=opened.gauges,
         extent=extent,
+        digests=opened.keeps_digests,
     )
     if begun is not None:
         begun(run)

@@ -79,11 +79,13 @@ class Run:
         listener: Listener,
         gauges: Callable[[], Gauges],
         extent: Extent,
+        digests: Callable[[Route], bool] = lambda route: True,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
         self._ledger = ledger
         self._routes = routes
+        self._digests = {route.name: digests(route) for route in routes}
         self._carriers = {route.name: carrier_for(route) for route in routes}
         self._distinct = list({id(carrier): carrier for carrier in self._carriers.values()}.values())
         self._queue = queue
@@ -254,7 +256,8 @@ class Run:
             choices = [choice for row in rows if (choice := decide_in_place(row, route)) is not None]
         else:
             ends = [end for row in rows if row.source is None and (end := ended(row)) is not None]
-            choices = [choice for row in rows if (choice := decide(row, route.overwrite)) is not None]
+            policy, digests = route.overwrite, self._digests[route.name]
+            choices = [choice for row in rows if (choice := decide(row, policy, digests=digests)) is not None]
         forget = [choice.decision.key for choice in choices if choice.action is Action.FORGET]
         keep = [choice for choice in choices if choice.action is not Action.FORGET]
         if forget:

@@ -445,3 +445,22 @@ def test_what_the_patterns_leave_out_of_the_target_is_no_concern_of_a_verificati
     rows = [Joined(key, None, target(), None) for key in ("a", "sub/b")]
     rows.append(Joined("sub/c", None, target(), entry(State.COPIED, target_etag=A)))
     assert [row.key for row in audited(route, rows)] == ["a", "sub/c"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "digests", "action"),
+    [
+        (NEVER, True, Action.RECORD),  # a conflict
+        (NEVER, False, Action.INSPECT),
+        (IF_DIFFERENT, True, Action.COPY),
+        (IF_DIFFERENT, False, Action.INSPECT),
+        (ALWAYS, False, Action.COPY),
+    ],
+)
+def test_etags_that_may_be_no_digests_tell_nothing_of_a_target_that_is_not_ours(
+    policy: Overwrite, digests: bool, action: Action
+) -> None:
+    choice = decide(Joined("k", source(), target(B), None), policy, digests=digests)
+    assert choice is not None and choice.action is action
+    other_size = decide(Joined("k", source(), target(B, size=11), None), NEVER, digests=digests)
+    assert other_size is not None and other_size.decision.state is State.CONFLICT
