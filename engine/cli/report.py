@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from engine.api.options import Options
+from engine.api.options import Options, ledger_path
 from engine.api.report import Report, kept_current, report_on
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
@@ -54,9 +54,9 @@ def _write(report: Report, page: Path) -> None:
 
 def _beside(plan: Plan | None, invocation: Invocation) -> Path:
     ledger = invocation.options.ledger
-    folder = ledger.parent if ledger is not None else Path(plan.folder) if plan is not None else Path()
-    name = plan.name if plan is not None else ledger.stem if ledger is not None else "cartage"
-    return folder / f"{name}.report.html"
+    if plan is not None:
+        return ledger_path(plan, invocation.options).with_name(f"{plan.name}.report.html")
+    return ledger.with_name(f"{ledger.stem}.report.html") if ledger is not None else Path("cartage.report.html")
 
 
 async def _follow(plan: Plan | None, options: Options, page: Path) -> Report:

@@ -307,3 +307,13 @@ def test_a_page_that_cannot_be_kept_names_the_flag_that_was_given(terminal: Term
     ended = terminal.call("cp", "./src/", "./dst/", "--report", str(terminal.folder / "nowhere" / "x.html"))
     assert ended.code == 2
     assert ended.err.endswith("  Choose a file with --report.\n")
+
+
+def test_a_page_is_beside_the_ledger_wherever_that_is(terminal: Terminal) -> None:
+    plan = terminal.folder / "plans" / "p.toml"
+    plan.parent.mkdir()
+    plan.write_text('name = "p"\n[[routes]]\nname = "r"\nfrom = "s3://bucket/a/"\nto = "s3://bucket/b/"\n')
+    assert terminal.call("report", str(plan), "--state-dir", "ledgers").code == 0
+    assert terminal.call("report", str(plan)).code == 0
+    pages = {str(path.relative_to(terminal.folder)) for path in terminal.folder.rglob("*.html")}
+    assert pages == {"ledgers/p.report.html", "plans/p.report.html"}
