@@ -16,6 +16,7 @@ import anyio
 from engine.errors import AccessDenied, AttemptError, ObjectError, PreconditionFailed, RunError
 from engine.freshness import now_s, only_until
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
+from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.own import PROBE
 from engine.sites.attempts import Met, attempted, both, judged, let, met_by
 from engine.sites.own import ATTEMPTS, remove_own
@@ -51,6 +52,7 @@ BLANK, WIDE, ASTRAL = " +%", "-\uff01", "-\U00010000"
 """A name that encoding-type=url changes in three ways, and two whose UTF-16 is in the reverse order of their UTF-8."""
 SUFFIXES = ("", BLANK, COPY, PARTS, PARTS_COPY, WRITTEN, WIDE, ASTRAL)
 """What our objects' names end on, in key order."""
+LONGEST_BYTES = max(len(suffix.encode()) for suffix in SUFFIXES)
 
 INSIDE: dict[str, type[ObjectError]] = {"AccessDenied": AccessDenied, "PreconditionFailed": PreconditionFailed}
 """What DeleteObjects says inside a 200 of a key that it left, and tells of its condition."""
@@ -60,9 +62,12 @@ SAMPLE_BYTES = 64 << 20
 
 
 def probe_at(where: Location) -> ObjectRef:
-    """A new name for an object of our own under `where`."""
-    folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
-    return ObjectRef(where.bucket, folder.lstrip("/") + PROBE + secrets.token_hex(8))
+    """A new name for an object of our own under `where`, or in the nearest folder above it whose name leaves room."""
+    name = PROBE + secrets.token_hex(8)
+    folder = where.key[: where.key.rfind("/") + 1]
+    while len((folder + name).encode()) + LONGEST_BYTES > MAX_KEY_BYTES:
+        folder = folder[: folder.rfind("/", 0, -1) + 1]
+    return ObjectRef(where.bucket, folder + name)
 
 
 async def try_out(store: ObjectStore, probe: ObjectRef) -> tuple[Traits, list[ObjectRef]]:

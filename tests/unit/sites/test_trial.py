@@ -435,3 +435,23 @@ def test_a_server_that_deletes_by_etag_one_by_one_needs_no_flag() -> None:
     assert not any("--unconditional" in line for line in sentences(single))
     neither = Traits(**(dict.fromkeys(ALL, YES) | {"batch_if_match": NO, "delete_if_match": UNKNOWN}))
     assert any("--unconditional" in line and "not known" in line for line in sentences(neither))
+
+
+@pytest.mark.parametrize(
+    ("key", "folder"),
+    [
+        ("", ""),
+        ("a.txt", ""),
+        ("x/", "x/"),
+        ("x/a.txt", "x/"),
+        ("/x/", "/x/"),
+        ("//", "//"),
+        ("a/" + "x" * 980 + "/", "a/"),
+        ("a/" + "x" * 960 + "/", "a/" + "x" * 960 + "/"),
+        ("é" * 500 + "/", ""),
+    ],
+)
+def test_a_probe_is_in_the_folder_itself_or_above_it_where_that_leaves_no_room(key: str, folder: str) -> None:
+    probe = probe_at(Location("bkt", key))
+    assert probe.key.rpartition("/")[0] + "/" * ("/" in probe.key) == folder
+    assert all(len((probe.key + suffix).encode()) <= 1024 for suffix in SUFFIXES)
