@@ -127,8 +127,14 @@ def acceptable(plan: Plan) -> tuple[str, ...]:
     names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket_name}" for route in plan.routes)
     names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket_name}" for route in plan.routes)
     names += dict.fromkeys(f"{REPLICATION}.{place.bucket_name}" for place in plan.places)
-    names += dict.fromkeys(f"{NAMES}.{route.source.bucket_name}.{route.target.bucket_name}" for route in plan.routes)
+    names += dict.fromkeys(names_of(route.source.bucket_name, route.target.bucket_name) for route in plan.routes)
     return tuple(names)
+
+
+def names_of(source: str, target: str) -> str:
+    """The name under which it is accepted that two buckets may be one. No bucket has two dots in a row: so no two pairs
+    share a name."""
+    return f"{NAMES}.{source}{'..' if '.' in source + target else '.'}{target}"
 
 
 def closed(reasons: Iterable[Reason]) -> list[Reason]:

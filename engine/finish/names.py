@@ -21,7 +21,7 @@ import anyio
 from engine.at_once import each
 from engine.errors import AttemptError, ObjectError
 from engine.finish import lag
-from engine.finish.gate import NAMES, UNKNOWN, Reason
+from engine.finish.gate import NAMES, UNKNOWN, Reason, names_of
 from engine.ledger import Ledger
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
@@ -197,7 +197,7 @@ def names_outlook(
         for source, target in ((route.source, route.target) for route in plan.routes if _all_alike(route, tallies))
         if opened.may_lag(source, target)
     }
-    found = [Reason.unless_accepted(NAMES, why, _accept(*names), FOUND, accepted) for names, why in alike.items()]
+    found = [Reason.unless_accepted(NAMES, why, names_of(*names), FOUND, accepted) for names, why in alike.items()]
     return [Reason(NAMES, True, said), *found]
 
 
@@ -234,11 +234,7 @@ def _reason(finding: Finding, accepted: Collection[tuple[str, str]]) -> Reason:
     pair = finding.pair
     one, other = pair.source.bucket_name, pair.target.bucket_name
     said = f"whether {one} and {other} hold the same objects is not known: {finding.why}"
-    return Reason.unless_accepted(NAMES, said, _accept(one, other), UNKNOWN, accepted)
-
-
-def _accept(one: str, other: str) -> str:
-    return f"{NAMES}.{one}.{other}"
+    return Reason.unless_accepted(NAMES, said, names_of(one, other), UNKNOWN, accepted)
 
 
 async def remove_left_probes(opened: Sites, ledger: Ledger) -> None:

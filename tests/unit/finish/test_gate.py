@@ -9,7 +9,7 @@ import pytest
 
 from engine.bucket_facts import BucketFacts
 from engine.finish.batches import DeletionReport
-from engine.finish.gate import Facts, Reason, ReferencesLeft, closed, expiring, judge
+from engine.finish.gate import Facts, Reason, ReferencesLeft, closed, expiring, judge, names_of
 from engine.finish.holding import Hold
 from engine.finish.probing.answers import ProbeResult
 from engine.model import LifecycleRule, Location, Proof
@@ -256,3 +256,9 @@ def test_markers_that_were_accepted_in_one_bucket_are_not_in_the_other_of_its_na
     report.note_markers({"bucket"}, "near", {"bucket"})
     report.note_markers({"bucket"}, "", {"bucket"})
     assert (report.unaccepted, report.stopped) == (("near:bucket",), True)
+
+
+def test_no_two_pairs_of_buckets_are_accepted_by_one_name() -> None:
+    pairs = [("xxx", "yyy"), ("xxx.yyy", "zzz"), ("xxx", "yyy.zzz"), ("xxx.yyy.zzz", "xxx")]
+    assert len({names_of(*pair) for pair in pairs}) == len(pairs)
+    assert names_of("xxx", "yyy") == "names.xxx.yyy"
