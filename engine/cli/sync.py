@@ -66,12 +66,12 @@ def sync_command(
         invocation.show(extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s))
         agree(f"\nDelete these {amount_text(total.objects, total.bytes)} for good?", "nothing was deleted")
         result = go(again=False, confirmed=True)
-    _end(invocation, plan, result)
+    _end(invocation, plan, result, again=again)
 
 
-def _end(invocation: Invocation, plan: Plan, result: SyncResult) -> None:
+def _end(invocation: Invocation, plan: Plan, result: SyncResult, *, again: bool) -> None:
     invocation.say(result_page(plan, result.run, invocation.took_s))
-    if said := extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s):
+    if said := extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s, again=again):
         invocation.say(["", *said])
     extras = result.extras
     done = extras.deletion if extras is not None else None

@@ -472,3 +472,10 @@ def test_where_that_may_not_be_looked_at_nothing_is_deleted_either(second_name: 
     assert ended.code == 5 and "cannot be looked at" in ended.err, ended.out + ended.err
     assert scene.sync(P, "s3://apart/", "--delete", "--yes", "--unconditional").code == 0
     assert [item["Key"] for item in scene.client.list_objects_v2(Bucket="apart")["Contents"]] == ["a"]
+
+
+def test_a_snapshot_that_was_asked_for_anew_is_the_one_that_is_to_be_deleted(scene: Scene) -> None:
+    scene.put("p/a", "q/alone")
+    said = "next: the same command again, with --yes"
+    assert f"{said}\n" in scene.sync(P, Q, "--delete").out
+    assert f"{said} and without --again\n" in scene.sync(P, Q, "--delete", "--again").out
