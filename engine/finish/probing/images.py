@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from heapq import nsmallest
-from itertools import chain
+from heapq import heappush, heappushpop
 from typing import NamedTuple
 
 import anyio
@@ -77,8 +76,9 @@ async def _drawn(store: ObjectStore, probe: ImageProbe) -> tuple[int, list[str]]
         async for objects in batches:
             images = [item.key for item in objects if item.key.lower().endswith(SUFFIXES)]
             count += len(images)
-            ranked = ((xxhash.xxh3_64_intdigest(seed + key.encode("utf-8", "surrogatepass")), key) for key in images)
-            drawn = nsmallest(probe.sample, chain(drawn, ranked))
+            for key in images:
+                rank = (-xxhash.xxh3_64_intdigest(seed + key.encode("utf-8", "surrogatepass")), key)
+                (heappush if len(drawn) < probe.sample else heappushpop)(drawn, rank)
     return count, sorted(key for _, key in drawn)
 
 
