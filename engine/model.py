@@ -101,6 +101,11 @@ class Location:
         return self.site == FILE_SITE
 
     @property
+    def folder(self) -> Location:
+        """What its key lies in, down to the last slash: itself where it is a prefix."""
+        return self.at(self.key[: self.key.rfind("/") + 1])
+
+    @property
     def whole_bucket(self) -> Location:
         """The bucket that it is in."""
         return self.at("")
@@ -109,6 +114,10 @@ class Location:
     def bucket_name(self) -> str:
         """What its bucket is called where several sites may have one of that name; of a local folder its path."""
         return bucket_name(self.bucket, self.site)
+
+    def holds(self, key: str) -> bool:
+        """Whether that key of its bucket is, or would be, at it."""
+        return key.startswith(self.key) if self.is_prefix else key == self.key
 
     def at(self, key: str) -> Location:
         """Another key of the same bucket, at the same site."""

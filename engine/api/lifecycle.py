@@ -226,7 +226,7 @@ async def _uploads(site: Site, place: Location, options: Options, effects: Effec
     """How many uploads are unfinished there, told to `effects` with their bytes; and what could not be found out."""
     try:
         listed = await site.store.list_uploads(ListUploads(place.bucket, place.key))
-        found = [item for item in listed if place.is_prefix or item.key == place.key]
+        found = [item for item in listed if place.holds(item.key)]
         options.listener(Doing("measuring unfinished uploads", objects=len(found)))
         for item in found[:UPLOADS_MEASURED]:
             upload = UploadRef(ObjectRef(place.bucket, item.key), item.upload_id)

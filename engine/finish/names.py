@@ -66,13 +66,8 @@ class Finding:
 
 def pairs_of(routes: Iterable[Route]) -> list[Pair]:
     """Every pair of folders once. A folder and itself is none: an object there is moved to another key."""
-    found = (Pair(_folder(route.source), _folder(route.target)) for route in routes)
+    found = (Pair(route.source.folder, route.target.folder) for route in routes)
     return [pair for pair in dict.fromkeys(found) if pair.source != pair.target]
-
-
-def _folder(location: Location) -> Location:
-    key = location.key if location.is_prefix else location.key[: location.key.rfind("/") + 1]
-    return location.at(key)
 
 
 _Trial = tuple[Pair, Location, Location, str]

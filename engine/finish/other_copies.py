@@ -61,8 +61,7 @@ class OtherCopies:
     async def _rows(self, other: Route, keys: Sequence[str]) -> dict[str, Entry]:
         """What the ledger has of these source keys, which are in order, by the other route; but for those whose source
         it says was deleted."""
-        at = other.source
-        wanted = {other.relative(key) for key in keys if (key.startswith(at.key) if at.is_prefix else key == at.key)}
+        wanted = {other.relative(key) for key in keys if other.source.holds(key)}
         if not wanted:
             return {}
         found: dict[str, Entry] = {}

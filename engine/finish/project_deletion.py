@@ -164,7 +164,7 @@ async def look_at_the_rest(
     except ObjectError as error:
         listener(Notice("UploadsNotListed", f"whether unfinished uploads are left is not known: {error}"))
         return
-    done.uploads = sum(location.is_prefix or item.key == location.key for item in uploads)
+    done.uploads = sum(location.holds(item.key) for item in uploads)
 
 
 async def note_arrived(batches: AsyncIterator[list[ListedObject]], listed: DeletionList, done: Deletion) -> None:

@@ -31,9 +31,6 @@ class KnownMove(NamedTuple):
     objects: int
     until_ms: int | None
 
-    def takes(self, key: str) -> bool:
-        return key.startswith(self.target.key) if self.target.is_prefix else key == self.target.key
-
 
 async def moves_into(
     ledger: Path, endpoint: str, bucket: str, plans: Mapping[str, Plan], now_ms: int
@@ -74,7 +71,7 @@ class Watch:
     def add(self, objects: Sequence[ListedObject]) -> None:
         for move, oldest in self._oldest.items():
             for item in objects:
-                if move.takes(item.key) and self._rule.takes(item.key, item.size):
+                if move.target.holds(item.key) and self._rule.takes(item.key, item.size):
                     oldest = min(oldest or item.modified, item.modified)
             self._oldest[move] = oldest
 
@@ -104,7 +101,7 @@ async def add_versions(store: ObjectStore, place: Location, effects: Effects) ->
     while True:
         page = await store.list_versions(ListVersions(place.bucket, place.key, after))
         for item in page.versions:
-            if not place.is_prefix and item.key != place.key:
+            if not place.holds(item.key):
                 continue
             if last is None or item.key != last.key:
                 _end(last, alone, effects)

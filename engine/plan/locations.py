@@ -263,8 +263,7 @@ def covers(outer: Location, inner: Location) -> bool:
     """Whether everything at `inner` is, or may be, also at `outer`."""
     if outer.site != inner.site or not (outer.is_local or may_be_same_bucket(outer.bucket, inner.bucket)):
         return False
-    outer, inner = flat(outer), flat(inner)
-    return inner.key.startswith(outer.key) if outer.is_prefix else inner.key == outer.key
+    return flat(outer).holds(flat(inner).key)
 
 
 def may_meet(prefix: str, place: Location) -> bool:

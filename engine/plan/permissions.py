@@ -187,7 +187,7 @@ def _trying_names(plan: Plan, route: Route) -> list[Permission]:
         return []
     found: list[Permission] = []
     for side in sides:
-        probes = side.at(side.key[: side.key.rfind("/") + 1] + PROBE)
+        probes = side.at(side.folder.key + PROBE)
         found += _on(probes, "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
     return found
 

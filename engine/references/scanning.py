@@ -168,7 +168,7 @@ class Scanner:
 
     async def _scan_s3(self, location: Location) -> None:
         found, before = False, len(self.scan.unread)
-        cut = len(location.key) if location.is_prefix else location.key.rfind("/") + 1
+        cut = len(location.folder.key)
         limiter = anyio.CapacityLimiter(READS_AT_ONCE)
         scan = functools.partial(self._scan_object, location)
         async with listed_under(self._store, location) as batches:

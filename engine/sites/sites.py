@@ -242,7 +242,7 @@ async def reads(reader: ObjectStore, source: ObjectStore, where: Location) -> An
     except (ObjectError, AttemptError):
         return Answer.UNKNOWN
     for item in page.objects:
-        if where.is_prefix or item.key == where.key:
+        if where.holds(item.key):
             answer = await _reads(reader, where, item)
             if answer is not Answer.UNKNOWN:
                 return answer
