@@ -23,7 +23,7 @@ from engine.folder.versions import same
 from engine.ledger import Ledger
 from engine.model import ObjectRef, Proof
 from engine.plan.in_place import refuse_in_place
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import PROVEN, State
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.store import StoreOf, by_store
@@ -90,7 +90,7 @@ def _settled(record: ObjectRecord, there: There | None) -> tuple[Outcome, Fate]:
 
 def after_look(record: ObjectRecord, state: State, code: str = "", message: str = "") -> Outcome:
     """The outcome that leaves everything known of the copy as it is. Proof is kept where the source was proven."""
-    proof = record.proof if state in (State.VERIFIED, State.DELETING, State.DELETED) else Proof.NONE
+    proof = record.proof if state in PROVEN else Proof.NONE
     return Outcome.seen(record.key, state, record.target_etag, code, message, proof)._replace(checksum=record.checksum)
 
 

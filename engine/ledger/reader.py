@@ -23,8 +23,7 @@ from engine.ledger.rebinding import bound_in, holds_nothing
 from engine.ledger.schema import DIFFERING, UNDONE
 from engine.ledger.writer import translating
 from engine.model import Proof, UploadedPart
-from engine.plan.coverage import DONE_STATES
-from engine.plan.lifecycle import ENDED, State
+from engine.plan.lifecycle import DONE, ENDED, State
 from engine.plan.noted import PROPERTIES, Noted, noted
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord, by_route, by_state
 from engine.plan.retrieval import UNDER_WAY
@@ -100,7 +99,7 @@ class Kept(NamedTuple):
     body: bytes
 
 
-_DONE = ", ".join(f"'{state.value}'" for state in sorted(DONE_STATES))
+_DONE = ", ".join(f"'{state.value}'" for state in sorted(DONE))
 _ENTRY = f"""SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING},
     damaged FROM objects"""
 _OF_ROUTE = "route = (SELECT id FROM routes WHERE name = ?)"

@@ -9,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from engine.plan.lifecycle import IN_PLACE, LEAVING
 from engine.plan.shards import Piece
 
 OBJECTS_A_STRETCH = 4_000
-
-DONE_STATES = IN_PLACE | LEAVING
-"""What a run that goes on with a snapshot does nothing about."""
 
 
 class Stretch(NamedTuple):

@@ -75,6 +75,12 @@ ASIDE: frozenset[State] = (
 LEAVING: frozenset[State] = frozenset({State.DELETING, State.DELETED})
 """The source is going, or gone. Cleanup owns these rows."""
 
+DONE: frozenset[State] = IN_PLACE | LEAVING
+"""The target holds the object, whatever becomes of the source: a run does nothing more about it."""
+
+PROVEN: frozenset[State] = frozenset({State.VERIFIED}) | LEAVING
+"""Both sides were seen to agree, before the source went if it did."""
+
 BEREFT: frozenset[State] = frozenset({State.DELETED, State.LOST})
 """The source was there once and is not any more: another one under its key is a new object, and what stands at the
 target, or did, was perhaps all that was left of the old one."""

@@ -22,7 +22,7 @@ from engine.ledger import LedgerReader
 from engine.listing.ranges import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
-from engine.plan.lifecycle import IN_PLACE, LEAVING, State
+from engine.plan.lifecycle import DONE, State
 from engine.plan.locations import NOT_UTF8, covers, may_cover, problem_of_key
 from engine.plan.order import just_before
 from engine.plan.route import Route
@@ -345,8 +345,6 @@ async def _in_thread(items: Iterator[Item]) -> AsyncIterator[Item]:
 
 Result = TypeVar("Result")
 
-THERE = IN_PLACE | LEAVING
-"""The states of an object that its target holds."""
 KNOWN_AT_MOST = 100_000
 ROWS_A_READ = 1_000
 NOTHING = Presence()
@@ -367,7 +365,7 @@ class MovedKeys:
         if not self._all_there:
             for tally in await self._ledger.tallies():
                 there = self._all_there.get(tally.route, True)
-                self._all_there[tally.route] = there and tally.state in THERE
+                self._all_there[tally.route] = there and tally.state in DONE
         while True:
             asked: set[tuple[str, str]] = set()
             result = await anyio.to_thread.run_sync(work, self._lookup(asked))
@@ -389,7 +387,7 @@ class MovedKeys:
 
     async def _exact(self, route: str, key: str) -> bool | None:
         row = await self._ledger.entry(route, key)
-        return row.state in THERE if row is not None else None
+        return row.state in DONE if row is not None else None
 
     async def _under(self, route: str, prefix: str) -> bool | None:
         if self._all_there.get(route, False):
@@ -401,7 +399,7 @@ class MovedKeys:
             for row in rows:
                 if row.key.startswith(prefix):
                     found = True
-                    if row.state not in THERE:
+                    if row.state not in DONE:
                         return False
                 elif row.key > prefix:
                     return True if found else None

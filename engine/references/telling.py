@@ -15,7 +15,7 @@ from engine.errors import EngineError
 from engine.ledger.composition import Share
 from engine.model import Location
 from engine.plan.document import Plan
-from engine.plan.lifecycle import IN_PLACE, LEAVING, State
+from engine.plan.lifecycle import DONE, State
 from engine.plan.manifest_text import JSON, TOML, YAML, NotParsed, form_of, parse, written_place
 from engine.plan.record import Tally
 from engine.plan.route import Route
@@ -51,7 +51,7 @@ def held_by(plan: Plan, tallies: Iterable[Tally], open_routes: Iterable[str]) ->
             continue
         if tally.state is State.LOST:
             continue  # not there any more, and no run will change that
-        if tally.state in IN_PLACE | LEAVING or tally.state is State.WITHDRAWN:
+        if tally.state in DONE or tally.state is State.WITHDRAWN:
             found[tally.route] = found[tally.route].plus(Share(tally.objects, tally.bytes))
         else:
             reasons.append(f"{tally.route}: {tally.objects:,} {tally.state.value}")

@@ -10,7 +10,7 @@ from engine.api.report import Report
 from engine.api.status import under_way
 from engine.ledger.composition import Share
 from engine.model import Proof
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
+from engine.plan.lifecycle import ASIDE, DONE, IN_FLIGHT, PROVEN, State
 from engine.plan.record import Tally, by_state
 from engine.report import pictures
 from engine.report.elements import (
@@ -46,8 +46,8 @@ COLOURS = {
 def cards(report: Report) -> Element:
     """The few figures that are looked for first."""
     tallies = report.status.tallies
-    whole, there = total(tallies), total(tallies, IN_PLACE | LEAVING)
-    proven = total(tallies, {State.VERIFIED} | LEAVING)
+    whole, there = total(tallies), total(tallies, DONE)
+    proven = total(tallies, PROVEN)
     copies = [run for run in report.history.runs if run.command == "run"]
     took_s = sum(run.took_ms for run in copies) / 1000
     done = sum(run.last.done for run in copies)
@@ -69,7 +69,7 @@ def _card(name: str, figure: str, more: str) -> Element:
 
 
 def _lowest_proof(tallies: Sequence[Tally]) -> str:
-    levels = [item.proof for item in tallies if item.objects and item.state in {State.VERIFIED} | LEAVING]
+    levels = [item.proof for item in tallies if item.objects and item.state in PROVEN]
     return f"verified, by {min(levels).name.lower()} or better" if levels else "verified on both sides"
 
 
@@ -80,8 +80,8 @@ def stages(report: Report) -> Element:
     open_listings = [item.route for item in report.status.snapshots if not item.closed_ms]
     rows = []
     for label, states in (
-        ("Copied", IN_PLACE | LEAVING),
-        ("Verified", {State.VERIFIED} | LEAVING),
+        ("Copied", DONE),
+        ("Verified", PROVEN),
         ("Source deleted", {State.DELETED}),
     ):
         part = total(tallies, states)

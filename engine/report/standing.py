@@ -7,7 +7,7 @@ from typing import NamedTuple
 from engine.api.commands import command, what_is_not_done
 from engine.api.report import Report
 from engine.api.status import under_way
-from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, IN_PLACE, LEAVING, State
+from engine.plan.lifecycle import ASIDE, DONE, ENDED, IN_FLIGHT, State
 from engine.plan.record import by_state
 from engine.report.page import Tone
 from engine.report.status import next_command, watching
@@ -38,7 +38,7 @@ def standing_of(report: Report) -> Standing:
         now = under_way(last, status.worker)
         said = f"A {now.command if now else 'command'} is under way."
         return Standing("At work", Tone.STRONG, said, watching(plan, report.ledger))
-    if last is not None and last.command == "revert" and not any(count.get(state) for state in IN_PLACE | LEAVING):
+    if last is not None and last.command == "revert" and not any(count.get(state) for state in DONE):
         return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", again)
     if not status.tallies and not any(item.opened_ms for item in status.snapshots):
         return Standing(NOT_BEGUN, Tone.FAINT, "Nothing was copied yet.", again)

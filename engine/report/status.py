@@ -12,7 +12,7 @@ from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, ObjectAside, Progress
 from engine.ledger import Moment, Worker
 from engine.plan.document import Plan
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, PROVEN, State
 from engine.plan.noted import NOTHING, PROPERTIES
 from engine.plan.record import ObjectRecord, by_state
 from engine.report.meter import Meter, Reading
@@ -70,7 +70,7 @@ def how_far(pulse: Pulse) -> tuple[Doing, Progress] | None:
     elif listed and not any(count[state] for state in IN_FLIGHT):
         if not count[State.VERIFIED] or not count[State.DELETING] + count[State.DELETED]:
             return None
-        what, under_way, whole = "deleting", frozenset({State.VERIFIED, State.DELETING}), {State.VERIFIED, *LEAVING}
+        what, under_way, whole = "deleting", frozenset({State.VERIFIED, State.DELETING}), set(PROVEN)
     progress = Progress(
         listed=sum(count[state] for state in whole),
         listed_bytes=sum(sizes[state] for state in whole),

@@ -24,8 +24,8 @@ from engine.ledger.index import Closing, ShardRecord
 from engine.listing.lister import Lister
 from engine.listing.unlisted import ToldUnlisted
 from engine.model import Location
-from engine.plan.coverage import DONE_STATES
 from engine.plan.document import Plan
+from engine.plan.lifecycle import DONE
 from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, far_apart, joined, shared_out, without
 from engine.shards.answers import answer_of, is_of_the_executor
 from engine.shards.figures import Figures
@@ -186,7 +186,7 @@ class Coordinator:
     def _has_work(self, item: ShardRecord) -> bool:
         routes = {piece.route for piece in item.pieces}
         listed = all(item.listed.get(route) == self._opened_ms[route] for route in routes)
-        done = all(state in DONE_STATES for state, objects in item.tallies if objects)
+        done = all(state in DONE for state, objects in item.tallies if objects)
         return bool(routes) and not (listed and done and not item.uploads and not item.is_open)
 
     # --- at work --------------------------------------------------------------------------------------------

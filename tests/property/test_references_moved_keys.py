@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from engine.ledger import Binding, Ledger
 from engine.plan.binding import RouteBinding
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import DONE, State
 from engine.plan.order import just_before
 from engine.plan.record import Decision
 from engine.references import scanning
 from engine.references.references import Presence
-from engine.references.scanning import THERE, MovedKeys
+from engine.references.scanning import MovedKeys
 from tests.faults.amount import examples
 
 KEYS = st.text(st.sampled_from("ab/.\u00e9\ue000\ud7ff\U0001f600"), max_size=5)
@@ -24,8 +24,8 @@ BINDING = Binding("p", "e", (RouteBinding("r", "s3://a/", "s3://b/", ""),))
 
 
 def expected(rows: dict[str, State], key: str) -> Presence:
-    under = [state in THERE for name, state in rows.items() if name.startswith(key)]
-    return Presence(rows[key] in THERE if key in rows else None, all(under) if under else None)
+    under = [state in DONE for name, state in rows.items() if name.startswith(key)]
+    return Presence(rows[key] in DONE if key in rows else None, all(under) if under else None)
 
 
 async def ask(rows: dict[str, State], keys: list[str]) -> list[Presence]:
