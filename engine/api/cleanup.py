@@ -12,7 +12,7 @@ from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
-from engine.errors import GateClosed, RunError, StoreError
+from engine.errors import AttemptError, GateClosed, ObjectError
 from engine.events import Doing, Listener
 from engine.finish.acceptances import keep_acceptance, known_of, note_found
 from engine.finish.carried import compare_carried
@@ -190,8 +190,6 @@ async def _references(plan: Plan, opened: Sites, ledger: Ledger, listener: Liste
         return None
     try:
         found = await remaining(opened, ledger, plan, listener)
-    except RunError:
-        raise
-    except StoreError as error:
+    except (ObjectError, AttemptError) as error:
         return ReferencesLeft(0, error=str(error))
     return ReferencesLeft(found.count, found.first[0] if found.first else "", figure=found.figure)

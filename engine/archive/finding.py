@@ -8,7 +8,7 @@ from typing import NamedTuple
 import anyio
 
 from engine.at_once import each
-from engine.errors import ObjectError, RunError, StoreError
+from engine.errors import AttemptError, ObjectError, StoreError
 from engine.events import Listener
 from engine.listing.pages import EntriesOf
 from engine.listing.ranges import listed_under
@@ -128,9 +128,7 @@ async def heads_of(store: ObjectStore, bucket: str, keys: Iterable[str]) -> Head
     async def head(key: str) -> None:
         try:
             answer = await head_or_none(store, HeadObject(ObjectRef(bucket, key)))
-        except RunError:
-            raise
-        except StoreError as error:
+        except (ObjectError, AttemptError) as error:
             heads.unseen[key] = error
         else:
             if answer is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import RunError, StoreError
+from engine.errors import AttemptError, ObjectError
 from engine.events import Listener
 from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf, replaced_text
@@ -60,9 +60,7 @@ async def settle(store_of: StoreOf, ledger: Ledger, routes: Sequence[Route]) -> 
             gone = [key for key in keys if key in seen.looks and seen.there(key) is None]
             try:
                 listed = await looker.listed(gone, Span(route.source, after)) if gone else {}
-            except RunError:
-                raise
-            except StoreError as error:  # a look alone is not believed
+            except (ObjectError, AttemptError) as error:  # a look alone is not believed
                 listed = {}
                 seen.unseen.update(dict.fromkeys(gone, error))
             after = keys[-1]
@@ -240,9 +238,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
             return ()
         try:
             return set(keys) - (await self._looker_of(route.source).listed(keys, span)).keys()
-        except RunError:
-            raise
-        except StoreError:
+        except (ObjectError, AttemptError):
             return ()  # it is for a figure alone
 
     def _outcome(self, route: Route, record: ObjectRecord, end: End, *, gone: bool) -> Outcome | None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import anyio
 
 from engine import freshness
-from engine.errors import AttemptError, RunError, StoreError
+from engine.errors import AttemptError, ObjectError, StoreError
 from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.finish.sending import REFUSED, Condition, End, Fate, Item, Sender
 from engine.freshness import LOOK_LASTS_S, only_until
@@ -185,9 +185,7 @@ class Deleter:
         if gone:
             try:
                 listed = await self._looker.listed([item.key for item in gone], batch.span)
-            except RunError:
-                raise
-            except StoreError as error:
+            except (ObjectError, AttemptError) as error:
                 end = End(Fate.OPEN, error.code, NOT_LISTED + error.message)
                 batch.told |= {item.key: end for item in gone}
                 listed = {}

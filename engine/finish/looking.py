@@ -13,7 +13,7 @@ import anyio
 
 from engine import freshness
 from engine.at_once import each
-from engine.errors import RunError, StoreError, TooLate
+from engine.errors import AttemptError, ObjectError, RunError, StoreError, TooLate
 from engine.freshness import LOOK_LASTS_S, dated
 from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix
@@ -128,9 +128,7 @@ class Looker:
             try:
                 asking = self._store.list_page(ListPage(bucket, prefix, keys[0], token))
                 page, sent_at = await dated(asking, not_after=until)
-            except RunError:
-                raise
-            except StoreError:
+            except (ObjectError, AttemptError):
                 return  # who may not list may still look at each
             seen.looks.update((item.key, Look(_there(item), sent_at)) for item in page.objects if item.key in wanted)
             token = page.next_token
