@@ -155,11 +155,14 @@ def evidence_of_copy(
     elif target_encryption not in MD5_ENCRYPTIONS:
         return Agreement.UNKNOWN, Evidence(Proof.NONE, f"etag is no MD5 under {target_encryption}, no common checksum")
     else:
-        why = "etags of different forms, no common checksum"
+        why = OTHER_FORMS
     return _by_etags(source_etag, target_etag) or (Agreement.UNKNOWN, Evidence(Proof.NONE, why))
 
 
-def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str) -> tuple[Agreement, Evidence]:
+OTHER_FORMS = "etags of different forms, no common checksum"
+
+
+def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str = OTHER_FORMS) -> tuple[Agreement, Evidence]:
     """What a HEAD of each side proves, checksums included; `before` says why the copy's own answer did not.
 
     UNKNOWN carries `Proof.SIZE`: nothing of the two is comparable, and their lengths are equal."""

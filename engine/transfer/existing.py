@@ -55,7 +55,7 @@ class Existing(ABC):
 
     async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
         """What both sides prove of each other's bytes."""
-        return evidence_of_heads(source, target, "etags of different forms, no common checksum")
+        return evidence_of_heads(source, target)
 
     async def _inspect(self, task: Task) -> Outcome:
         """The target was there before us, as long as the source, with an ETag that cannot be compared."""

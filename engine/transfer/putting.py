@@ -126,9 +126,9 @@ class Putter:
 
 def _is_ours(passed: ObjectHead, target: ObjectHead) -> bool:
     """The target holds the bytes that were sent, as its server says."""
-    return evidence_of_heads(passed, target, "")[0] is Agreement.EQUAL
+    return evidence_of_heads(passed, target)[0] is Agreement.EQUAL
 
 
 def _is_other(passed: ObjectHead, target: ObjectHead) -> bool:
     """The target certainly holds other bytes."""
-    return evidence_of_heads(passed, target, "")[0] is Agreement.DIFFERENT
+    return evidence_of_heads(passed, target)[0] is Agreement.DIFFERENT

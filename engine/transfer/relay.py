@@ -95,7 +95,7 @@ class Elsewhere:
     async def evidence(
         self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore
     ) -> tuple[Agreement, Evidence]:
-        return evidence_of_heads(source, target, "etags of different forms, no common checksum")
+        return evidence_of_heads(source, target)
 
     async def kept(
         self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str
