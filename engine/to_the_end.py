@@ -1,4 +1,4 @@
-"""Work in a thread that is awaited to its end, whatever happens to who awaits it."""
+"""Work in a thread of its own; awaited to its end, whatever happens to who awaits it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ import anyio
 Answer = TypeVar("Answer")
 
 
-async def to_the_end(
-    work: Callable[[], Answer], *, give_back: Callable[[Answer], Awaitable[Any]] | None = None
-) -> Answer:
-    """What `work` gives, done in a thread. A cancellation comes out after its end, once `give_back` has had what was
-    made: else nobody would ever close that.
-
-    A scope of anyio's holds its own cancellations off, and none of asyncio's: a task's `cancel`, asyncio.timeout, a
-    sibling that failed in an asyncio.TaskGroup, Ctrl-C under asyncio.run."""
+def in_own_thread(work: Callable[[], Answer]) -> asyncio.Future[Answer]:
+    """What `work` gives, or raises, from a thread of its own. Who is cancelled leaves it to itself: it keeps no process
+    from ending, as a pool's would."""
     done: Future[Answer] = Future()
+    done.set_running_or_notify_cancel()  # so that nobody cancels what is under way
     context = contextvars.copy_context()
 
     def carry_out() -> None:
@@ -31,9 +27,20 @@ async def to_the_end(
         except BaseException as error:
             done.set_exception(error)
 
-    # A thread of its own: those of a pool may all wait for the very call that this is part of.
-    threading.Thread(target=carry_out, name="to-the-end", daemon=True).start()
-    running = asyncio.wrap_future(done)
+    threading.Thread(target=carry_out, name="cartage-work", daemon=True).start()
+    return asyncio.wrap_future(done)
+
+
+async def to_the_end(
+    work: Callable[[], Answer], *, give_back: Callable[[Answer], Awaitable[Any]] | None = None
+) -> Answer:
+    """What `work` gives, done in a thread. A cancellation comes out after its end, once `give_back` has had what was
+    made: else nobody would ever close that.
+
+    A scope of anyio's holds its own cancellations off, and none of asyncio's: a task's `cancel`, asyncio.timeout, a
+    sibling that failed in an asyncio.TaskGroup, Ctrl-C under asyncio.run."""
+    # Not in a pool's: those may all wait for the very call that this is part of.
+    running = in_own_thread(work)
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
         while not running.done():

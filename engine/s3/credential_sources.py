@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import BadCredentials, CredentialsExpired, StoreError
 from engine.s3.classify import EXPIRED, classify
-from engine.s3.waiting import in_thread
+from engine.to_the_end import in_own_thread
 
 WAIT_S = 120.0
 """How long a source may take: a program may ask somebody to sign in first, and one that hangs must not be waited for
@@ -158,7 +158,7 @@ async def bounded(call: Callable[[], Any]) -> Any:
     """What a source answers: a coroutine function here, any other call in a thread. Raises `TimeoutError` where it
     takes longer than `WAIT_S`."""
     async with asyncio.timeout(WAIT_S):
-        return await (call() if iscoroutinefunction(call) else in_thread(call))
+        return await (call() if iscoroutinefunction(call) else in_own_thread(call))
 
 
 def ask_mfa_code(prompt: str) -> str:

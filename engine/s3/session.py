@@ -25,7 +25,7 @@ from engine.s3 import boto_sessions
 from engine.s3.answers import moment
 from engine.s3.boto_errors import translate, translated, unreachable
 from engine.s3.credential_sources import AskedCredentials, credentials_error, end_of_text, source_of
-from engine.s3.waiting import in_thread
+from engine.to_the_end import in_own_thread
 
 READ_TIMEOUT_S = 60
 BUCKETS_A_PAGE = 1000
@@ -235,7 +235,7 @@ class Session:
         more = {"signature_version": "v4", "read_timeout": IDENTITY_TIMEOUT_S}
         try:
             client = await self._make("sts", self.region, await self.credentials(), endpoint_url=endpoint, **more)
-            answer = await in_thread(client.get_caller_identity)
+            answer = await in_own_thread(client.get_caller_identity)
             return Identity(str(answer.get("Account", "")), str(answer.get("Arn", "")))
         except Exception as error:
             # Asked for information alone: nothing that an endpoint of one's own answers here may end a command.
@@ -261,7 +261,7 @@ class Session:
             return [item for page in pages for item in _listed(page)]
 
         with translated("ListBuckets", "s3://", self.endpoint):
-            return await in_thread(ask)
+            return await in_own_thread(ask)
 
     # --- regions and clients ------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ class Session:
         client = await self._client(self.region)
         with translated("HeadBucket", f"s3://{bucket}/", self.endpoint):
             try:
-                answer = await in_thread(partial(client.head_bucket, Bucket=bucket))
+                answer = await in_own_thread(partial(client.head_bucket, Bucket=bucket))
             except ClientError as error:
                 answer = error.response
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -311,7 +311,7 @@ class Session:
             client = await self._client(region)
             # A URL made for a key of one letter shows what comes before every key; nothing is sent.
             sign = partial(client.generate_presigned_url, "get_object", Params={"Bucket": bucket, "Key": "k"})
-            url = urlsplit(await in_thread(sign))
+            url = urlsplit(await in_own_thread(sign))
         return Address(f"{url.scheme}://{url.netloc}", url.path.removesuffix("k"), region)
 
     async def _client(self, region: str) -> Any:
@@ -344,7 +344,7 @@ class Session:
             config=Config(**boto_sessions.client_settings(self.path_style) | more),
         )
         try:
-            client = await in_thread(make)
+            client = await in_own_thread(make)
         except ValueError as error:  # botocore: "Invalid endpoint: …"
             raise unreachable(self.endpoint, str(error)) from error
         self._made.append(client)
