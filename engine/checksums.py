@@ -38,7 +38,7 @@ class CrcHasher:
 
 
 class DigestHasher:
-    """One of hashlib's. `hexdigest` is what an MD5 ETag says."""
+    """One of hashlib's."""
 
     __slots__ = ("_state", "algorithm", "length")
 
@@ -54,9 +54,6 @@ class DigestHasher:
 
     def value(self) -> str:
         return base64.b64encode(self._state.digest()).decode("ascii")
-
-    def hexdigest(self) -> str:
-        return self._state.hexdigest()
 
 
 def is_known(algorithm: str) -> bool:
