@@ -45,7 +45,7 @@ from engine.plan.route import Route
 from engine.sites.clock import now_ms, time_text
 from engine.sites.opening import open_sites
 from engine.sites.sites import Sites
-from engine.sites.traits import Answer
+from engine.sites.traits import VERBS
 
 
 def ours(ledger: Path) -> list[tuple[Path, str]]:
@@ -286,9 +286,8 @@ async def refuse_unguarded(opened: Sites, options: Options, places: Iterable[Loc
     for where in places if options.conditional_writes else ():
         answer = (await opened.site(where).known.traits_of(where, ("put_if_match",))).put_if_match
         if not answer.holds:
-            unknown = answer is Answer.UNKNOWN
-            does = "could not be tried for" if unknown else "refuses" if answer is Answer.REFUSED else "ignores"
             raise UsageError(
-                f"this server {does} If-Match on a write: what someone else writes in the last moment would be lost.",
+                f"this server {VERBS[answer]} If-Match on a write: what someone else writes in the last moment would "
+                "be lost.",
                 advice="Make sure that nobody else writes there, and add --no-conditional-writes.",
             )

@@ -139,7 +139,8 @@ _PROMISES = (
 WORDS = {name: words for promise in _PROMISES for name, words in promise.words.items()}
 """A trait that something is asked by, in words."""
 
-_VERBS = {Answer.NO: "ignores", Answer.REFUSED: "refuses", Answer.UNKNOWN: "could not be tried for"}
+VERBS = {Answer.NO: "ignores", Answer.REFUSED: "refuses", Answer.UNKNOWN: "could not be tried for"}
+"""What a server that does not hold a trait does with what it is asked by."""
 
 
 PINS = tuple(_PROMISES[0].words)
@@ -181,5 +182,5 @@ def _broken(traits: Traits, promise: _Promise) -> str:
             by_answer.setdefault(answer, []).append(words)
     if not by_answer:
         return ""
-    said = ", ".join(f"{_VERBS[answer]} {' and '.join(words)}" for answer, words in sorted(by_answer.items()))
+    said = ", ".join(f"{VERBS[answer]} {' and '.join(words)}" for answer, words in sorted(by_answer.items()))
     return f"the server {said}: {promise.otherwise}"
