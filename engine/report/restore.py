@@ -126,8 +126,7 @@ def asked_page(asked: Asked, to_ask: str, to_wait: str) -> Page:
 def _sum(amounts: Any) -> Amount:
     total = Amount()
     for amount in amounts:
-        total.objects += amount.objects
-        total.bytes += amount.bytes
+        total.add(amount.bytes, amount.objects)
     return total
 
 
