@@ -32,6 +32,10 @@ _scratch = OfThread(lambda: memory(_READ_AT_ONCE_BYTES))
 it has been filled."""
 
 
+UNASKED = "data came that no one asked for", "Unasked"
+"""In words, and as a code: an answer without a question, after which nothing that comes can be told apart."""
+
+
 class Receiver(asyncio.BufferedProtocol):
     """The receiving half of a connection: one answer at a time, to `_future`."""
 
@@ -80,7 +84,7 @@ class Receiver(asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes | memoryview) -> None:
         if self._future is None:
-            self._end("data came that no one asked for", "Unasked")
+            self._end(*UNASKED)
             return
         self.active_at = self._loop.time()
         self._received += len(data)
@@ -161,7 +165,7 @@ class Receiver(asyncio.BufferedProtocol):
             self._receive(head[:end])
             if self._future is None:  # it had no body, or was no HTTP
                 if view:
-                    self._end("data came that no one asked for", "Unasked")
+                    self._end(*UNASKED)
                 return
             if not view and not self._headers_done:
                 return  # 1xx: the answer proper is still to come

@@ -22,6 +22,7 @@ from engine.s3.intake import Windows
 from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.places import Place, Places, Statistics
+from engine.s3.receiving import UNASKED
 from engine.s3.s3_store import S3Store
 from engine.s3.session import Session
 from engine.s3.signing import UNSIGNED_PAYLOAD
@@ -80,7 +81,7 @@ class WireStore(S3Store):
                     if not connection.open:
                         continue
                 if connection.unread:  # nobody asked for it, or it is the server's close
-                    connection.abort("data came that no one asked for", "Unasked")
+                    connection.abort(*UNASKED)
                     continue
                 head = place.head(call)
             except ConnectFailed as failure:
