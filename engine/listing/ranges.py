@@ -327,11 +327,11 @@ class RouteJoin:
             return  # it came to its end meanwhile, and covered all of it
         cut = self._cut_at
         firsts = [pages[point].objects[0].key[cut:] if pages[point].objects else None for point in points]
-        if any(first is not None and first <= point for point, first in zip(points, firsts, strict=True)):
-            self._most = 1  # the server ignores where a listing is to begin: from now on nothing is cut
-            return
         reach = Reach(reader.newest[-1].key[cut:], item.join.keys.upto, item.source_upto)
         cuts = planned_cuts(points, firsts, reach)
+        if cuts is None:
+            self._most = 1  # from now on nothing is cut
+            return
         item.source_upto = cuts.source_upto
         for point in cuts.points:
             self._hand_over(item, point, pages[point])

@@ -151,15 +151,18 @@ class Cuts(NamedTuple):
     source_upto: str | None
 
 
-def planned_cuts(points: Sequence[str], firsts: Sequence[str | None], reach: Reach) -> Cuts:
+def planned_cuts(points: Sequence[str], firsts: Sequence[str | None], reach: Reach) -> Cuts | None:
     """Which of `points`, in order, are worth a range of their own. `firsts` are the first keys beyond each (None: there
-    is none at all).
+    is none at all). None where one is not beyond its point: the server ignores where a listing is to begin, so that
+    nothing can be cut.
 
     With keys read up to "b", points "c", "f", "k", "p" and first keys beyond them "g", "g", "m" and none: "p" is the
     source's end; "k" and "f" are cuts, and "c" is not, since no key lies between it and "f"."""
     cuts: list[str] = []
     source_upto = reach.source_upto
     for point, first in zip(reversed(points), reversed(firsts), strict=True):
+        if first is not None and first <= point:
+            return None
         if first is None or (reach.upto is not None and first > reach.upto):
             source_upto = point if source_upto is None else min(source_upto, point)
         elif point > reach.newest and (not cuts or first <= cuts[-1]):

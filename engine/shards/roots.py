@@ -62,9 +62,9 @@ async def _points(lister: Lister, piece: Piece, wanted: int) -> list[str]:
         guesses = split_points(root.first, root.last, root.source_upto, alphabet, GUESSES, lister.location.key)
         pages = await each(guesses, lister.page_after)
         firsts = [item.objects[0].key[at:] if item.objects else None for item in pages]
-        if any(first is not None and first <= point for point, first in zip(guesses, firsts, strict=True)):
-            return []  # the server ignores where a listing is to begin: it is read by one
         cuts = planned_cuts(guesses, firsts, Reach(root.last, root.upto, root.source_upto))
+        if cuts is None:
+            return []  # it is read by one
         upto, source_upto = root.upto, cuts.source_upto
         for point in cuts.points:
             page = pages[guesses.index(point)]
