@@ -22,7 +22,7 @@ from engine.plan.lifecycle import ENDED, State
 from engine.plan.locations import may_meet
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
-from engine.plan.sizes import duration_text, size_text
+from engine.plan.sizes import duration_text, plural, size_text
 from engine.proof.audit import WRONG, RouteAudit
 from engine.proof.judge import Kind
 from engine.sites.traits import Traits
@@ -146,7 +146,7 @@ def _snapshots(facts: Facts) -> Reason:
     if facts.open_snapshots:
         names = ", ".join(facts.open_snapshots)
         return Reason("snapshot", False, f"the listing of {names} never reached its end: run the plan again")
-    return Reason("snapshot", True, f"{_count(len(facts.routes), 'listing')} reached the end")
+    return Reason("snapshot", True, f"{plural(len(facts.routes), 'listing')} reached the end")
 
 
 def _proven(facts: Facts) -> Reason:
@@ -166,9 +166,9 @@ def _proven(facts: Facts) -> Reason:
             proven += tally.objects
             size_bytes += tally.bytes
     level = facts.minimum.name.lower()
-    already = f"; {_count(gone, 'source')} deleted before" if gone else ""
+    already = f"; {plural(gone, 'source')} deleted before" if gone else ""
     if not states and not low:
-        said = f"{_count(proven, 'object')} ({size_text(size_bytes)}) verified by {level} or better{already}"
+        said = f"{plural(proven, 'object')} ({size_text(size_bytes)}) verified by {level} or better{already}"
         return Reason("proof", True, said)
     wrong = [f"{count:,} {state.value}" for state, count in sorted(states.items())]
     if low:
@@ -181,18 +181,18 @@ def _proven(facts: Facts) -> Reason:
 def _hold(hold: Hold) -> Reason:
     asked = duration_text(hold.hold_s)
     if hold.undated:
-        said = f"{_count(hold.undated, 'object')} bear no date of their proof: verify the plan again"
+        said = f"{plural(hold.undated, 'object')} bear no date of their proof: verify the plan again"
         return Reason("hold", False, said)
     if not hold.objects:
         return Reason("hold", True, "no proven object is left to wait for")
     if hold.passed:
-        return Reason("hold", True, f"{asked} have passed for each of {_count(hold.objects, 'object')}")
+        return Reason("hold", True, f"{asked} have passed for each of {plural(hold.objects, 'object')}")
     if hold.now_ms is None:
         return Reason("hold", False, f"the server sends no date, so that nobody can say whether {asked} have passed")
     return Reason(
         "hold",
         False,
-        f"{hold.waiting:,} of {_count(hold.objects, 'object')} were proven less than {asked} ago; the last is free in "
+        f"{hold.waiting:,} of {plural(hold.objects, 'object')} were proven less than {asked} ago; the last is free in "
         f"{duration_text(hold.remaining_s)}, by the server's clock",
     )
 
@@ -203,12 +203,12 @@ def _audit(audits: Sequence[RouteAudit]) -> Reason:
         return Reason("audit", False, f"not all was seen, so that nothing is known of the rest: {'; '.join(errors)}")
     total = sum((item.counts for item in audits), Counter[Kind]())
     wrong = [
-        f"{_count(count, noun)} {said}" for kinds, noun, said in WRONG if (count := sum(total[kind] for kind in kinds))
+        f"{plural(count, noun)} {said}" for kinds, noun, said in WRONG if (count := sum(total[kind] for kind in kinds))
     ]
     agreeing, gone = total[Kind.OK], total[Kind.SOURCE_GONE]
     if not wrong:
-        already = f"; {_count(gone, 'source')} gone already, the target in place" if gone else ""
-        return Reason("audit", True, f"{_count(agreeing, 'object')} unchanged on both sides just now{already}")
+        already = f"; {plural(gone, 'source')} gone already, the target in place" if gone else ""
+        return Reason("audit", True, f"{plural(agreeing, 'object')} unchanged on both sides just now{already}")
     first = next((f"{item.route}: {item.first!r}" for item in audits if item.first is not None), "")
     return Reason("audit", False, f"{', '.join(wrong)}; first {first}: run and verify the plan again")
 
@@ -219,7 +219,7 @@ def _linked(audits: Sequence[RouteAudit]) -> list[Reason]:
     if not count:
         return []
     first = next(f"{item.route}: {item.first_linked!r}" for item in audits if item.linked)
-    said = f"{_count(count, 'source')} below a symbolic link, which is followed to read and never to delete"
+    said = f"{plural(count, 'source')} below a symbolic link, which is followed to read and never to delete"
     return [Reason("links", True, f"{said}, {'stays' if count == 1 else 'stay'}; first {first}")]
 
 
@@ -227,10 +227,10 @@ def _ended(facts: Facts) -> list[Reason]:
     """What no run and no verification can mend, one line where there is any."""
     found = []
     if facts.withdrawn.objects:
-        said = f"{_count(facts.withdrawn.objects, 'source')} removed by its owner before it was proven"
+        said = f"{plural(facts.withdrawn.objects, 'source')} removed by its owner before it was proven"
         found.append(_of_objects("withdrawn", said, WITHDRAWN, facts.withdrawn, facts.accepted))
     if facts.lost.objects:
-        said = f"{_count(facts.lost.objects, 'target')} missing or changed, and no source left to mend them from"
+        said = f"{plural(facts.lost.objects, 'target')} missing or changed, and no source left to mend them from"
         found.append(_of_objects("lost", said, LOST, facts.lost, facts.accepted))
     return found
 
@@ -238,7 +238,7 @@ def _ended(facts: Facts) -> list[Reason]:
 def _properties(facts: Facts) -> Reason:
     found = facts.properties
     if found.objects:
-        said = f"{_count(found.objects, 'target')} known not to carry what the route gives it, or not to be asked"
+        said = f"{plural(found.objects, 'target')} known not to carry what the route gives it, or not to be asked"
         reason = _of_objects("properties", said, PROPERTIES, found, facts.accepted)
         if reason.open:
             return reason
@@ -283,7 +283,7 @@ def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
         return Reason("references", True, "nothing that was looked through names the old paths")
     where = f", first {left.where}" if left.where else ""
     still = "still names the old paths, or" if left.remaining == 1 else "still name the old paths, or"
-    said = f"{_count(left.remaining, 'place')} {still} could not be looked into{where}"
+    said = f"{plural(left.remaining, 'place')} {still} could not be looked into{where}"
     return Reason.unless_accepted("references", said, REFERENCES, left.figure, accepted)
 
 
@@ -374,7 +374,3 @@ def conditional(known: Mapping[str, Traits], *, unconditional: bool, tried: bool
     if Condition.BATCH_ALONE in found.values():
         said += ", in batches: a key that does not go in one (with a control character) stays"
     return Reason("condition", True, said)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,4 +1,4 @@
-"""Sizes, durations, dates and tolerances as people write them. Pure, exact: no binary fractions on the way.
+"""Counts, sizes, durations, dates and tolerances as people write them. Pure, exact: no binary fractions on the way.
 
 What reads them raises `ValueError` with a sentence that says how to write it instead. `fractions` is imported where it
 is needed: it takes 2 ms to load, and every command loads this.
@@ -23,6 +23,11 @@ LONGEST_S = 36_500 * 86_400
 
 DEFAULT_TOLERANCE = "1 %"
 """How far a size may be from what was expected, unless the plan says otherwise: people round."""
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """ "1 object", "2 objects"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {nouns or f'{noun}s'}"
 
 
 def parse_size(text: str | int) -> int:

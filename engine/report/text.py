@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from engine.events import ObjectAside
+from engine.plan.sizes import plural as plural
 
 UNLISTED_SHOWN = 3
 
@@ -44,11 +45,6 @@ def cost_text(dollars: float) -> str:
     if 0 < dollars < 0.00005:
         return "under $0.0001"
     return f"${dollars:.2f}" if dollars >= 0.1 or dollars == 0 else f"${dollars:.4f}"
-
-
-def plural(count: int, noun: str, nouns: str = "") -> str:
-    """ "1 object", "2 objects"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {nouns or f'{noun}s'}"
 
 
 def amount_text(count: int, size_bytes: float, noun: str = "object") -> str:
