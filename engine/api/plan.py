@@ -13,6 +13,7 @@ from engine.ledger import Acceptance, Snapshot
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
+from engine.plan.in_place import remade
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT
 from engine.plan.permissions import actions
 from engine.plan.record import Tally, by_state
@@ -122,7 +123,7 @@ async def survey(
 
 async def _versioning(plan: Plan, opened: Sites) -> dict[str, str | None]:
     """A copy of an object onto itself leaves what it was, where its bucket keeps versions."""
-    places = [route.target for route in plan.routes if route.in_place and not route.sets_tags_alone]
+    places = remade(plan.routes)
     facts = await opened.facts(places, lacking=True) if places else {}
     return {where.bucket_name: facts[where].versioning if where in facts else None for where in buckets_of(places)}
 

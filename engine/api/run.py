@@ -29,6 +29,7 @@ from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
 from engine.model import Location
 from engine.plan.document import Plan
+from engine.plan.in_place import remade
 from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state, objects_by_route
@@ -191,11 +192,10 @@ async def _expected(plan: Plan, ledger: Ledger) -> tuple[int, int]:
 
 def _versions_left(plan: Plan, known: Mapping[Location, BucketFacts]) -> list[str]:
     """What a run leaves behind where objects are copied onto themselves in a bucket that keeps versions."""
-    places = [route.target for route in plan.routes if route.in_place and not route.sets_tags_alone]
     return [
         f"{where.bucket_name} keeps versions: each object that is set becomes a new one, and what it was stays behind "
         "as an older one, and is billed, until somebody removes it"
-        for where in buckets_of(places)
+        for where in buckets_of(remade(plan.routes))
         if where in known and known[where].versioning
     ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.errors import UsageError
-from engine.model import ListedObject, Proof
+from engine.model import ListedObject, Location, Proof
 from engine.plan.decide import Action, Choice, decision_of, forgotten, is_archived
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, State
@@ -28,6 +28,11 @@ def refuse_in_place(routes: Iterable[Route], what: str) -> None:
             "one there is.",
             advice="What is set is verified by `cartage verify --ledger FILE`; `cartage delete` deletes objects.",
         )
+
+
+def remade(routes: Iterable[Route]) -> list[Location]:
+    """Where objects are copied onto themselves: what they were stays behind there, if versions are kept."""
+    return [route.target for route in routes if route.in_place and not route.sets_tags_alone]
 
 
 def is_set(route: Route, source: ListedObject) -> bool:
