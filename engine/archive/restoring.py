@@ -63,9 +63,7 @@ class Asking:
     """Asks for what is handed to it, batch by batch, as far as `agreed` goes: no more of each kind, in objects and
     bytes, and no other. `shared`: one object may come several times, once a route. `stop()` ends it gently."""
 
-    def __init__(
-        self, agreed: ArchiveOutlook, listener: Listener, remember: Remember | None = None, *, shared: bool = False
-    ) -> None:
+    def __init__(self, agreed: ArchiveOutlook, listener: Listener, remember: Remember | None, *, shared: bool) -> None:
         self.asked = Asked()
         self._agreed = agreed
         self._listener = listener

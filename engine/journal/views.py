@@ -103,7 +103,7 @@ class JournaledWriter:
     """Stands in a ledger where its writer stood. After an append that failed nothing more is taken: what is in the
     journal is then not known here."""
 
-    def __init__(self, inner: Writer, journal: Journal, sign: Sign | None = None) -> None:
+    def __init__(self, inner: Writer, journal: Journal, sign: Sign | None) -> None:
         self._inner = inner
         self._sign = sign
         self._journal = journal

@@ -70,7 +70,7 @@ def _path(at: Location) -> Path:
     return Path(at.bucket, at.key)
 
 
-async def drafts(store: ObjectStore, ledger: Ledger, plan: Plan, *, create: bool = False) -> list[Draft]:
+async def drafts(store: ObjectStore, ledger: Ledger, plan: Plan, *, create: bool) -> list[Draft]:
     """Read the manifest and the texts with a table of the data, and work out what they are to be. Raises `UsageError`
     where the plan names none, `ManifestRefused` where one is not there (a manifest may be, with `create`), is too long,
     or is not of its form, and `ExtraMissing`."""

@@ -77,9 +77,9 @@ class Pairing:
         sources: Sequence[Location],
         values: Mapping[str, str | None],
         *,
-        code: bool = False,
-        rows: bool = False,
-        exchanging: bool = True,
+        code: bool,
+        rows: bool,
+        exchanging: bool,
     ) -> None:
         self._text = text
         self._sources = sources

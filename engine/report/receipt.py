@@ -23,7 +23,7 @@ def escaped(text: object) -> str:
     return _LINK.sub(lambda found: f"{found[1]}&#58;//" if found[1] else f"{found[2]}&#46;", shown)
 
 
-def receipt_markdown(receipt: Mapping[str, Any], report: str = "") -> str:
+def receipt_markdown(receipt: Mapping[str, Any], report: str) -> str:
     """The whole document; `report` is the name of the page that lies beside it."""
     plan, ledger, total, made = receipt["plan"], receipt["ledger"], receipt["total"], receipt["made"]
     ended: Counter[str] = Counter()
@@ -39,7 +39,8 @@ def receipt_markdown(receipt: Mapping[str, Any], report: str = "") -> str:
         f"Made {escaped(made['at'])} by the clock of {escaped(made['clock'])}, "
         f"by Cartage {escaped(receipt['cartage'])}, on {escaped(receipt['endpoint'])}.",
         "",
-        *([f"How it went, as a page to look at: [{escaped(report)}](<{quote(report)}>).", ""] if report else []),
+        f"How it went, as a page to look at: [{escaped(report)}](<{quote(report)}>).",
+        "",
         "## Routes",
         "",
     ]

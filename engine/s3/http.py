@@ -35,7 +35,7 @@ class ConnectionBroken(Exception):
     """The connection ended before the answer did. `stale`: it had been used before and not one byte of this answer
     came, as when a server closes an idle connection at the moment that it is used again. `code` is one word."""
 
-    def __init__(self, why: str, *, code: str, stale: bool = False) -> None:
+    def __init__(self, why: str, *, code: str, stale: bool) -> None:
         super().__init__(why)
         self.why = why
         self.code = code

@@ -18,21 +18,22 @@ from engine.windows import WINDOW_BYTES, memory
 
 WINDOWS_AT_ONCE = 2
 """For each answer. A third would only hold more memory: the network is as far ahead as its own buffers allow."""
+KEPT = 64
+"""How many windows that are free a store keeps."""
 
 
 class Windows:
     """The pool of windows of one store. What is not given back (a thread may still write from it after its transfer was
     given up) is left to the garbage collector."""
 
-    def __init__(self, kept: int = 64) -> None:
+    def __init__(self) -> None:
         self._free: list[memoryview] = []
-        self._kept = kept
 
     def take(self) -> memoryview:
         return self._free.pop() if self._free else memory(WINDOW_BYTES)
 
     def give_back(self, window: memoryview) -> None:
-        if len(self._free) < self._kept:
+        if len(self._free) < KEPT:
             self._free.append(window)
 
 

@@ -74,8 +74,8 @@ class Coordinator:
         slots: int,
         *,
         guarded: bool,
-        state: Location | None = None,
-        pieces: Sequence[Piece] | None = None,
+        state: Location | None,
+        pieces: Sequence[Piece] | None,
     ) -> None:
         self._plan = plan
         self._opened = opened

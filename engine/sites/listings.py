@@ -147,7 +147,7 @@ class SiteListings(StoreDecorator):
             self._listener(Notice(code, message))
 
 
-def refuse_losing(traits: Traits, about: str = "") -> None:
+def refuse_losing(traits: Traits, about: str) -> None:
     """Raise `ListingBroken` for a server that loses keys however it is listed, or lists them in an order of its own."""
     if traits.listing_ordered is Answer.NO:
         raise _broken("this server does not list keys in the order of their UTF-8 bytes", about)

@@ -62,7 +62,7 @@ class Lane:
 
     `try_send`, or `wait` where that gives None; then exactly one of `answered` and `lost` for each request sent."""
 
-    def __init__(self, governor: Governor, clock: Clock, call_later: CallLater | None = None) -> None:
+    def __init__(self, governor: Governor, clock: Clock, call_later: CallLater | None) -> None:
         self._governor = governor
         self._clock = clock
         self._call_later = call_later

@@ -68,7 +68,7 @@ class Carriers:
         self._listener = listener
         self._now_ms = now_ms
         self._guarded = guarded
-        self._outdated_before = outdated_before
+        self._outdated_before = outdated_before or {}
         self._server_now_ms = server_now_ms
         self._pause = pause
         self._disk = Disk()

@@ -51,7 +51,7 @@ class Conditions:
     `unpinned` are the source buckets of which something was copied without a pin that is known to hold; `refused` are
     the traits that this run found out to be refused, by bucket."""
 
-    def __init__(self, source: KnownTraits, target: KnownTraits, listener: Listener, *, guarded: bool = True) -> None:
+    def __init__(self, source: KnownTraits, target: KnownTraits, listener: Listener, *, guarded: bool) -> None:
         self._source = source
         self._target = target
         self._listener = listener

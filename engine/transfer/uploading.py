@@ -106,12 +106,12 @@ class Uploader:
         orphans: Orphans,
         now_ms: Callable[[], int],
         conditions: Conditions,
-        outdated_before: Mapping[str, int] | None = None,
-        server_now_ms: Callable[[], int] | None = None,
-        site: str = "",
+        outdated_before: Mapping[str, int],
+        server_now_ms: Callable[[], int] | None,
+        site: str,
     ) -> None:
         self._site = site
-        self._outdated_before = outdated_before or {}
+        self._outdated_before = outdated_before
         self._store = store
         self._journal = journal
         self._queue = queue
