@@ -9,7 +9,7 @@ from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.watching import watched
 from engine.finish.acceptances import note_expectations
-from engine.ledger import Acceptance, Snapshot
+from engine.ledger import Acceptance, Snapshot, open_routes
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
@@ -60,7 +60,7 @@ class SurveyResult(LedgerResult):
             item.to_copy + item.to_inspect + item.archived + item.conflicting + item.unlisted for item in self.routes
         )
         undone = by_state(self.tallies, IN_FLIGHT | ASIDE)
-        return bool(self.tallies) and not (left or undone) and all(item.closed_ms for item in self.snapshots)
+        return bool(self.tallies) and not (left or undone) and not open_routes(self.snapshots)
 
 
 SURVEYED = "surveyed"

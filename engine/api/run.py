@@ -23,7 +23,7 @@ from engine.api.watching import watched
 from engine.bucket_facts import BucketFacts
 from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
-from engine.ledger import Ledger, Snapshot, form_shards, taken_by_route
+from engine.ledger import Ledger, Snapshot, form_shards, open_routes, taken_by_route
 from engine.listing.first_pages import first_pages
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
@@ -83,7 +83,7 @@ class MigrationResult(LedgerResult):
     def complete(self) -> bool:
         """Every listing reached its end, found something, and everything there is copied."""
         done = not (self.stopped or self.aside or self.empty or self.unlisted_count)
-        return done and all(item.closed_ms for item in self.snapshots)
+        return done and not open_routes(self.snapshots)
 
 
 @watched

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from engine.finish.gate import Facts, Reason, judge
 from engine.finish.holding import hold_of, proven_before_ms
-from engine.ledger import Ledger, LedgerReader, taken_by_route
+from engine.ledger import Ledger, LedgerReader, open_routes, taken_by_route
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
@@ -44,7 +44,7 @@ async def facts_of(plan: Plan, ledger: LedgerReader, now_ms: int | None) -> Fact
     noted = await ledger.noted()
     return Facts(
         routes=tuple(route.name for route in plan.routes),
-        open_snapshots=tuple(item.route for item in snapshots if not item.closed_ms),
+        open_snapshots=tuple(open_routes(snapshots)),
         tallies=tuple(tallies),
         minimum=cleanup.proof,
         hold=hold_of(held, cleanup.hold_s, now_ms),

@@ -6,11 +6,11 @@ from engine.ledger.forming import form_shards, is_one_file, is_there, refuse_oth
 from engine.ledger.history import History, Moment, RunRecord, SlowObject
 from engine.ledger.ledger import Ledger
 from engine.ledger.locking import Worker
-from engine.ledger.reader import Acceptance, Kept, LedgerReader, Left, Snapshot, taken_by_route
+from engine.ledger.reader import Acceptance, Kept, LedgerReader, Left, Snapshot, open_routes, taken_by_route
 from engine.ledger.sharded import ShardedLedger, open_to_read, open_to_write
 
 __all__ = [
     "Acceptance", "Binding", "Composition", "History", "Kept", "Ledger", "LedgerReader", "Left", "Moment", "RunRecord",
     "ShardedLedger", "SiteBinding", "SlowObject", "Snapshot", "Worker", "form_shards", "is_one_file", "is_there",
-    "open_to_read", "open_to_write", "refuse_other_folder", "taken_by_route",
+    "open_routes", "open_to_read", "open_to_write", "refuse_other_folder", "taken_by_route",
 ]  # fmt: skip

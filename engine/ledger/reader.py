@@ -47,6 +47,11 @@ class Snapshot(NamedTuple):
     bytes: int
 
 
+def open_routes(snapshots: Iterable[Snapshot]) -> list[str]:
+    """The routes whose listing did not reach its end."""
+    return [item.route for item in snapshots if not item.closed_ms]
+
+
 def taken_by_route(snapshots: Iterable[Snapshot], tallies: Sequence[Tally]) -> dict[str, tuple[int, int]]:
     """What each route ever took whose listing reached its end."""
     known = by_route(tallies)

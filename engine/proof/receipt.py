@@ -21,7 +21,7 @@ import anyio
 
 from engine.errors import EngineError, one_error
 from engine.events import Doing, Listener, Progress, ignore
-from engine.ledger import LedgerReader, Left, Snapshot
+from engine.ledger import LedgerReader, Left, Snapshot, open_routes
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import Proof
@@ -153,11 +153,7 @@ def refuse_unfinished(
     the objects, `accepted` (name, figure) what was; `left` is what lies in the sources and there is no row of."""
     noted = noted or {}
     done = {State.VERIFIED, State.DELETED} | accepted_states(noted, accepted)
-    reasons = [
-        f"{item.route}: its listing never reached its end; run the plan again"
-        for item in snapshots
-        if not item.closed_ms
-    ]
+    reasons = [f"{name}: its listing never reached its end; run the plan again" for name in open_routes(snapshots)]
     for route in sums.routes.values():
         wrong = [f"{count:,} {state.value}" for state, count in sorted(route.states.items()) if state not in done]
         if wrong:

@@ -23,7 +23,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.freshness import LOOK_LASTS_S, dated, only_until
-from engine.ledger import Kept, Ledger
+from engine.ledger import Kept, Ledger, open_routes
 from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.manifest_text import CONTENT_TYPES, form_of
@@ -79,8 +79,8 @@ async def drafts(store: ObjectStore, ledger: Ledger, plan: Plan, *, create: bool
         raise UsageError(
             "the plan names no manifest.", advice='Add [manifest] with object = "metadata/manifest.json" to the plan.'
         )
-    open_routes = [item.route for item in await ledger.snapshots() if not item.closed_ms]
-    held = held_by(plan, await ledger.tallies(), open_routes)
+    opened = open_routes(await ledger.snapshots())
+    held = held_by(plan, await ledger.tallies(), opened)
     found = []
     if manifest.object is not None:
         name = _name(manifest.object)

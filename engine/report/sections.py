@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 from engine.api.report import Report
 from engine.api.status import under_way
+from engine.ledger import open_routes
 from engine.ledger.composition import Share
 from engine.model import Proof
 from engine.plan.lifecycle import ASIDE, DONE, IN_FLIGHT, PROVEN, State
@@ -52,7 +53,7 @@ def cards(report: Report) -> Element:
     took_s = sum(run.took_ms for run in copies) / 1000
     done = sum(run.last.done for run in copies)
     throttled = sum(run.last.throttled for run in report.history.runs)
-    so_far = "" if all(item.closed_ms for item in report.status.snapshots) else " met so far"
+    so_far = " met so far" if open_routes(report.status.snapshots) else ""
     made = [
         _card("Objects", count_text(there.objects), f"in place, of {count_text(whole.objects)}{so_far}"),
         _card("Data", size_text(there.bytes), f"in place, of {size_text(whole.bytes)}"),
@@ -77,7 +78,7 @@ def stages(report: Report) -> Element:
     """How much of what was met went how far."""
     tallies = report.status.tallies
     whole = total(tallies)
-    open_listings = [item.route for item in report.status.snapshots if not item.closed_ms]
+    open_listings = open_routes(report.status.snapshots)
     rows = []
     for label, states in (
         ("Copied", DONE),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from engine.api.commands import command, what_is_not_done
 from engine.api.report import Report
 from engine.api.status import under_way
+from engine.ledger import open_routes
 from engine.plan.lifecycle import ASIDE, DONE, ENDED, IN_FLIGHT, State
 from engine.plan.record import by_state
 from engine.report.page import Tone
@@ -32,7 +33,7 @@ def standing_of(report: Report) -> Standing:
     count = by_state(status.tallies, set(State))
     aside = by_state(status.tallies, ASIDE - status.accepted)
     left = sum(count.get(state, 0) for state in IN_FLIGHT)
-    opened = [item.route for item in status.snapshots if not item.closed_ms]
+    opened = open_routes(status.snapshots)
     last = report.history.runs[-1] if report.history.runs else None
     if status.worker is not None:
         now = under_way(last, status.worker)

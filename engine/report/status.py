@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.api.commands import command, kept_at, of_ledger, what_is_not_done
 from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, ObjectAside, Progress
-from engine.ledger import Moment, Worker
+from engine.ledger import Moment, Worker, open_routes
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, PROVEN, State
 from engine.plan.noted import NOTHING, PROPERTIES
@@ -61,7 +61,7 @@ def how_far(pulse: Pulse) -> tuple[Doing, Progress] | None:
     for tally in pulse.tallies:
         count[tally.state] += tally.objects
         sizes[tally.state] += tally.bytes
-    listed = all(item.closed_ms for item in pulse.snapshots)
+    listed = not open_routes(pulse.snapshots)
     moment = pulse.run.last if pulse.run is not None else Moment(0)
     under_way, whole = IN_FLIGHT, set(State)
     what = COPYING
@@ -123,7 +123,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     plan = plan and kept_at(plan, status.state)
     page: list[str | Table] = [head, *at_work, ""]
     page.append(tallies_table(status.tallies) if status.tallies else "no object yet")
-    open_routes = [item.route for item in status.snapshots if not item.closed_ms]
+    opened = open_routes(status.snapshots)
     by_hand = plan is not None and not plan.source  # a copy that has no plan file is typed again by whoever typed it
     page.append("")
     aside = by_state(status.tallies, ASIDE - status.accepted)
@@ -131,8 +131,8 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     if status.worker is not None:  # what stands unfinished is under way, and to be waited for
         lines = aside_lines(aside, listing, Ways(), status.restoring) if aside else []
         return [*page, *lines, next_step(watching(plan, status.ledger))]
-    if open_routes:
-        page.append(f"listing not at its end: {safe(', '.join(open_routes))}; {run_again(plan)} to go on")
+    if opened:
+        page.append(f"listing not at its end: {safe(', '.join(opened))}; {run_again(plan)} to go on")
     if status.uploads:
         page.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
     if in_flight := sum(by_state(status.tallies, IN_FLIGHT).values()):
@@ -144,7 +144,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         page.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
     named = [item for left in status.left for item in left.first]
     left = left_lines(status.unlisted, named, listing) if status.left else []
-    if not (open_routes or aside or in_flight or left):
+    if not (opened or aside or in_flight or left):
         if not status.tallies:
             return [*page, nothing_taken(plan)]
         sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
@@ -153,10 +153,10 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     again = run_again(plan) if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
         return [*page, *left[:1], *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]
-    if left and not (open_routes or in_flight):
+    if left and not (opened or in_flight):
         return [*page, *left]
     page += left[:1]
-    undone = open_routes or in_flight or (sets and status.noted.get(PROPERTIES, NOTHING).objects)
+    undone = opened or in_flight or (sets and status.noted.get(PROPERTIES, NOTHING).objects)
     return [*page, *next_lines(status, plan, again if undone else "")]
 
 
