@@ -14,6 +14,7 @@ from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.files import IN_ANOTHER, beside, sync_folder, writing
 from engine.ledger.locking import FileLock
 from engine.ledger.opening import connect
+from engine.ledger.rebinding import holds_any
 from engine.ledger.shard_places import AT_WORK, INDEX, SHARDS, index_path
 from engine.ledger.writer import translating
 
@@ -28,7 +29,7 @@ def is_one_file(path: Path) -> bool:
     if not path.is_file():
         return False
     with hold_existing(path) as hold, translating(path), closing(connect_to_read(path, hold)) as connection:
-        return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in ("objects", "uploads"))
+        return holds_any(connection, "objects", "uploads")
 
 
 def refuse_other_folder(path: Path) -> None:

@@ -15,7 +15,7 @@ from engine.errors import LedgerCorrupt, LedgerError
 from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, writing
-from engine.ledger.rebinding import bind_anew, settle
+from engine.ledger.rebinding import bind_anew, holds_any, settle
 from engine.ledger.schema import migrate, refuse_newer
 from engine.ledger.writer import damaged
 from engine.plan.lifecycle import State
@@ -49,8 +49,7 @@ def prepare(path: Path, binding: Binding, hold: Hold) -> tuple[dict[str, int], b
         _check_totals(path, connection)
         settle(path, connection, binding)
         route_ids = dict(connection.execute("SELECT name, id FROM routes").fetchall())
-        held = (connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in ("objects", "shards"))
-        return route_ids, not any(held)
+        return route_ids, not holds_any(connection, "objects", "shards")
 
 
 def create(path: Path, binding: Binding) -> None:

@@ -96,10 +96,12 @@ def _has(connection: sqlite3.Connection, key: str) -> bool:
 
 def holds_nothing(connection: sqlite3.Connection) -> bool:
     """Nothing was decided, begun, accepted or kept: after a plan that was looked at and then mended, say."""
-    return all(
-        connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() is None
-        for name in ("objects", "shards", "uploads", "acceptances", "keeps")
-    )
+    return not holds_any(connection, "objects", "shards", "uploads", "acceptances", "keeps")
+
+
+def holds_any(connection: sqlite3.Connection, *tables: str) -> bool:
+    """Whether there is a row in one of these tables."""
+    return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in tables)
 
 
 def bind_anew(connection: sqlite3.Connection, binding: Binding) -> None:
