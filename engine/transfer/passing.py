@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from engine.bodies import MemorySource
-from engine.checksums import checksum_of, is_known
+from engine.checksums import checksum_of
 from engine.crc import CRC64NVME
 from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
@@ -40,7 +40,7 @@ from engine.transfer.origin import Origin, Streamed
 from engine.transfer.properties import read_properties
 from engine.transfer.putting import Putter
 from engine.transfer.server_parts import are_own
-from engine.transfer.sums import MD5, Counted, Sums
+from engine.transfer.sums import MD5, Counted, Sums, countable
 from engine.transfer.uploading import Uploader
 from engine.windows import Source
 
@@ -105,7 +105,7 @@ class Passing(Existing):
         bucket = task.target_ref.bucket
         with await self.buffers.take(task.source.size) as room:
             head, sums = await self.origin.whole(task, room.buffer, self.sums.algorithms(bucket, CRC64NVME))
-            told = next((it for it in head.checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
+            told = countable(head.checksums)
             if told is not None and told.algorithm not in sums.values:
                 sums = sums._replace(values={**sums.values, told.algorithm: checksum_of(told.algorithm, room.buffer())})
             algorithm = told.algorithm if told is not None else CRC64NVME

@@ -7,10 +7,10 @@ refuses the header, or says nothing, which is taken for not having looked. Until
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.checksums import Hasher
+from engine.checksums import Hasher, is_known
 from engine.errors import Rejected, Unsupported
 from engine.events import Listener, Notice
 from engine.model import Checksum
@@ -45,6 +45,11 @@ class Counted(NamedTuple):
 def counted(hashers: Sequence[Hasher]) -> Counted:
     """What hashers have counted."""
     return Counted({it.algorithm: it.value() for it in hashers})
+
+
+def countable(checksums: Iterable[Checksum]) -> Checksum | None:
+    """The first of a whole object that can be counted here; None where there is none."""
+    return next((it for it in checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
 
 
 class Sums:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from engine.bodies import THREADS, Disk
-from engine.checksums import hasher, is_known
+from engine.checksums import hasher
 from engine.crc import CRC64NVME
 from engine.errors import one_error
 from engine.folder.store import FolderStore
@@ -35,7 +35,7 @@ from engine.transfer.carrier import Ended, Task
 from engine.transfer.drift import as_read, source_now
 from engine.transfer.origin import Way
 from engine.transfer.server_parts import own_parts, told_whole
-from engine.transfer.sums import MD5, Counted, counted
+from engine.transfer.sums import MD5, Counted, countable, counted
 from engine.windows import WINDOW_BYTES
 
 AT_ONCE_BYTES = 1 << 20
@@ -112,7 +112,7 @@ class Files:
         if not target.size:  # opened all the same: one that gives bytes has no size, and is refused
             await as_read(self._store, task, self._disk.run(self._hash, task, [], []))
             return evidence_of_heads(bare, target, nothing)
-        told = next((it for it in target.checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
+        told = countable(target.checksums)
         own: OwnParts | None = None
         if told is not None or is_plain(target.etag):
             own = OwnParts(Layout(target.size, part_bytes=target.size), 1)
