@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 
@@ -65,6 +65,13 @@ class Overwrite(StrEnum):
 FILE_SITE = "file"
 """The site of local folders. Of a location there `bucket` is the folder's absolute path, with "/" between its parts,
 and `key` what lies under it."""
+
+Durability = Literal["none", "object"]
+"""What a power cut may take of a folder: what the system had not written by itself, or nothing that was reported as
+written."""
+
+Links = Literal["skip", "follow", "keep"]
+"""What becomes of a symbolic link in a folder."""
 
 
 def _address(bucket: str, key: str, *, local: bool) -> str:

@@ -13,16 +13,13 @@ import stat
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from engine.folder import system
 from engine.folder.folding import real_name
 from engine.folder.names import Fault
 from engine.folder.refusals import NAME_CLASH, Clash
 from engine.folder.roots import BELOW, Root
-
-Durability = Literal["object", "none"]
-"""What a power cut may take: nothing that was reported as written, or what the system had not written by itself."""
+from engine.model import Durability
 
 Identity = tuple[int, int]
 """A directory's device and inode."""

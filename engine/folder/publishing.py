@@ -24,14 +24,14 @@ import os
 from engine.errors import Rejected
 from engine.folder import system
 from engine.folder.folding import limits_of
-from engine.folder.making import Directories, Durability
+from engine.folder.making import Directories
 from engine.folder.names import Limits, fault_of, parts_of
 from engine.folder.placing import place, put_unnamed
 from engine.folder.refusals import WRITING, misnamed, telling
 from engine.folder.roots import Root
 from engine.folder.unfinished import Published, Unfinished, published_of, temporary_name
 from engine.folder.versions import version_of
-from engine.model import ABSENT
+from engine.model import ABSENT, Durability
 
 REMOVED_MEANWHILE = 3
 """So often a file is begun anew whose directory is removed in between: one goes with the last file that is deleted."""

@@ -36,7 +36,7 @@ from engine.folder.deleting import Unlinked, delete
 from engine.folder.durable import Synced, make_durable
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
-from engine.folder.making import Durability, Identity
+from engine.folder.making import Identity
 from engine.folder.names import Fault, fault_of
 from engine.folder.paging import Walks, token_of
 from engine.folder.publishing import Publisher
@@ -47,7 +47,7 @@ from engine.folder.streaming import check_body, fill, pour
 from engine.folder.unfinished import Published, Unfinished
 from engine.folder.versions import moment_of
 from engine.folder.walking import USUAL, Manner, Position, Shut, listed
-from engine.model import CopyResult, DeleteFailure, DeleteReport, ObjectHead, ObjectRef, Page, UploadedPart
+from engine.model import CopyResult, DeleteFailure, DeleteReport, Durability, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.store import (
     AskBucket,
     Body,

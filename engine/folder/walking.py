@@ -29,9 +29,8 @@ from engine.folder.refusals import told
 from engine.folder.roots import Root
 from engine.folder.scanning import Keep, scan
 from engine.folder.versions import TICK_NS, is_young, moment_of, version_at, version_of
-from engine.model import FilledDirectory, LinkedObject, ListedObject, Unlisted
+from engine.model import FilledDirectory, LinkedObject, Links, ListedObject, Unlisted
 
-Links = Literal["skip", "follow", "keep"]
 Markers = Literal["empty", "all"]
 
 Shut = Callable[[Identity], bool]

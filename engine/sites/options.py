@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from engine.errors import UsageError
 from engine.events import Listener, ignore
+from engine.model import Durability, Links
 from engine.plan.settings import Connection
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 StoreKind = Literal["wire", "boto"]
 RequestPayer = Literal["requester"]
 Assumed = Literal["", "aws"]
-Durability = Literal["none", "object"]
-Links = Literal["skip", "follow", "keep"]
 
 _WORDS = {
     "store": get_args(StoreKind),

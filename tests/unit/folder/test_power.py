@@ -12,11 +12,10 @@ import pytest
 from engine.checksums import checksum_of
 from engine.folder import making, system, unfinished
 from engine.folder.journal import Part
-from engine.folder.making import Durability
 from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
 from engine.folder.store import FolderStore
-from engine.model import ABSENT, ObjectRef
+from engine.model import ABSENT, Durability, ObjectRef
 from engine.store import DeleteObject, PutObject
 from tests.unit.folder.power import Power, PowerCut, draws
 

@@ -18,12 +18,12 @@ from engine.checksums import checksum_of
 from engine.errors import Conflict, PreconditionFailed, Rejected, StoreError, Unwritable
 from engine.folder import system, unfinished
 from engine.folder.journal import Part
-from engine.folder.making import Durability, SharedSyncs
+from engine.folder.making import SharedSyncs
 from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
 from engine.folder.unfinished import temporary_name
 from engine.folder.versions import version_of
-from engine.model import ABSENT
+from engine.model import ABSENT, Durability
 
 PART = 1 << 10
 DATA = os.urandom(4 * PART)
