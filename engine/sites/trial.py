@@ -64,7 +64,7 @@ SAMPLE_BYTES = 64 << 20
 def probe_at(where: Location) -> ObjectRef:
     """A new name for an object of our own under `where`, or in the nearest folder above it whose name leaves room."""
     name = PROBE + secrets.token_hex(8)
-    folder = where.key[: where.key.rfind("/") + 1]
+    folder = where.folder.key
     while len((folder + name).encode()) + LONGEST_BYTES > MAX_KEY_BYTES:
         folder = folder[: folder.rfind("/", 0, -1) + 1]
     return ObjectRef(where.bucket, folder + name)

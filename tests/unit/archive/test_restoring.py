@@ -18,7 +18,7 @@ async def test_what_cannot_be_had_by_the_agreed_tier_is_left() -> None:
         store.put(f"s3://bucket/{name}", properties=Properties(storage_class=kind))
         agreed.add(kind, 5, "")
         found.append(Found("", ObjectRef("bucket", name), 5, kind, ""))
-    asking = Asking(agreed, heard.append)
+    asking = Asking(agreed, heard.append, None, shared=False)
     await asking.take(store, Batch(found, 3, 0, []))
     assert (asking.asked.begun, asking.asked.not_by_tier, asking.asked.left) == (Amount(1, 5), Amount(2, 10), 2)
     assert heard == [Progress(3, listing_done=True, done=3, aside=2)]
