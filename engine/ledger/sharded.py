@@ -80,7 +80,7 @@ class ShardedLedger(InShards, Ledger):
             await ledger._read_atlas()
             for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
                 await ledger.record(number)
-            ledger.fresh = not await ledger.tallies()
+            ledger.fresh = not await ledger._recorded_tallies()  # only read: tallies() writes down what it counts
         except BaseException:
             await ledger.close()
             raise
