@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import anyio
 import click
+from anyio.abc import TaskStatus
 
 from engine.api.commands import STATE, STATE_DIR
 from engine.api.load import load_plan
@@ -177,7 +178,7 @@ class Invocation:
         async def main() -> None:
             stop = StopSignal()
             async with anyio.create_task_group() as group:
-                group.start_soon(self._watch_signals, stop, group.cancel_scope, bar, outage)
+                await group.start(self._watch_signals, stop, group.cancel_scope, bar, outage)
                 if bar is not None:
                     group.start_soon(_tick, bar)
                 results.append(await work(replace(self.options, listener=heard(self.left.hear(told))), stop))
@@ -218,11 +219,19 @@ class Invocation:
         )
 
     async def _watch_signals(
-        self, stop: StopSignal, scope: anyio.CancelScope, bar: ProgressBar | None, outage: Outage
+        self,
+        stop: StopSignal,
+        scope: anyio.CancelScope,
+        bar: ProgressBar | None,
+        outage: Outage,
+        *,
+        task_status: TaskStatus[None],
     ) -> None:
         if os.name == "nt":  # pragma: no cover
+            task_status.started()
             return  # asyncio has no signals there: Ctrl-C cancels the work
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()  # the work begins with what takes half a second to load
             async for _ in signals:
                 # Out of reach nothing can be finished: it would be tried for minutes.
                 if stop.requested or not stop.heard or outage.lasts_s(time.monotonic()):

@@ -204,6 +204,10 @@ def _carry_out(command: str) -> NoReturn:
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         interrupted()
+    except BaseExceptionGroup as group:  # a signal before anything listened to it, within a group of tasks
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        interrupted()
     except Exception as error:
         from engine.cli.ending import end
 

@@ -65,20 +65,36 @@ class Sender:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), {number})
 sys.meta_path.insert(0, Sender())
-sys.argv = ["cartage", "cp", "./src/", "./dst/", "--yes", "--json"]
+sys.argv = ["cartage", *{words!r}, "--json"]
 from engine.cli.entry import main
 main()
 """
 
 
+COPY = ["cp", "./src/", "./dst/", "--yes"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("met", ["engine.cli.main", "click", "click.core", "engine.cli.cp", "anyio", "asyncio"])
-def test_a_signal_in_its_first_moments_ends_it_as_any(tmp_path: Path, number: signal.Signals, met: str) -> None:
-    """While modules are imported, before anything listens to signals."""
+@pytest.mark.parametrize(
+    ("words", "met"),
+    [
+        *((COPY, met) for met in ("engine.cli.main", "click", "click.core", "engine.cli.cp", "anyio", "asyncio")),
+        (["check", "s3://nowhere/at/"], "engine.s3.wire_store"),
+        (["ls", "s3://nowhere/at/"], "engine.s3.wire_store"),
+    ],
+)
+def test_a_signal_in_its_first_moments_ends_it_as_any(
+    tmp_path: Path, number: signal.Signals, words: list[str], met: str
+) -> None:
+    """While modules are imported, before anything listens to signals, and when the event loop has only begun."""
     (tmp_path / "src").mkdir()
-    words = [sys.executable, "-c", MET.format(met=met, number=int(number))]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr.strip()) == (130, "interrupted")
+    command = [sys.executable, "-c", MET.format(words=words, met=met, number=int(number))]
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-2"}
+    environment = os.environ | keys | {"PYTHONPATH": str(REPOSITORY), "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (130, False)
+    assert done.stderr.strip().startswith("interrupted")
     assert json.loads(done.stdout)["interrupted"] is True
     assert not (tmp_path / "dst").exists()
