@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from engine.errors import AccessDenied, Ambiguous, Archived, Unsupported
-from engine.model import Acl, CopyResult, Grant, ListedObject, Proof, Properties, UploadRef
+from engine.model import Acl, CopyResult, Grant, ListedObject, ObjectHead, Proof, Properties, UploadRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import UploadRecord
 from engine.plan.route import Route
-from engine.store import CompleteUpload, CopyObject, CreateUpload, PutTags
+from engine.store import CompleteUpload, CopyObject, CreateUpload, HeadObject, PutTags
 from engine.transfer.carrier import Task
 from tests.fake_store import FakeStore, Held, md5
 from tests.unit.transfer.scene import KMS, Bench, crc64
@@ -307,6 +307,21 @@ async def test_tags_that_a_server_loses_are_put_back(parts: bool) -> None:
         scene.in_parts()
     outcome = await scene.carry()
     assert outcome.state is State.COPIED
+    assert scene.held.properties == PLAIN._replace(storage_class="GLACIER_IR")
+
+
+async def test_tags_that_a_server_loses_are_put_back_though_it_still_counts_them() -> None:
+    class Stale(Forgetful):
+        async def head_object(self, request: HeadObject) -> ObjectHead:
+            head = await super().head_object(request)
+            return head if self.held.properties.tags else head._replace(tag_count=2)
+
+        held: Any
+
+    store = Stale(tags=())
+    scene = Scene(COLDER, store=store)
+    store.held = scene.held
+    assert (await scene.carry()).state is State.COPIED
     assert scene.held.properties == PLAIN._replace(storage_class="GLACIER_IR")
 
 
