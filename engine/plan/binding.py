@@ -79,5 +79,6 @@ def is_same_owner(bound: str, now: str) -> bool:
 
 
 def known_owner(bound: str, now: str) -> str:
-    """What to keep of what was bound and what was found: whatever says more, and then the later."""
-    return now if now and (not bound or (_UUID in now and is_same_owner(bound, now))) else bound
+    """What to keep of what was bound and what was found: what says more, else the first, which receipts seal."""
+    says_more = not bound or (_UUID in now and _UUID not in bound and is_same_owner(bound, now))
+    return now if now and says_more else bound

@@ -239,5 +239,5 @@ def test_a_ledger_of_before_learns_the_uuid_while_the_number_still_tells() -> No
     assert learned(old, new) == new
     elsewhere = of_folder(folder_identity(128, 0x702, DISK))
     assert len(differences(old, elsewhere)) == 1
-    assert learned(new, elsewhere) == elsewhere
+    assert learned(new, elsewhere) == new  # as its receipts say
     assert of_folder(folder_identity(128, 0x701, "")) == old
