@@ -44,7 +44,7 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
 
 def _write(report: Report, page: Path) -> None:
     """Raises `LedgerMissing` where a page that tells of a ledger would be replaced by one that tells of none."""
-    if not report.ledger.exists() and page.exists() and f": {NOT_BEGUN}</title>" not in page.read_text("utf-8"):
+    if not report.ledger.exists() and page.exists() and f": {NOT_BEGUN}</title>".encode() not in page.read_bytes():
         raise LedgerMissing(
             f"there is no ledger at {report.ledger}, and the report {page} may tell of one: it is left as it is.",
             advice="Name the ledger with --ledger, or another page with --output.",

@@ -167,6 +167,9 @@ def test_no_page_is_replaced_by_one_of_a_ledger_that_is_not_there(
     ended = terminal.call("report", plan.source)
     assert (ended.code, page.read_text() == before) == (1, True) and f"there is no ledger at {ledger}" in ended.err
     assert "Not begun" in terminal.call("report", plan.source, "--output", other).out
+    other.write_bytes(b"\xff\xfe\x00 is no text")
+    ended = terminal.call("report", plan.source, "--output", other)
+    assert ended.code == 1 and "may tell of one: it is left as it is" in ended.err
 
 
 def test_it_is_kept_current_whatever_lies_in_the_users_folder(tmp_path: Path, served: Sandbox) -> None:
