@@ -160,8 +160,13 @@ def _after(trouble: Trouble | None, error: StoreError, now_s: float) -> Trouble:
     )
 
 
+def are_ended(error: StoreError) -> bool:
+    """Whether it tells of credentials that may have been replaced where they come from: nothing was carried out."""
+    return isinstance(error, CredentialsExpired) or (isinstance(error, BadCredentials) and error.code in ENDED)
+
+
 def _kind(error: StoreError) -> _Kind:
-    if isinstance(error, CredentialsExpired) or (isinstance(error, BadCredentials) and error.code in ENDED):
+    if are_ended(error):
         return _Kind.EXPIRED
     return _Kind.THROTTLED if isinstance(error, Throttled) else _Kind.OUTAGE
 

@@ -10,8 +10,8 @@ import anyio
 
 from engine import freshness
 from engine.decorator import Method, StoreDecorator
-from engine.errors import CredentialsExpired, StoreError, Throttled, TooLate, Unavailable, Unreachable, WrongRegion
-from engine.sites.patience import RetryPolicy, Step, Trouble, is_out_of_reach, next_step
+from engine.errors import StoreError, Throttled, TooLate, Unavailable, Unreachable, WrongRegion
+from engine.sites.patience import RetryPolicy, Step, Trouble, are_ended, is_out_of_reach, next_step
 from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request
 
 Observer = Callable[[StoreError], None]
@@ -94,7 +94,7 @@ class RetryingStore(StoreDecorator):
                 step = Step(0.0)
                 if elsewhere:
                     self._move(request, error)
-                elif _is_unconditional_delete(request) and not isinstance(error, CredentialsExpired):
+                elif _is_unconditional_delete(request) and not are_ended(error):
                     raise error
                 else:
                     trouble, step = self._next(request, trouble, error, generation)

@@ -247,6 +247,18 @@ async def test_troubles_that_alternate_use_up_the_patience_with_both() -> None:
     assert time.now <= POLICY.total_s
 
 
+@pytest.mark.parametrize("code", sorted(ENDED))
+async def test_an_unconditional_delete_whose_keys_are_not_known_any_more_was_not_carried_out(code: str) -> None:
+    store, time = FakeStore(), Time()
+
+    async def refresh() -> None:
+        return None
+
+    store.plan("DeleteObject", ("before", BadCredentials("no", operation="DeleteObject", code=code)))
+    await retrying(store, time, refresh=refresh).delete_object(DeleteObject(ObjectRef("bkt", "a")))
+    assert len(store.made("DeleteObject")) == 2
+
+
 async def test_an_unconditional_delete_is_not_sent_again_after_its_credentials_were_renewed_either() -> None:
     store, time = FakeStore(), Time()
 
