@@ -36,6 +36,7 @@ def _name(temporary: Path, path: Path) -> None:
     folder = os.open(path.absolute().parent, system.A_DIRECTORY)
     try:
         system.rename_to_nothing(folder, os.fsencode(temporary.name), os.fsencode(path.name))
-        system.sync(folder)
+        with contextlib.suppress(OSError):  # it is there; that it could not be synced too is no reason to take it back
+            system.sync(folder)
     finally:
         os.close(folder)
