@@ -6,12 +6,12 @@ anything else is believed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import AttemptError, ObjectError
+from engine.errors import AttemptError, ObjectError, StoreError
 from engine.events import Listener
 from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf, replaced_text
@@ -23,7 +23,7 @@ from engine.folder.versions import same
 from engine.ledger import Ledger
 from engine.model import ObjectRef, Proof
 from engine.plan.in_place import refuse_in_place
-from engine.plan.lifecycle import PROVEN, State
+from engine.plan.lifecycle import IN_PLACE, PROVEN, State
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.store import StoreOf, by_store
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 NOT_ON_DISK = "NotOnDisk"
 """The code of an object whose target could not be brought to the disk."""
+
+FAILED_SYNC = "failed sync"
+"""The note of what the system said when a disk could not be synced, until each row that rests on that disk says so."""
+
+FailedOf = Callable[[Route, Sequence[ObjectRecord]], Awaitable[Mapping[str, StoreError]]]
+"""Gives those of a route's objects whose targets could not be brought to the disk, by key."""
 
 
 @dataclass(slots=True)
@@ -92,6 +98,30 @@ def after_look(record: ObjectRecord, state: State, code: str = "", message: str 
     return Outcome.seen(record.key, state, record.target_etag, code, message, proof)._replace(checksum=record.checksum)
 
 
+async def conclude_failed_sync(ledger: Ledger, routes: Sequence[Route], failed_of: FailedOf | None = None) -> None:
+    """Where a disk could not be synced, have every row say so that rests on it, also those that are not to go yet.
+
+    Without `failed_of` nobody knows any more which disk it was, as after a kill: then those of every folder do."""
+    if (why := await ledger.note(FAILED_SYNC)) is None:
+        return
+    for route in routes:
+        if not route.target.is_local:
+            continue
+        async for records in ledger.records(route.name, IN_PLACE):
+            if failed_of is None:
+                outcomes = [_not_on_disk(record, why) for record in records]
+            else:
+                failed = await failed_of(route, records)
+                outcomes = [_not_on_disk(item, failed[item.key].message) for item in records if item.key in failed]
+            await ledger.conclude_durably(route.name, outcomes)
+    await ledger.set_note(FAILED_SYNC, None)
+
+
+def _not_on_disk(record: ObjectRecord, why: str) -> Outcome:
+    message = f"its target could not be brought to the disk: {why}; the source stays"
+    return after_look(record, State.DAMAGED, NOT_ON_DISK, message)
+
+
 class Cleanup(Removal[Cleaned, ObjectRecord]):
     """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open. `gone_in` are the routes
     of which an audit found some sources gone: there each batch is looked at first, so that those are told apart.
@@ -135,6 +165,8 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
             if self.report.stopped:
                 break
             await self._delete_route(route)
+        if self._failed_sync:  # now that no batch is under way; what is stopped or killed before leaves the note
+            await conclude_failed_sync(self._ledger, routes, self._failed)
         self._listener(self._progress())
         return self.report
 
@@ -214,16 +246,26 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         listing nor the bytes, which are read from memory, show that they are not on the disk."""
         if self._folders is None or not route.target.is_local:
             return records
-        keys = [route.target_key(record.key) for record in records]
-        failed = await self._folders.make_durable(route.target.bucket, keys, self._synced)
-        outcomes = []
-        for record, key in zip(records, keys, strict=True):
-            if (error := failed.get(key)) is not None:
-                message = f"its target could not be brought to the disk: {error.message}; the source stays"
-                self._keep(route.name, record.key, State.DAMAGED.value, NOT_ON_DISK, message)
-                outcomes.append(after_look(record, State.DAMAGED, NOT_ON_DISK, message))
+        failed = await self._failed(route, records)
+        if failed and self._failed_sync:  # before any row, and for those that no batch will come to
+            await self._ledger.set_note(FAILED_SYNC, self._failed_sync)
+        outcomes = [_not_on_disk(item, failed[item.key].message) for item in records if item.key in failed]
+        for outcome in outcomes:
+            self._keep(route.name, outcome.key, State.DAMAGED.value, outcome.code, outcome.message)
         await self._ledger.conclude_durably(route.name, outcomes)
-        return [record for record, key in zip(records, keys, strict=True) if key not in failed]
+        return [record for record in records if record.key not in failed]
+
+    async def _failed(self, route: Route, records: Sequence[ObjectRecord]) -> dict[str, StoreError]:
+        """Those whose targets could not be brought to the disk, by key."""
+        assert self._folders is not None
+        keys = {route.target_key(record.key): record.key for record in records}
+        failed = await self._folders.make_durable(route.target.bucket, list(keys), self._synced)
+        return {keys[target]: error for target, error in failed.items()}
+
+    @property
+    def _failed_sync(self) -> str:
+        """What the system said of a disk that could not be synced; empty where there is none."""
+        return next((str(error) for error in list(self._synced.values()) if error is not None), "")
 
     async def _is_its_target(self, route: Route, record: ObjectRecord) -> bool:
         """Whether a source in a folder is its own target, by a mount or a link: then it bears the target's version."""

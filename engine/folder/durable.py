@@ -56,7 +56,11 @@ def make_durable(root: Root, keys: Sequence[str], synced: Synced, *, follow: boo
     for above in sorted(alone, key=len, reverse=True):
         try:
             with root.directory(above, follow=follow) as directory:
-                system.sync(directory)
+                try:
+                    system.sync(directory)
+                except OSError as error:  # what else lies in it comes later, and would find it synced
+                    synced[os.fstat(directory).st_dev] = error
+                    raise
         except OSError as error:
             fail(alone[above], error)
     return failed

@@ -6,15 +6,21 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import engine.finish.cleanup
 from engine.api.cleanup import CleanupRefused, cleanup
 from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.run import migrate
+from engine.api.stopping import StopSignal
 from engine.api.verify import verify
+from engine.errors import LedgerError
+from engine.events import ObjectAside
 from engine.folder import system
 from engine.ledger import LedgerReader
 from engine.model import MIB
@@ -181,6 +187,46 @@ async def test_a_source_whose_target_cannot_be_brought_to_the_disk_stays(
     assert (await verify(plan, options)).agrees
     done = await cleanup(plan, options, delete=True, consent=Consent())
     assert done.cleaned is not None and done.cleaned.deleted == len(stayed)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+async def test_what_a_failed_sync_took_is_known_of_what_the_cleanup_did_not_come_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    for number in range(40):
+        (tmp_path / "source" / f"{number:03}").write_bytes(b"one of many")
+    plan, options = await proven_in_memory(tmp_path)
+    written = {path: path.stat().st_ino for path in (tmp_path / "clone").rglob("*") if path.is_file()}
+    failing = [OSError(errno.EIO, os.strerror(errno.EIO))]
+    stop = StopSignal()
+
+    def once(descriptor: int) -> bool:
+        if failing:
+            raise failing.pop()
+        return True
+
+    def stopping(event: object) -> None:
+        if isinstance(event, ObjectAside) and event.code == "NotOnDisk":
+            stop.request()
+
+    async def end(*_: object) -> None:
+        raise LedgerError("the process is killed here")
+
+    monkeypatch.setattr(system, "sync_all", once)
+    with monkeypatch.context() as patched:
+        if killed:
+            patched.setattr(engine.finish.cleanup, "conclude_failed_sync", end)
+        with pytest.raises(LedgerError) if killed else nullcontext():
+            listening = replace(options, listener=stopping)
+            done = await cleanup(plan, listening, delete=True, consent=Consent(), stop=stop)
+            assert done.cleaned is not None and done.cleaned.stopped and done.cleaned.stayed < len(written)
+    with pytest.raises(CleanupRefused):
+        await cleanup(plan, options, delete=True, consent=Consent())
+    assert (await migrate(plan, options)).copied == len(written)
+    assert all(path.stat().st_ino != inode for path, inode in written.items())
+    assert (await verify(plan, options)).agrees
+    done = await cleanup(plan, options, delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == len(written)
 
 
 async def test_a_file_of_others_that_is_not_on_the_disk_is_not_found_again(
