@@ -6,12 +6,12 @@ anything else is believed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import AttemptError, ObjectError, StoreError
+from engine.errors import AttemptError, ObjectError
 from engine.events import Listener
 from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf, replaced_text
@@ -29,17 +29,17 @@ from engine.plan.route import Route
 from engine.store import StoreOf, by_store
 
 if TYPE_CHECKING:
-    from engine.folder.durable import Synced
+    from engine.folder.durable import Synced, Undurable
     from engine.folder.store import FolderStore
 
 NOT_ON_DISK = "NotOnDisk"
-"""The code of an object whose target could not be brought to the disk."""
+"""The code of an object whose target could not be synced to the disk."""
 
 FAILED_SYNC = "failed sync"
 """The note of what the system said when a disk could not be synced, until each row that rests on that disk says so."""
 
-FailedOf = Callable[[Route, Sequence[ObjectRecord]], Awaitable[Mapping[str, StoreError]]]
-"""Gives those of a route's objects whose targets could not be brought to the disk, by key."""
+FailedOf = Callable[[Route, Sequence[ObjectRecord]], Awaitable["Undurable"]]
+"""Gives those of a route's objects whose targets could not be brought to the disk, by their own keys."""
 
 
 @dataclass(slots=True)
@@ -111,15 +111,19 @@ async def conclude_failed_sync(ledger: Ledger, routes: Sequence[Route], failed_o
             if failed_of is None:
                 outcomes = [_not_on_disk(record, why) for record in records]
             else:
-                failed = await failed_of(route, records)
+                lost, unreached = await failed_of(route, records)
+                failed = unreached | lost  # what was not reached may lie on that disk as well
                 outcomes = [_not_on_disk(item, failed[item.key].message) for item in records if item.key in failed]
             await ledger.conclude_durably(route.name, outcomes)
     await ledger.set_note(FAILED_SYNC, None)
 
 
 def _not_on_disk(record: ObjectRecord, why: str) -> Outcome:
-    message = f"its target could not be brought to the disk: {why}; the source stays"
-    return after_look(record, State.DAMAGED, NOT_ON_DISK, message)
+    return after_look(record, State.DAMAGED, NOT_ON_DISK, _why_it_stays(why))
+
+
+def _why_it_stays(why: str) -> str:
+    return f"its target could not be brought to the disk: {why}; the source stays"
 
 
 class Cleanup(Removal[Cleaned, ObjectRecord]):
@@ -243,24 +247,29 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         be in the system's memory alone. Looked at it is afterwards, as what it was when it was proven.
 
         The system says once that a sync failed, and the next one succeeds: the row has to remember it, since neither a
-        listing nor the bytes, which are read from memory, show that they are not on the disk."""
+        listing nor the bytes, which are read from memory, show that they are not on the disk. What could not be reached
+        to be synced says nothing of the disk: it stays for now."""
         if self._folders is None or not route.target.is_local:
             return records
-        failed = await self._failed(route, records)
-        if failed and self._failed_sync:  # before any row, and for those that no batch will come to
+        lost, unreached = await self._failed(route, records)
+        if lost and self._failed_sync:  # before any row, and for those that no batch will come to
             await self._ledger.set_note(FAILED_SYNC, self._failed_sync)
-        outcomes = [_not_on_disk(item, failed[item.key].message) for item in records if item.key in failed]
+        outcomes = [_not_on_disk(item, lost[item.key].message) for item in records if item.key in lost]
         for outcome in outcomes:
             self._keep(route.name, outcome.key, State.DAMAGED.value, outcome.code, outcome.message)
+        for key, error in unreached.items():
+            if key not in lost:
+                self._keep(route.name, key, Fate.BARRED.value, error.code, _why_it_stays(error.message))
         await self._ledger.conclude_durably(route.name, outcomes)
-        return [record for record in records if record.key not in failed]
+        return [record for record in records if record.key not in lost and record.key not in unreached]
 
-    async def _failed(self, route: Route, records: Sequence[ObjectRecord]) -> dict[str, StoreError]:
-        """Those whose targets could not be brought to the disk, by key."""
+    async def _failed(self, route: Route, records: Sequence[ObjectRecord]) -> Undurable:
+        """Those whose targets could not be brought to the disk, by their own keys."""
         assert self._folders is not None
         keys = {route.target_key(record.key): record.key for record in records}
         failed = await self._folders.make_durable(route.target.bucket, list(keys), self._synced)
-        return {keys[target]: error for target, error in failed.items()}
+        lost, unreached = ({keys[target]: error for target, error in some.items()} for some in failed)
+        return failed._replace(lost=lost, unreached=unreached)
 
     @property
     def _failed_sync(self) -> str:

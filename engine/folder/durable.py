@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from engine.errors import StoreError
 from engine.folder import system
@@ -25,17 +26,40 @@ a failed one would succeed, and have kept nothing."""
 Above = tuple[bytes, ...]
 
 
-def make_durable(root: Root, keys: Sequence[str], synced: Synced, *, follow: bool) -> dict[str, StoreError]:
+class Undurable(NamedTuple):
+    """What could not be brought to the disk, by key: its sync failed (`lost`: a second one would succeed, and have kept
+    nothing), or it was not reached, so that nothing is known of it."""
+
+    lost: dict[str, StoreError]
+    unreached: dict[str, StoreError]
+
+
+class _SyncFailed(Exception):
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def _syncing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _SyncFailed(error) from error
+
+
+def make_durable(root: Root, keys: Sequence[str], synced: Synced, *, follow: bool) -> Undurable:
     """Have the files of `keys`, and their names, on the disk. Gives those of which that failed; what is not there is
     for whoever looks at it to say. Blocks."""
-    failed: dict[str, StoreError] = {}
+    failed = Undurable({}, {})
     lies_in: dict[Above, list[str]] = {}
     alone: dict[Above, list[str]] = {}
     for key in keys:
         lies_in.setdefault(tuple(parts_of(key)[:-1]), []).append(key)
 
-    def fail(some: Sequence[str], error: OSError) -> None:
-        failed.update({key: told(error, WRITING, root.shown(key), writing=True) for key in some})
+    def fail(some: Sequence[str], error: OSError | _SyncFailed) -> None:
+        where, why = (failed.lost, error.error) if isinstance(error, _SyncFailed) else (failed.unreached, error)
+        where.update({key: told(why, WRITING, root.shown(key), writing=True) for key in some})
 
     for above, within in lies_in.items():
         try:
@@ -47,7 +71,7 @@ def make_durable(root: Root, keys: Sequence[str], synced: Synced, *, follow: boo
                                 alone.setdefault(above[:depth], []).append(key)
                     except FileNotFoundError:
                         continue
-                    except OSError as error:
+                    except (OSError, _SyncFailed) as error:
                         fail([key], error)
         except (FileNotFoundError, NotADirectoryError):
             continue
@@ -57,11 +81,12 @@ def make_durable(root: Root, keys: Sequence[str], synced: Synced, *, follow: boo
         try:
             with root.directory(above, follow=follow) as directory:
                 try:
-                    system.sync(directory)
-                except OSError as error:  # what else lies in it comes later, and would find it synced
-                    synced[os.fstat(directory).st_dev] = error
+                    with _syncing():
+                        system.sync(directory)
+                except _SyncFailed as failure:  # what else lies in it comes later, and would find it synced
+                    synced[os.fstat(directory).st_dev] = failure.error
                     raise
-        except OSError as error:
+        except (OSError, _SyncFailed) as error:
             fail(alone[above], error)
     return failed
 
@@ -80,11 +105,11 @@ def _sync(directory: int, name: bytes, synced: Synced, *, follow: bool) -> bool:
                 is_synced, synced[device] = True, error
         if not is_synced:
             if not stat.S_ISLNK(status.st_mode):  # its text comes with its name
-                with _opened(directory, name, follow=follow) as descriptor:
+                with _opened(directory, name, follow=follow) as descriptor, _syncing():
                     system.hand_over(descriptor)  # its directory's sync does the rest
             return False
     if (failed := synced[device]) is not None:
-        raise failed
+        raise _SyncFailed(failed)
     return True
 
 

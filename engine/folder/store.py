@@ -33,7 +33,7 @@ from engine.folder import mounts, system
 from engine.folder.apart import is_one_file
 from engine.folder.carried import is_link, mode_of, mtime_of
 from engine.folder.deleting import Unlinked, delete
-from engine.folder.durable import Synced, make_durable
+from engine.folder.durable import Synced, Undurable, make_durable
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
 from engine.folder.making import Identity
@@ -178,7 +178,7 @@ class FolderStore(Lacking, ObjectStore):
         one, other = ((self.root(ref.bucket), ref.key) for ref in (source, target))
         return await self._in_thread(partial(is_one_file, follow=self.manner.links == "follow"), one, other)
 
-    async def make_durable(self, bucket: str, keys: Sequence[str], synced: Synced) -> dict[str, StoreError]:
+    async def make_durable(self, bucket: str, keys: Sequence[str], synced: Synced) -> Undurable:
         """As `engine.folder.durable`: what was `synced` since nothing was written is kept there from call to call."""
         sync = partial(make_durable, follow=self.manner.links == "follow")
         return await self._in_thread(sync, self.root(bucket), keys, synced)

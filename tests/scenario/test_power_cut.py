@@ -21,7 +21,7 @@ from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import LedgerError
 from engine.events import ObjectAside
-from engine.folder import system
+from engine.folder import durable, system
 from engine.ledger import LedgerReader
 from engine.model import MIB
 from engine.plan import parts
@@ -227,6 +227,26 @@ async def test_what_a_failed_sync_took_is_known_of_what_the_cleanup_did_not_come
     assert (await verify(plan, options)).agrees
     done = await cleanup(plan, options, delete=True, consent=Consent())
     assert done.cleaned is not None and done.cleaned.deleted == len(written)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EACCES], ids=["too many open files", "no permission"])
+async def test_a_target_that_cannot_be_reached_to_be_synced_stays_as_it_was_proven(
+    held: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    shutil.copytree(tmp_path / "source", tmp_path / "clone")
+    plan, options = await proven_in_memory(tmp_path)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "_opened", refuse)
+        done = await cleanup(plan, options, delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.kept == {"barred": len(held)}
+    assert (await migrate(plan, options)).aside == {}
+    assert (await verify(plan, options)).agrees
+    done = await cleanup(plan, options, delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == len(held)
 
 
 async def test_a_file_of_others_that_is_not_on_the_disk_is_not_found_again(

@@ -1,0 +1,53 @@
+"""What could not be brought to the disk: a failed sync is told apart from what was not reached, and is remembered."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.folder import system
+from engine.folder.durable import Synced, make_durable
+from engine.folder.roots import Root
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
+    """A folder of two files, on a file system that cannot be synced as a whole."""
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(b"body")
+    monkeypatch.setattr(system, "sync_all", lambda descriptor: False)
+    return Root(str(tmp_path))
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch, module: object, call: str, code: int) -> None:
+    real, failing = getattr(module, call), [OSError(code, os.strerror(code))]
+
+    def once(*given: object, **named: object) -> object:
+        if failing:
+            raise failing.pop()
+        return real(*given, **named)
+
+    monkeypatch.setattr(module, call, once)
+
+
+def test_a_directory_that_could_not_be_synced_is_not_believed_later(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: Synced = {}
+    failing_once(monkeypatch, system, "sync", errno.EIO)
+    assert make_durable(root, ["one"], synced, follow=False).lost.keys() == {"one"}
+    assert make_durable(root, ["two"], synced, follow=False).lost.keys() == {"two"}
+
+
+def test_what_fails_before_the_sync_is_no_failed_sync(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: Synced = {}
+    with monkeypatch.context() as patched:
+        failing_once(patched, os, "stat", errno.ESTALE)
+        found = make_durable(root, ["one", "two"], synced, follow=False)
+    assert not found.lost and set(found.unreached) == {"one", "two"}
+    failing_once(monkeypatch, system, "hand_over", errno.ENOMEM)
+    found = make_durable(root, ["one", "two"], synced, follow=False)
+    assert set(found.lost) == {"one"} and not found.unreached
