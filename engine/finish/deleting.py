@@ -39,6 +39,7 @@ TOO_OLD = End(
     "LooksTooOld",
     f"S3 answers too slowly: each look was older than {LOOK_LASTS_S:g} s before anything could be sent upon it",
 )
+NOT_ANSWERED = "its delete was never answered, and whether it is there still could not be seen: "
 NOT_LISTED = "S3 confirmed the delete, and whether it is listed still could not be seen: "
 
 
@@ -138,7 +139,10 @@ class Deleter:
         there: Going = {}
         for item in batch.left:
             if (error := seen.unseen.get(item.key)) is not None:
-                batch.keep(item, Fate.LEFT, error)
+                if item.key in batch.unanswered:  # it may be gone, and its copy the last of it
+                    batch.keep(item, Fate.OPEN, error, NOT_ANSWERED)
+                else:
+                    batch.keep(item, Fate.LEFT, error)
             elif (end := judge_there(item, seen.there(item.key), unanswered=item.key in batch.unanswered)) is not None:
                 batch.told[item.key] = end
             else:
@@ -219,10 +223,10 @@ class _Batch:
     unanswered: set[str] = field(default_factory=set)
     unconfirmed: bool = False
 
-    def keep(self, item: Item, fate: Fate, error: StoreError) -> None:
-        """It stays, for now where the next attempt may fare better."""
+    def keep(self, item: Item, fate: Fate, error: StoreError, before: str = "") -> None:
+        """It stays, for now where the next attempt may fare better. `before` is said before the error."""
         where = self.why if isinstance(error, AttemptError) else self.told
-        where[item.key] = End(fate, error.code, error.message)
+        where[item.key] = End(fate, error.code, before + error.message)
 
 
 def judge_there(item: Item, there: There | None, *, unanswered: bool = False) -> End | None:

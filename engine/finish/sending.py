@@ -88,7 +88,7 @@ class Fate(StrEnum):
     BARRED = "barred"  # whoever asked for it said just before that it may not go
     UNSEEN = "unseen"  # what it rests on could not be looked at, or not soon enough
     ELSEWHERE = "elsewhere"  # it lies below a symbolic link: it is there, unchanged, and never goes from here
-    OPEN = "open"  # S3 confirmed it, and whether it is listed still could not be seen
+    OPEN = "open"  # S3 confirmed it, or never answered, and whether it is there still could not be seen
 
 
 class End(NamedTuple):

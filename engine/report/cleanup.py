@@ -78,9 +78,11 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
     if cleaned.gone:
         lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
     lines += map(aside_text, cleaned.first_kept)
-    stays = cleaned.kept.keys() - {Fate.ELSEWHERE.value}
+    stays = cleaned.kept.keys() - {Fate.ELSEWHERE.value, Fate.OPEN.value}
+    is_open = Fate.OPEN.value in cleaned.kept
     if cleaned.stayed:
-        again = ". run and verify the plan again, then this" if stays else ""
+        open_alone = ". the cleanup again looks whether they are gone" if is_open else ""
+        again = ". run and verify the plan again, then this" if stays else open_alone
         lines.append(f"{stays_text(cleaned.stayed, 'source')}: {counted(cleaned.kept)}{again}")
     if any(item.code == NOT_ON_DISK for item in cleaned.first_kept):
         lines.append("a disk did not keep what it was given: see to it first. what was there is not trusted any more")
@@ -90,7 +92,7 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
         buckets = ", ".join(cleaned.unaccepted)
         lines.append(f"stopped, since that was not accepted for {buckets}: the gate shows it, without --delete")
     if not cleaned.interrupted:
-        words = ["run"] if stays else ["cleanup", *said] if cleaned.unaccepted else ["receipt"]
+        words = ["run"] if stays else ["cleanup", *said] if cleaned.unaccepted or is_open else ["receipt"]
         lines.append(next_step(command(plan, result.ledger, *words)))
     return lines
 

@@ -191,27 +191,6 @@ async def test_killed_between_intent_and_outcome_it_goes_on(tmp_path: Path, kill
         assert set((await s.states()).values()) == {"deleted"}
 
 
-@pytest.mark.parametrize("condition", [Condition.BATCH, Condition.SINGLE, Condition.NONE])
-async def test_what_took_the_place_of_a_source_whose_delete_was_never_answered_is_a_new_object(
-    tmp_path: Path, condition: Condition
-) -> None:
-    async with scene(tmp_path) as s:
-        await s.migrate()
-
-        async def put_another(seconds: float) -> None:
-            s.store.put(SOURCE + "00001.png", b"another")
-
-        lost = ("after", Ambiguous("reset", operation="DeleteObjects"))
-        for name in ("DeleteObjects", "DeleteObject"):
-            s.store.plan(name, lost, lost, lost)
-        s.give(Deleter(s.store, {"bucket": condition}, sleep=put_another))
-        report = await s.delete()
-        assert (report.deleted, report.stayed) == (3, 0)
-        row = (await s.records())["00001.png"]
-        assert (row.state, row.code, row.proof) == (State.DELETED, "SourceReplaced", Proof.DIGEST)
-        assert s.store.keys(SOURCE) == ["00001.png"]
-
-
 async def test_a_row_left_deleting_whose_source_is_another_counts_as_deleted(tmp_path: Path) -> None:
     """Its copy may be the last of it: whatever is in its place now, no run may write that over the copy."""
     async with scene(tmp_path, objects=12) as s:
