@@ -258,10 +258,10 @@ class Run:
             ends = [end for row in rows if row.source is None and (end := ended(row)) is not None]
             policy, digests = route.overwrite, self._digests[route.name]
             choices = [choice for row in rows if (choice := decide(row, policy, digests=digests)) is not None]
-        forget = [choice.decision.key for choice in choices if choice.action is Action.FORGET]
+        forget = {choice.decision.key for choice in choices if choice.action is Action.FORGET}
         keep = [choice for choice in choices if choice.action is not Action.FORGET]
         if forget:
-            await self._ledger.forget(route.name, forget)
+            ends += await self._forget(route, [row for row in rows if row.key in forget])
         if keep:
             await self._ledger.decide(route.name, [choice.decision for choice in keep])
         if ends:
@@ -278,6 +278,12 @@ class Run:
         if tasks:
             await self._queue.put(tasks)
         return len(sources), size_bytes
+
+    async def _forget(self, route: Route, rows: Sequence[Joined]) -> list[Outcome]:
+        """Forget what these keys' rows say; what was known of a key before is held against its target in turn."""
+        await self._ledger.forget(route.name, [row.key for row in rows])
+        former = [row._replace(entry=await self._ledger.entry(route.name, row.key)) for row in rows]
+        return [end for row in former if (end := ended(row)) is not None]
 
     def _task(self, route: Route, choice: Choice) -> Task | None:
         if choice.source is None:
