@@ -180,11 +180,13 @@ class DeletionList:
         await self._writer.do(command, durable=durable)
 
     async def unknown(self, keys: Sequence[str]) -> list[str]:
-        """Those of the keys that the snapshot does not hold."""
+        """Those of the keys that the snapshot does not hold, or not any more: what is at the key of what was deleted
+        came after it."""
 
-        find = "SELECT 1 FROM objects WHERE key = ?"
+        find = "SELECT 1 FROM objects WHERE key = ? AND state <> ?"
+        deleted = Row.DELETED.value
         return await self._writer.do(
-            lambda connection: [key for key in keys if connection.execute(find, (key,)).fetchone() is None]
+            lambda connection: [key for key in keys if connection.execute(find, (key, deleted)).fetchone() is None]
         )
 
     async def counts(self) -> list[Count]:

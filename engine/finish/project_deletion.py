@@ -79,7 +79,7 @@ async def _rows(listed: DeletionList, states: Sequence[Row]) -> AsyncIterator[li
 @dataclass(slots=True)
 class Deletion(DeletionReport):
     """What a deletion came to. `arrived` is what lies under the location (of `synchronize`: in the target alone) and is
-    not in the snapshot."""
+    not in the snapshot, or took the place of what was deleted of it."""
 
     deleted: int = 0
     deleted_bytes: int = 0
@@ -168,7 +168,7 @@ async def look_at_the_rest(
 
 
 async def note_arrived(batches: AsyncIterator[list[ListedObject]], listed: DeletionList, done: Deletion) -> None:
-    """What is listed and is not in the snapshot."""
+    """What is listed and is not in the snapshot, or not any more."""
     async for objects in batches:
         arrived = await listed.unknown([item.key for item in objects])
         done.arrived += len(arrived)

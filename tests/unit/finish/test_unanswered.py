@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.errors import AccessDenied, Ambiguous, StoreError, Throttled
+from engine.events import ignore
 from engine.finish.deleting import Deleter
+from engine.finish.deletion_list import DeletionList
+from engine.finish.project_deletion import ProjectDeletion, look_at_the_rest, take_snapshot
 from engine.finish.sending import Condition
-from engine.model import Proof
+from engine.listing.ranges import listed_under
+from engine.model import Location, Proof
 from engine.plan.lifecycle import State
+from tests.fake_store import FakeStore
 from tests.unit.finish.scene import scene
 
 SOURCE = "s3://bucket/data/raw/"
@@ -72,3 +78,21 @@ async def test_a_delete_that_was_never_answered_stays_open_where_its_source_cann
         rows = await s.records()
         assert {(row.state, row.code) for key, row in rows.items() if key != "00001.png"} == {(State.DELETED, "")}
         assert (rows["00001.png"].state, rows["00001.png"].code) == (State.DELETED, "SourceReplaced")
+
+
+async def test_what_took_the_place_of_what_was_to_be_deleted_arrived_later_and_is_said(tmp_path: Path) -> None:
+    here, store = Location("b", "proj/"), FakeStore()
+    for key in ("a", "b"):
+        store.put(f"s3://b/proj/{key}", key.encode())
+    store.plan("DeleteObjects", ("after", Ambiguous("reset", operation="DeleteObjects")))
+
+    async def put_another(seconds: float) -> None:
+        store.put("s3://b/proj/a", b"another")
+
+    async with await DeletionList.open(tmp_path / "l", str(here), "https://s3") as listed:
+        await take_snapshot(partial(listed_under, store, here), here, listed, 1_000, ignore)
+        deleter = Deleter(store, {"b": Condition.BATCH}, sleep=put_another)
+        done = await ProjectDeletion(listed, deleter, ignore, markers_accepted=()).go(here)
+        await look_at_the_rest(store, here, listed, done, ignore, tells=False)
+        assert (done.deleted, done.kept, done.arrived, done.first_arrived) == (2, {}, 1, ["proj/a"])
+        assert store.keys("s3://b/proj/") == ["a"]
