@@ -53,7 +53,7 @@ class _Look(NamedTuple):
 
     @property
     def tags_differ(self) -> bool:
-        return sorted(self.tags or ()) != sorted(self.wanted_tags or ())
+        return not _alike(self.tags, self.wanted_tags)
 
 
 class InPlace(ServerSideCopy):
@@ -82,7 +82,8 @@ class InPlace(ServerSideCopy):
         if not look.found:
             if not look.tags_differ:
                 return _untouched(task, look.head, "found", 2)
-            lost = await self._put_tags(task, look.wanted_tags or ())
+            wanted = look.wanted_tags or ()
+            lost = _tags_text(await self._put_tags(task, wanted), wanted)
             outcome = _untouched(task, look.head, Method.TAGS.value, 3 if self._trusts else 4)
             return _not_taken(outcome, lost) if lost else outcome
         acl = await chosen_acl(self.source, task.route, task.source_ref)
@@ -141,14 +142,18 @@ class InPlace(ServerSideCopy):
         lost = differences(task.route, before.wanted, there)
         if acl is not None:
             lost += await acl_differences(self.target, task.route, acl, ref)
+        not_taken = set(before.found)
         wanted = before.wanted_tags
-        if wanted is not None and sorted(await self._tags_now(ref, head)) != sorted(wanted):
+        if wanted is not None and not _alike(await self._tags_now(ref, head), wanted):
             requests += 1 if self._trusts else 2
-            lost += await self._put_tags(task, wanted)
+            tags = await self._put_tags(task, wanted)
+            lost += (differ := _tags_text(tags, wanted))
+            if _alike(tags, before.tags):
+                not_taken.update(differ)
         outcome = outcome._replace(requests=requests)
         if not lost:
             return outcome._replace(properties=AGREE)
-        if set(lost) <= set(before.found):
+        if set(lost) <= not_taken:
             return _not_taken(outcome, lost)
         outcome = outcome._replace(state=State.FAILED, proof=Proof.NONE, compared="")
         said = f"the server did not keep what the object carried, which has to be put back by hand: {'; '.join(lost)}"
@@ -161,12 +166,19 @@ class InPlace(ServerSideCopy):
         except NotFound:
             return ()
 
-    async def _put_tags(self, task: Task, wanted: Tags) -> list[str]:
-        """Put tags in the place of those that the object has; what of it the server said yes to and did not do."""
+    async def _put_tags(self, task: Task, wanted: Tags) -> Tags:
+        """Put tags in the place of those that the object has; gives those that it has then."""
         await self.target.put_tags(PutTags(task.target_ref, wanted))
-        if self._trusts or sorted(there := await tags_of(self.target, task.target_ref, None)) == sorted(wanted):
-            return []
-        return [f"tags are {dict(there)}, wanted {dict(wanted)}"]
+        return wanted if self._trusts else await tags_of(self.target, task.target_ref, None)
+
+
+def _alike(one: Tags | None, other: Tags | None) -> bool:
+    return sorted(one or ()) == sorted(other or ())
+
+
+def _tags_text(there: Tags, wanted: Tags) -> list[str]:
+    """What of the tags is not as it is wanted."""
+    return [] if _alike(there, wanted) else [f"tags are {dict(there)}, wanted {dict(wanted)}"]
 
 
 def _by_parts(task: Task) -> bool:

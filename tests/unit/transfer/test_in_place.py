@@ -300,6 +300,11 @@ class Forgetful(FakeStore):
         held.properties = held.properties._replace(**self.forgets)
 
 
+class Deaf(Forgetful):
+    async def put_tags(self, request: PutTags) -> None:
+        self.requests.append(("PutObjectTagging", request))
+
+
 @pytest.mark.parametrize("parts", [False, True])
 async def test_tags_that_a_server_loses_are_put_back(parts: bool) -> None:
     scene = Scene(COLDER, store=Forgetful(tags=()))
@@ -327,14 +332,17 @@ async def test_tags_that_a_server_loses_are_put_back_though_it_still_counts_them
 
 @pytest.mark.parametrize("route", [setting(tags={"team": "new"}), setting(storage_class="GLACIER_IR", tags={"a": "b"})])
 async def test_tags_that_a_server_says_yes_to_and_does_not_put_are_not_set(route: Route) -> None:
-    class Deaf(Forgetful):
-        async def put_tags(self, request: PutTags) -> None:
-            self.requests.append(("PutObjectTagging", request))
-
-    scene = Scene(route, store=Deaf(tags=()))
+    """The tags that it had are there as they were: none is lost."""
+    scene = Scene(route, store=Deaf(tags=PLAIN.tags))
     outcome = await scene.carry()
     assert (outcome.state, scene.writes()["PutObjectTagging"]) == (State.FAILED, 1)
-    assert "tags are {" in outcome.message and outcome.code in ("NotTaken", "NotKept")
+    assert "tags are {" in outcome.message and outcome.code == "NotTaken"
+
+
+async def test_tags_that_a_server_loses_and_does_not_put_back_are_lost() -> None:
+    outcome = await Scene(setting(storage_class="GLACIER_IR", tags={"a": "b"}), store=Deaf(tags=())).carry()
+    assert (outcome.state, outcome.code) == (State.FAILED, "NotKept")
+    assert "tags are {}, wanted {'a': 'b', 'set': 'base'" in outcome.message
 
 
 async def test_what_a_server_loses_for_good_is_said_with_what_it_was() -> None:
