@@ -41,7 +41,7 @@ class Part(StrEnum):
     OVERWRITTEN = "overwritten"  # the target held something else before, which no one can bring back
     CHANGED = "changed"  # source or target is no longer what was copied
     NOTHING = "nothing"  # nothing of it was written
-    GONE = "gone"  # its source was deleted by cleanup: the way back is a plan of its own
+    GONE = "gone"  # its source was deleted by cleanup, whatever is there now: the way back is a plan of its own
 
 
 def part_of(record: ObjectRecord) -> Part:
@@ -115,6 +115,10 @@ async def outlook(ledger: LedgerReader, listener: Listener = ignore) -> Outlook:
                 listener(stays)
                 if len(found.left) < LEFT_SHOWN:
                     found.left.append(stays)
+    objects, size_bytes = await ledger.former()
+    if objects:
+        found.objects[Part.GONE] = found.objects.get(Part.GONE, 0) + objects
+        found.bytes[Part.GONE] = found.bytes.get(Part.GONE, 0) + size_bytes
     return found
 
 

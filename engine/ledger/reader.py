@@ -299,6 +299,20 @@ class LedgerReader:
         )
         return await self._made(Held._make, sql, (since_ms, int(proof)))
 
+    async def former(self) -> tuple[int, int]:
+        """How many deleted sources have another object at their key that is not in place, and their bytes: of these no
+        row says that they are deleted."""
+
+        def count(connection: sqlite3.Connection) -> tuple[int, int]:
+            objects = size_bytes = 0
+            for (text,) in connection.execute("SELECT row FROM former"):
+                row = json.loads(text)
+                if row["state"] == State.DELETED.value:
+                    objects, size_bytes = objects + 1, size_bytes + row["size"]
+            return objects, size_bytes
+
+        return await self._read(count)
+
     async def snapshots(self) -> list[Snapshot]:
         sql = "SELECT name, opened_ms, closed_ms, objects, bytes FROM routes ORDER BY id"
         return await self._made(Snapshot._make, sql)

@@ -140,7 +140,7 @@ OLDER_VIEWS: dict[int, str] = {
     """,
     7: "SELECT 1",
     8: f"CREATE TEMP VIEW IF NOT EXISTS objects AS SELECT *, {_ADDED_LATER} FROM main.objects",
-    9: "SELECT 1",
+    9: "CREATE TEMP VIEW former AS SELECT 0 AS route, '' AS key, '' AS row LIMIT 0",
 }
 """How a reader, which may not migrate, sees the tables of an older format as those of the newest."""
 

@@ -173,6 +173,10 @@ class InShards(LedgerReader):
         archived = "number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND state = 'archived')"
         return sum(await self._each(LedgerReader.restoring, archived))
 
+    async def former(self) -> tuple[int, int]:
+        of_each = await self._each(LedgerReader.former)
+        return sum(objects for objects, _ in of_each), sum(size_bytes for _, size_bytes in of_each)
+
     async def open_uploads(self) -> list[UploadRecord]:
         return [*chain.from_iterable(await self._each(LedgerReader.open_uploads, "uploads > 0"))]
 

@@ -224,6 +224,21 @@ async def test_once_a_source_is_deleted_only_a_plan_leads_back(tmp_path: Path) -
         assert found.objects == {Part.GONE: 3}
 
 
+async def test_a_deleted_source_stays_deleted_while_another_object_at_its_key_is_set_aside(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        await s.delete()
+        newcomers = [
+            Decision(key, 10, "another", "", "STANDARD", "", State.CONFLICT, row.target_etag)
+            for key, row in (await s.records()).items()
+        ]
+        await s.ledger.decide("raw", newcomers)
+        assert set((await s.states()).values()) == {"conflict"}
+        found: Outlook = await outlook(s.ledger)
+        assert found.cleaned_up
+        assert (found.objects, found.bytes[Part.GONE]) == ({Part.NOTHING: 3, Part.GONE: 3}, 3 * len(b"image 0"))
+
+
 async def test_every_state_has_its_part(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         await s.migrate()

@@ -48,7 +48,9 @@ async def test_it_holds_again_once_the_newcomer_is_gone(tmp_path: Path, after: S
             await ledger.conclude("raw", [Outcome.seen("k", State.FAILED, "", "AccessDenied", "no")])
         await ledger.decide("raw", [decision("k", State.CONFLICT, size=30)._replace(source_etag="one more")])
         assert (await record(ledger)).size == 30
+        assert await ledger.former() == (1, before.size)
         await ledger.forget("raw", ["k"])
+        assert await ledger.former() == (0, 0)
         assert await record(ledger) == before
     assert_tallies_agree(path)
     assert query(path, "SELECT count(*) FROM former") == [(0,)]

@@ -98,6 +98,7 @@ async def test_what_an_older_ledger_knows_of_damage_and_of_what_was_there_before
         assert (await entries_of(reader))["damaged"] == "e"
         aside = [item.key async for batch in reader.records(states={State.DAMAGED}) for item in batch]
         assert aside == ["damaged", "missing"]
+        assert await reader.former() == (0, 0)
     async with opened(path) as ledger:
         assert await entries_of(ledger) == {key: damaged for key, (_, damaged) in ROWS.items()}
         records = [item async for batch in ledger.records() for item in batch]
