@@ -33,13 +33,13 @@ BASE_S, CAP_S = 0.2, 20.0
 
 NO_ETAG = "the server's listing gave it no ETag, so that it cannot be told from an object that took its place"
 NOT_CONFIRMED = End(Fate.LEFT, "NotConfirmed", "S3 did not confirm the delete, and the object is there")
-STILL_LISTED = End(Fate.LEFT, "StillListed", "S3 confirmed its deletion, and lists it all the same")
+STILL_LISTED = End(Fate.OPEN, "StillListed", "S3 confirmed its deletion, and lists it all the same")
 TOO_OLD = End(
     Fate.UNSEEN,
     "LooksTooOld",
     f"S3 answers too slowly: each look was older than {LOOK_LASTS_S:g} s before anything could be sent upon it",
 )
-NOT_ANSWERED = "its delete was never answered, and whether it is there still could not be seen: "
+NOT_ANSWERED = "its delete may have been carried out, and whether it is there still could not be seen: "
 NOT_LISTED = "S3 confirmed the delete, and whether it is listed still could not be seen: "
 
 
@@ -197,6 +197,7 @@ class Deleter:
                 if (there := listed.get(item.key)) is not None and judge_there(item, there) is None:
                     del batch.told[item.key]
                     batch.why[item.key] = STILL_LISTED
+                    batch.unanswered.add(item.key)  # a listing may lag behind: what comes there now may be a newcomer
                     batch.unconfirmed = True
         settled, batch.told = batch.told, {}
         batch.ends |= settled
@@ -246,5 +247,5 @@ def judge_there(item: Item, there: There | None, *, unanswered: bool = False) ->
 
 
 def replaced_text(there: There) -> str:
-    """What is said of an object whose delete was never answered, where another is there now."""
-    return f"its delete was never answered, and another object is in its place now, with ETag {there.etag}"
+    """What is said of an object whose delete may have been carried out, where another is there now."""
+    return f"its delete may have been carried out, and another object is in its place now, with ETag {there.etag}"
