@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 
 from engine.plan.route import Route
+from engine.references.judging import Moves, Presence, judge
 from engine.references.locating import LONGEST_KEY, Mention, find_named, regexes
 from engine.references.pairing import spellings
-from engine.references.references import Moves, Presence, judge
 
 _BEFORE = 300
 """Bytes before a bucket's name that may belong to the same URL."""

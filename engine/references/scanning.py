@@ -29,9 +29,10 @@ from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.binary import named_in
 from engine.references.filetext import read_text
+from engine.references.judging import Lookup, Moves, Presence
 from engine.references.local_files import OF_A_LEDGER, Skipped, is_of_a_ledger, walk
 from engine.references.packed import Part, Unreadable, packing_of, packing_said, unpacked
-from engine.references.references import Finding, Lookup, Moves, Presence, examine
+from engine.references.references import Finding, examine
 from engine.references.replacing import mark_of, read_listed
 from engine.sites.sites import Sites
 from engine.store import HeadObject

@@ -14,7 +14,7 @@ from engine.plan.lifecycle import DONE, State
 from engine.plan.order import just_before
 from engine.plan.record import Decision
 from engine.references import scanning
-from engine.references.references import Presence
+from engine.references.judging import Presence
 from engine.references.scanning import MovedKeys
 from tests.faults.amount import examples
 

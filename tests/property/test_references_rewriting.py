@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from engine.model import Location
 from engine.plan.route import Route
 from engine.references.filetext import Edit, View, edited, read_text
+from engine.references.judging import Moves, Presence
 from engine.references.local_files import replace_file, restore_file
-from engine.references.references import Moves, Presence, examine
+from engine.references.references import examine
 from engine.references.replacing import Restored, mark_of
 from tests.faults.amount import examples
 

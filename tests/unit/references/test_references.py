@@ -11,7 +11,8 @@ from engine.model import Location
 from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.filetext import read_text
-from engine.references.references import Examined, Moves, Presence, examine
+from engine.references.judging import Moves, Presence
+from engine.references.references import Examined, examine
 
 B = "pokemon-card-training-us-east-2"
 P = "project/pokemon-card-recognition/"
