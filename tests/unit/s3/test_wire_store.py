@@ -132,6 +132,17 @@ async def test_a_write_that_a_status_alone_answers_is_not_confirmed_by_an_error(
                 await send(request)
 
 
+async def test_a_result_of_the_operation_that_says_nothing_is_no_error(open_store: OpenStore) -> None:
+    """LocalStack's answer to a restore."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(b'<?xml version="1.0"?><RestoreObjectOutput/>', status="202 Accepted"))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        assert await store.restore_object(RestoreObject(ObjectRef("bucket", "k"), 1, "Bulk"))
+
+
 async def test_a_412_carries_the_condition_that_failed(open_store: OpenStore) -> None:
     body = b"<Error><Code>PreconditionFailed</Code><Condition>x-amz-copy-source-If-Match</Condition></Error>"
 
