@@ -56,6 +56,11 @@ class CleanupResult(LedgerResult):
         """Whether no reason keeps the sources from being deleted."""
         return not closed(self.reasons)
 
+    @property
+    def unsettled(self) -> int:
+        """Deletes that an earlier run left open, and of which nobody could say yet what became of them."""
+        return self.settled.get(Fate.DENIED, 0) + self.settled.get(Fate.OPEN, 0)
+
 
 class CleanupRefused(GateClosed):
     """The gate is closed; `result` holds every reason, the open ones too."""

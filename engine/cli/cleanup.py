@@ -60,6 +60,6 @@ def _end(invocation: Invocation, plan: Plan, result: CleanupResult, said: Sequen
         if cleaned.interrupted:
             invocation.end_interrupted(result)
     code = GATE if not result.open else DONE
-    if cleaned is not None and not cleaned.is_whole:
+    if cleaned is not None and (result.unsettled or not cleaned.is_whole):
         code = ASIDE
     invocation.end(code, result)

@@ -55,14 +55,15 @@ class Cleaned(DeletionReport):
 async def settle(store_of: StoreOf, ledger: Ledger, routes: Sequence[Route]) -> dict[Fate, int]:
     """Find out what became of deletes whose answer was never committed, by a look at each source. Deletes nothing.
 
-    What cannot be looked at stays as it is. Raises errors of scope `run`."""
+    What cannot be looked at stays as it is, and so does what is gone by its key and listed all the same: a listing may
+    lag behind, and what comes to that key is no source of ours. Raises errors of scope `run`."""
     looker_of = by_store(store_of, Looker)
     found: dict[Fate, int] = {}
     for route in routes:
         looker, after = looker_of(route.source), ""
         async for records in ledger.records(route.name, {State.DELETING}):
             keys = [route.source_key(record.key) for record in records]
-            seen = await looker.look(route.source.bucket, keys)
+            seen = await looker.look(route.source.bucket, keys, by_key=True)
             gone = [key for key in keys if key in seen.looks and seen.there(key) is None]
             try:
                 listed = await looker.listed(gone, Span(route.source, after)) if gone else {}
@@ -75,14 +76,19 @@ async def settle(store_of: StoreOf, ledger: Ledger, routes: Sequence[Route]) -> 
                 if key in seen.unseen:
                     found[Fate.DENIED] = found.get(Fate.DENIED, 0) + 1
                     continue
-                outcome, fate = _settled(record, seen.there(key) or listed.get(key))
-                outcomes.append(outcome)
+                outcome, fate = _settled(record, seen.there(key), listed.get(key))
+                if outcome is not None:
+                    outcomes.append(outcome)
                 found[fate] = found.get(fate, 0) + 1
             await ledger.conclude_durably(route.name, outcomes)
     return found
 
 
-def _settled(record: ObjectRecord, there: There | None) -> tuple[Outcome, Fate]:
+def _settled(record: ObjectRecord, there: There | None, listed: There | None) -> tuple[Outcome | None, Fate]:
+    """By what is at its key, and what a listing shows there that the look did not find; None: it stays open."""
+    if there is None and listed is not None and listed.etag == record.source_etag:
+        return None, Fate.OPEN
+    there = there or listed
     if there is None:
         return after_look(record, State.DELETED), Fate.GONE
     if there.etag == record.source_etag:

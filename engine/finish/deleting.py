@@ -118,7 +118,7 @@ class Deleter:
             if batch.left and (batch.unconfirmed or not settled):
                 await self._sleep(random.uniform(0, min(CAP_S, BASE_S * 2 ** (idle + 1))))
         if batch.left:
-            await self._look(batch, inf)
+            await self._look(batch, inf, by_key=bool(batch.unanswered))
             await self._settle(batch)
         return batch.ends | {item.key: batch.why.get(item.key, NOT_CONFIRMED) for item in batch.left}
 
@@ -133,9 +133,10 @@ class Deleter:
             await self._send(batch, going)
         return await self._settle(batch)
 
-    async def _look(self, batch: _Batch, within_s: float) -> Going:
+    async def _look(self, batch: _Batch, within_s: float, *, by_key: bool = False) -> Going:
         """Those of what is left that are there as they were named. What is not seen in time goes nowhere yet."""
-        seen = await self._looker.look(batch.bucket, [item.key for item in batch.left], within_s=within_s)
+        keys = [item.key for item in batch.left]
+        seen = await self._looker.look(batch.bucket, keys, within_s=within_s, by_key=by_key)
         there: Going = {}
         for item in batch.left:
             if (error := seen.unseen.get(item.key)) is not None:

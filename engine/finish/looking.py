@@ -78,13 +78,14 @@ class Looker:
         self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)
         self._slow = False
 
-    async def look(self, bucket: str, keys: Sequence[str], *, within_s: float = inf) -> Seen:
-        """What stands at each of `keys`, which are in key order. What is not known `within_s` is unseen."""
+    async def look(self, bucket: str, keys: Sequence[str], *, within_s: float = inf, by_key: bool = False) -> Seen:
+        """What stands at each of `keys`, which are in key order. What is not known `within_s` is unseen. `by_key`: no
+        listing is believed, as where one may still show what is gone."""
         seen = Seen({}, {})
         until = freshness.now_s() + within_s
         listing = False
         with anyio.move_on_after(within_s) as scope:
-            if len(keys) > FEW and not self._slow:
+            if len(keys) > FEW and not self._slow and not by_key:
                 listing = True
                 async with anyio.create_task_group() as group:
                     # A listing begins after a key, never at it, so that the first is asked for by itself.

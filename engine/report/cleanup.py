@@ -40,6 +40,10 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float, said: Sequence[s
     if shut:
         lines += ["", f"the gate is closed by {plural(shut, 'reason')}; nothing is deleted ({took})"]
         lines.append(next_step(_opening(plan, result, said)))
+    elif result.unsettled and not result.objects:
+        left = plural(result.unsettled, "delete")
+        lines += ["", f"the gate is open, and {left} not confirmed{gone}: the cleanup again looks ({took})"]
+        lines.append(next_step(command(plan, result.ledger, "cleanup", *said)))
     elif not result.objects:
         lines += ["", f"the gate is open, and there is nothing to delete{gone} ({took})"]
         lines.append(next_step(command(plan, result.ledger, "receipt")))
@@ -66,6 +70,7 @@ def _settled_text(settled: dict[Fate, int]) -> str:
         Fate.LEFT: "still there, unchanged",
         Fate.CHANGED: "gone, with another object in its place",
         Fate.DENIED: "not to be looked at",
+        Fate.OPEN: "gone, and listed all the same",
     }
     parts = [f"{count_text(count)} {said[fate]}" for fate, count in settled.items()]
     return f"deletes that an earlier run left open: {', '.join(parts)}\n"
@@ -79,7 +84,7 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
         lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
     lines += map(aside_text, cleaned.first_kept)
     stays = cleaned.kept.keys() - {Fate.ELSEWHERE.value, Fate.OPEN.value}
-    is_open = Fate.OPEN.value in cleaned.kept
+    is_open = Fate.OPEN.value in cleaned.kept or bool(result.unsettled)
     if cleaned.stayed:
         open_alone = ". the cleanup again looks whether they are gone" if is_open else ""
         again = ". run and verify the plan again, then this" if stays else open_alone

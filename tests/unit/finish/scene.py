@@ -12,7 +12,7 @@ from engine.finish.deleting import Deleter, DeleterOf
 from engine.finish.gate import Reason, judge
 from engine.finish.gathering import gather
 from engine.finish.probes import Commands
-from engine.finish.sending import Condition
+from engine.finish.sending import Condition, Fate
 from engine.ledger import Binding, Ledger
 from engine.model import Proof
 from engine.plan.document import Plan
@@ -103,8 +103,8 @@ class Scene:
     def deleter(self, condition: Condition = Condition.BATCH) -> Deleter:
         return self._given or Deleter(self.store, {"bucket": condition}, sleep=no_sleep)
 
-    async def settle(self) -> None:
-        await settle(everywhere(self.store), self.ledger, self.plan.routes)
+    async def settle(self) -> dict[Fate, int]:
+        return await settle(everywhere(self.store), self.ledger, self.plan.routes)
 
     async def records(self, route: str = "raw") -> dict[str, ObjectRecord]:
         return {record.key: record async for records in self.ledger.records(route) for record in records}

@@ -297,6 +297,34 @@ async def test_what_is_listed_after_its_deletion_was_confirmed_is_not_deleted(tm
         assert (await s.records())["00002.png"].state.value == "deleting"  # which of the two is true is seen later
 
 
+@pytest.mark.parametrize("objects", [3, 30])
+async def test_what_is_listed_after_it_went_stays_open_also_once_it_is_settled(tmp_path: Path, objects: int) -> None:
+    """As verified, what comes to its key would pass for our own source, and be copied over the last copy."""
+    async with scene(tmp_path, objects=objects) as s:
+        await s.migrate()
+        ghosts = {item: listed_as(s.store, item) for _, item in s.store.objects if item.startswith("data/raw/")}
+        still_listing(s.store, "data/raw/", ghosts)
+        assert (await s.delete()).kept == {"open": objects}
+        assert await s.settle() == {Fate.OPEN: objects}
+        assert set((await s.states()).values()) == {"deleting"}
+        ghosts.pop("data/raw/00001.png")
+        s.store.put("s3://bucket/data/raw/00001.png", b"another")
+        assert await s.settle() == {Fate.OPEN: objects - 1, Fate.CHANGED: 1}
+        assert (await s.records())["00001.png"].code == "SourceReplaced"
+        ghosts.clear()
+        assert await s.settle() == {Fate.GONE: objects - 1}
+
+
+async def test_what_was_never_answered_is_not_left_for_what_a_listing_shows(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=30) as s:
+        await s.migrate()
+        ghosts = {item: listed_as(s.store, item) for _, item in s.store.objects if item.startswith("data/raw/")}
+        still_listing(s.store, "data/raw/", ghosts)
+        lost = Ambiguous("reset", operation="DeleteObjects")
+        s.store.plan("DeleteObjects", *[("after", lost)] * 100)
+        assert (await s.delete()).kept == {"open": 30}
+
+
 async def test_what_somebody_wrote_in_its_place_does_not_make_a_deletion_untrue(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         await s.migrate()
@@ -340,7 +368,7 @@ async def test_settling_does_not_believe_a_head_against_the_listing(tmp_path: Pa
         await s.delete()
         still_listing(s.store, "data/raw/", ghosts)
         await s.settle()
-        assert (await s.states())["00002.png"] == "verified"
+        assert (await s.states())["00002.png"] == "deleting"
 
 
 async def test_settling_leaves_open_what_may_not_be_listed(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from engine.api.cleanup import CleanupResult
 from engine.finish.cleanup import Cleaned
+from engine.finish.gate import Reason
+from engine.finish.sending import Fate
 from engine.plan.document import Plan
-from engine.report.cleanup import cleaned_page
+from engine.report.cleanup import cleaned_page, gate_page
 from tests.unit.finish.scene import PLAN
 
 
@@ -27,3 +29,10 @@ def test_what_is_open_is_for_the_next_cleanup_to_settle(
     lines = [str(line) for line in cleaned_page(plan, CleanupResult(tmp_path / "l", [], 0, 0), Cleaned(kept=kept), 1.0)]
     assert any(line.endswith(again) for line in lines)
     assert f"cartage {following} " in lines[-1]
+
+
+def test_a_delete_that_could_not_be_settled_is_for_the_next_cleanup(tmp_path: Path) -> None:
+    plan = Plan.parse(PLAN, source=str(tmp_path / "moving.toml"))
+    result = CleanupResult(tmp_path / "l", [Reason("proof", True, "")], 0, 0, settled={Fate.OPEN: 1})
+    for page in (gate_page(plan, result, 1.0), cleaned_page(plan, result, Cleaned(), 1.0)):
+        assert "cartage cleanup " in str(page[-1])
