@@ -17,7 +17,7 @@ from engine.events import Doing, Listener
 from engine.finish.acceptances import keep_acceptance, known_of, note_found
 from engine.finish.carried import compare_carried
 from engine.finish.claim_taking import claim_for, claim_reason
-from engine.finish.cleanup import Cleaned, Cleanup, conclude_failed_sync, settle
+from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import deleters
 from engine.finish.gate import NAMES, Facts, Reason, ReferencesLeft, acceptable, closed, conditional, judge
 from engine.finish.gathering import commands_of, conditions_of, gather
@@ -91,7 +91,6 @@ async def cleanup(
     consent = replace(consent, unconditional=consent.unconditional or plan.cleanup.unconditional)
     async with at_work("cleanup", plan, options, lists=True, dated=True) as (opened, ledger):
         settled = await settle(opened.store, ledger, plan.routes)
-        await conclude_failed_sync(ledger, plan.routes)
         await remove_left_probes(opened, ledger)
         commands = commands_of(plan, opened, allowed=consent.allow_commands)
         left = await _references(plan, opened, ledger, options.listener)

@@ -16,6 +16,7 @@ from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import BucketMissing, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import RunStarted
+from engine.finish.failed_sync import conclude_failed_sync
 from engine.journal.holding import AtWork
 from engine.journal.place import given_of, place_of
 from engine.journal.state import refuse_unfit
@@ -111,6 +112,7 @@ async def open_ledger(
         await refuse_other_state(ledger, options, create=create)
         await opened.remember(ledger, plan.routes[0].target.bucket)
         await bind_lists(ledger, opened.sources, binding.lists, options.listener)
+        await conclude_failed_sync(ledger, plan.routes)  # a cleanup that was killed may have left that to us
     except BaseException:
         await ledger.close()
         raise

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import anyio
 
+from engine.finish.failed_sync import failed_sync_of
 from engine.journal.place import given_of
 from engine.ledger import Acceptance, Binding, LedgerReader, Left, RunRecord, Snapshot, Worker, open_to_read
 from engine.ledger.rebinding import VIEW
@@ -24,7 +25,8 @@ class Status(LedgerResult):
     who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is
     known; `state` is what every command that changes it has to be given (`Options.state`), None where it is kept in no
     other place; `left` what the routes' sources hold that cannot be an object, or be
-    looked at, and what a list of keys names that is not there."""
+    looked at, and what a list of keys names that is not there; `failed_sync` is what the system said of a disk whose
+    objects do not say so yet: what stands in a folder is not proven then, until the next command looks at it."""
 
     ledger: Path
     binding: Binding
@@ -37,6 +39,7 @@ class Status(LedgerResult):
     restoring: int = 0
     state: str | None = None
     left: Sequence[Left] = ()
+    failed_sync: str = ""
 
     @property
     def unlisted(self) -> int:
@@ -74,6 +77,7 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
         restoring=await reader.restoring(),
         state=None if kept is None else given_of(kept, binding.plan_name),
         left=await reader.left(),
+        failed_sync=await failed_sync_of(reader),
     )
 
 

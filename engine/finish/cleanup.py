@@ -6,7 +6,7 @@ anything else is believed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from engine.errors import AttemptError, ObjectError
 from engine.events import Listener
 from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf, replaced_text
+from engine.finish.failed_sync import FAILED_SYNC, conclude_failed_sync, not_on_disk, why_it_stays
 from engine.finish.looking import Looker, Span, There
 from engine.finish.other_copies import OtherCopies
 from engine.finish.sending import End, Fate, Item
@@ -23,23 +24,14 @@ from engine.folder.versions import same
 from engine.ledger import Ledger
 from engine.model import ObjectRef, Proof
 from engine.plan.in_place import refuse_in_place
-from engine.plan.lifecycle import IN_PLACE, PROVEN, State
-from engine.plan.record import ObjectRecord, Outcome
+from engine.plan.lifecycle import State
+from engine.plan.record import ObjectRecord, Outcome, after_look
 from engine.plan.route import Route
 from engine.store import StoreOf, by_store
 
 if TYPE_CHECKING:
     from engine.folder.durable import Synced, Undurable
     from engine.folder.store import FolderStore
-
-NOT_ON_DISK = "NotOnDisk"
-"""The code of an object whose target could not be synced to the disk."""
-
-FAILED_SYNC = "failed sync"
-"""The note of what the system said when a disk could not be synced, until each row that rests on that disk says so."""
-
-FailedOf = Callable[[Route, Sequence[ObjectRecord]], Awaitable["Undurable"]]
-"""Gives those of a route's objects whose targets could not be brought to the disk, by their own keys."""
 
 
 @dataclass(slots=True)
@@ -96,40 +88,6 @@ def _settled(record: ObjectRecord, there: There | None, listed: There | None) ->
     # Whether our delete or its owner took the old one nobody knows. The copy may be the last of it: as `drifted` it
     # would be written over.
     return after_look(record, State.DELETED, "SourceReplaced", replaced_text(there)), Fate.CHANGED
-
-
-def after_look(record: ObjectRecord, state: State, code: str = "", message: str = "") -> Outcome:
-    """The outcome that leaves everything known of the copy as it is. Proof is kept where the source was proven."""
-    proof = record.proof if state in PROVEN else Proof.NONE
-    return Outcome.seen(record.key, state, record.target_etag, code, message, proof)._replace(checksum=record.checksum)
-
-
-async def conclude_failed_sync(ledger: Ledger, routes: Sequence[Route], failed_of: FailedOf | None = None) -> None:
-    """Where a disk could not be synced, have every row say so that rests on it, also those that are not to go yet.
-
-    Without `failed_of` nobody knows any more which disk it was, as after a kill: then those of every folder do."""
-    if (why := await ledger.note(FAILED_SYNC)) is None:
-        return
-    for route in routes:
-        if not route.target.is_local:
-            continue
-        async for records in ledger.records(route.name, IN_PLACE):
-            if failed_of is None:
-                outcomes = [_not_on_disk(record, why) for record in records]
-            else:
-                lost, unreached = await failed_of(route, records)
-                failed = unreached | lost  # what was not reached may lie on that disk as well
-                outcomes = [_not_on_disk(item, failed[item.key].message) for item in records if item.key in failed]
-            await ledger.conclude_durably(route.name, outcomes)
-    await ledger.set_note(FAILED_SYNC, None)
-
-
-def _not_on_disk(record: ObjectRecord, why: str) -> Outcome:
-    return after_look(record, State.DAMAGED, NOT_ON_DISK, _why_it_stays(why))
-
-
-def _why_it_stays(why: str) -> str:
-    return f"its target could not be brought to the disk: {why}; the source stays"
 
 
 class Cleanup(Removal[Cleaned, ObjectRecord]):
@@ -260,12 +218,12 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         lost, unreached = await self._failed(route, records)
         if lost and self._failed_sync:  # before any row, and for those that no batch will come to
             await self._ledger.set_note(FAILED_SYNC, self._failed_sync)
-        outcomes = [_not_on_disk(item, lost[item.key].message) for item in records if item.key in lost]
+        outcomes = [not_on_disk(item, lost[item.key].message) for item in records if item.key in lost]
         for outcome in outcomes:
             self._keep(route.name, outcome.key, State.DAMAGED.value, outcome.code, outcome.message)
         for key, error in unreached.items():
             if key not in lost:
-                self._keep(route.name, key, Fate.BARRED.value, error.code, _why_it_stays(error.message))
+                self._keep(route.name, key, Fate.BARRED.value, error.code, why_it_stays(error.message))
         await self._ledger.conclude_durably(route.name, outcomes)
         return [record for record in records if record.key not in lost and record.key not in unreached]
 

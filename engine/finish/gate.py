@@ -70,8 +70,8 @@ class Facts:
     """Everything that the gate judges. `open_snapshots` are the routes whose listing never reached its end;
     `references` None: the plan names nowhere to look; `sources` and `targets` are the buckets on either side, `under`
     the routes' targets. `properties` is what differs of what both sides carry, as recorded or (`compared`) as it was
-    looked at just now; `keeps` is whether any route has it compared, `into_folders` whether one makes files of
-    objects."""
+    looked at just now; `failed_sync` is what the system said of a disk, while no row says so yet; `keeps` is whether
+    any route has it compared, `into_folders` whether one makes files of objects."""
 
     routes: tuple[str, ...]
     open_snapshots: tuple[str, ...]
@@ -91,6 +91,7 @@ class Facts:
     compared: bool = False
     keeps: bool = True
     into_folders: bool = False
+    failed_sync: str = ""
     accepted: frozenset[tuple[str, str]] = frozenset()
 
     def with_delete_markers(self) -> Facts:
@@ -149,8 +150,15 @@ def _snapshots(facts: Facts) -> Reason:
     return Reason("snapshot", True, f"{plural(len(facts.routes), 'listing')} reached the end")
 
 
+def not_kept_text(failed_sync: str) -> str:
+    """What is said while the rows that rest on a disk do not say yet that it was not synced."""
+    return f"a disk could not be synced ({failed_sync}), and what is in folders is not known to be on it"
+
+
 def _proven(facts: Facts) -> Reason:
     """Every object verified at the minimum, copied and found ones alike; what is gone already was proven then."""
+    if facts.failed_sync:
+        return Reason("proof", False, f"{not_kept_text(facts.failed_sync)}: run and verify the plan again")
     proven = gone = size_bytes = low = 0
     states: dict[State, int] = {}
     for tally in facts.tallies:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.finish.failed_sync import failed_sync_of
 from engine.finish.gate import Facts, Reason, judge
 from engine.finish.holding import hold_of, proven_before_ms
 from engine.ledger import Ledger, LedgerReader, open_routes, taken_by_route
@@ -53,6 +54,7 @@ async def facts_of(plan: Plan, ledger: LedgerReader, now_ms: int | None) -> Fact
         lost=noted[LOST],
         properties=noted[PROPERTIES],
         accepted=frozenset(await ledger.accepted()),
+        failed_sync=await failed_sync_of(ledger),
     )
 
 

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import NamedTuple
 
 from engine.errors import StoreError
@@ -22,6 +23,9 @@ from engine.folder.roots import Root
 Synced = dict[int, OSError | None]
 """Devices whose file system was brought to the disk, each with the error of one that could not be: a second sync after
 a failed one would succeed, and have kept nothing."""
+
+_ASKING = Lock()
+"""Held by who has a disk synced: of two that ask at once the system would tell one alone that it failed."""
 
 Above = tuple[bytes, ...]
 
@@ -80,12 +84,7 @@ def make_durable(root: Root, keys: Sequence[str], synced: Synced, *, follow: boo
     for above in sorted(alone, key=len, reverse=True):
         try:
             with root.directory(above, follow=follow) as directory:
-                try:
-                    with _syncing():
-                        system.sync(directory)
-                except _SyncFailed as failure:  # what else lies in it comes later, and would find it synced
-                    synced[os.fstat(directory).st_dev] = failure.error
-                    raise
+                _sync_directory(directory, synced)
         except (OSError, _SyncFailed) as error:
             fail(alone[above], error)
     return failed
@@ -95,22 +94,39 @@ def _sync(directory: int, name: bytes, synced: Synced, *, follow: bool) -> bool:
     """Bring one file, mostly with all of its file system; False where its directories are to be brought yet."""
     status = os.stat(name, dir_fd=directory, follow_symlinks=follow)
     device = status.st_dev
-    if device not in synced:
-        with _opened(directory, name if os.fstat(directory).st_dev != device else b".", follow=follow) as descriptor:
-            try:
-                is_synced = system.sync_all(descriptor)
-                if is_synced:
-                    synced.setdefault(device, None)
-            except OSError as error:
-                is_synced, synced[device] = True, error
-        if not is_synced:
-            if not stat.S_ISLNK(status.st_mode):  # its text comes with its name
-                with _opened(directory, name, follow=follow) as descriptor, _syncing():
-                    system.hand_over(descriptor)  # its directory's sync does the rest
-            return False
-    if (failed := synced[device]) is not None:
+    with _ASKING:
+        if device not in synced:
+            at = name if os.fstat(directory).st_dev != device else b"."
+            with _opened(directory, at, follow=follow) as descriptor:
+                try:
+                    if system.sync_all(descriptor):
+                        synced[device] = None
+                except OSError as error:
+                    synced[device] = error
+        _refuse_failed(device, synced)
+        if device in synced:
+            return True
+    if not stat.S_ISLNK(status.st_mode):  # its text comes with its name
+        with _opened(directory, name, follow=follow) as descriptor, _syncing():
+            system.hand_over(descriptor)  # its directory's sync does the rest
+    return False
+
+
+def _sync_directory(directory: int, synced: Synced) -> None:
+    """Bring a directory by itself. Where that fails, what else lies in it would find it synced."""
+    device = os.fstat(directory).st_dev
+    with _ASKING:
+        _refuse_failed(device, synced)
+        try:
+            system.sync(directory)
+        except OSError as error:
+            synced[device] = error
+            raise _SyncFailed(error) from error
+
+
+def _refuse_failed(device: int, synced: Synced) -> None:
+    if (failed := synced.get(device)) is not None:
         raise _SyncFailed(failed)
-    return True
 
 
 @contextmanager

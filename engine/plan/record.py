@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from engine.model import ListedObject, Proof
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import PROVEN, State
 
 AGREE = "agree"
 """What the ledger keeps of an object whose properties are as its route wants them."""
@@ -131,6 +131,12 @@ class ObjectRecord(NamedTuple):
         return {Proof.NONE: self.copied_ms, Proof.SIZE: self.size_ms, Proof.DIGEST: self.digest_ms}.get(
             proof, self.bytes_ms
         )
+
+
+def after_look(record: ObjectRecord, state: State, code: str = "", message: str = "") -> Outcome:
+    """The outcome that leaves everything known of the copy as it is. Proof is kept where the source was proven."""
+    proof = record.proof if state in PROVEN else Proof.NONE
+    return Outcome.seen(record.key, state, record.target_etag, code, message, proof)._replace(checksum=record.checksum)
 
 
 class Tally(NamedTuple):

@@ -7,7 +7,8 @@ from typing import Any
 
 from engine.api.cleanup import CleanupResult
 from engine.api.commands import accept_command, command
-from engine.finish.cleanup import NOT_ON_DISK, Cleaned
+from engine.finish.cleanup import Cleaned
+from engine.finish.failed_sync import NOT_ON_DISK
 from engine.finish.gate import closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from engine.api.commands import command, what_is_not_done
 from engine.api.report import Report
 from engine.api.status import under_way
+from engine.finish.gate import not_kept_text
 from engine.ledger import open_routes
 from engine.plan.lifecycle import ASIDE, DONE, ENDED, IN_FLIGHT, State
 from engine.plan.record import by_state
@@ -48,6 +49,10 @@ def standing_of(report: Report) -> Standing:
         return Standing(
             "Interrupted", Tone.WARNING, f"It was stopped or killed: {what}. A run goes on from here.", again
         )
+    if status.failed_sync:
+        said = not_kept_text(status.failed_sync)
+        said = f"{said[0].upper()}{said[1:]}."
+        return Standing("Needs you", Tone.BAD, said, again)
     if aside or status.unlisted:
         found = {state.value: number for state, number in aside.items()}
         found |= {"left, which cannot be objects, be looked at or be found": status.unlisted} if status.unlisted else {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.api.commands import command, kept_at, of_ledger, what_is_not_done
 from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, ObjectAside, Progress
+from engine.finish.gate import not_kept_text
 from engine.ledger import Moment, Worker, open_routes
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, PROVEN, State
@@ -131,6 +132,8 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     if status.worker is not None:  # what stands unfinished is under way, and to be waited for
         lines = aside_lines(aside, listing, Ways(), status.restoring) if aside else []
         return [*page, *lines, next_step(watching(plan, status.ledger))]
+    if status.failed_sync:
+        page.append(Toned(f"{safe(not_kept_text(status.failed_sync))}: {run_again(plan)}", Tone.BAD))
     if opened:
         page.append(f"listing not at its end: {safe(', '.join(opened))}; {run_again(plan)} to go on")
     if status.uploads:
@@ -144,7 +147,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         page.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
     named = [item for left in status.left for item in left.first]
     left = left_lines(status.unlisted, named, listing) if status.left else []
-    if not (opened or aside or in_flight or left):
+    if not (opened or aside or in_flight or left or status.failed_sync):
         if not status.tallies:
             return [*page, nothing_taken(plan)]
         sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
@@ -156,7 +159,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     if left and not (opened or in_flight):
         return [*page, *left]
     page += left[:1]
-    undone = opened or in_flight or (sets and status.noted.get(PROPERTIES, NOTHING).objects)
+    undone = opened or in_flight or status.failed_sync or (sets and status.noted.get(PROPERTIES, NOTHING).objects)
     return [*page, *next_lines(status, plan, again if undone else "")]
 
 
@@ -203,4 +206,5 @@ def status_values(status: Status) -> dict[str, Any]:
         "restoring": status.restoring,
         "noted": noted_values(status.noted),
         "unlisted": status.unlisted,
+        "failed_sync": status.failed_sync,
     }

@@ -16,7 +16,10 @@ import engine.finish.cleanup
 from engine.api.cleanup import CleanupRefused, cleanup
 from engine.api.consent import Consent
 from engine.api.options import Options
+from engine.api.receipt import receipt
+from engine.api.report import report_on
 from engine.api.run import migrate
+from engine.api.status import status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import LedgerError
@@ -27,6 +30,9 @@ from engine.model import MIB
 from engine.plan import parts
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
+from engine.proof.receipt import ReceiptRefused
+from engine.report.standing import standing_of
+from engine.report.status import status_page
 from engine.transfer import into_folder, recorder
 from tests.servers import Endpoint
 from tests.unit.folder.power import Power, PowerCut, draws
@@ -220,6 +226,8 @@ async def test_what_a_failed_sync_took_is_known_of_what_the_cleanup_did_not_come
             listening = replace(options, listener=stopping)
             done = await cleanup(plan, listening, delete=True, consent=Consent(), stop=stop)
             assert done.cleaned is not None and done.cleaned.stopped and done.cleaned.stayed < len(written)
+    if killed:
+        await what_says_proven_says_so_no_more(plan, options)
     with pytest.raises(CleanupRefused):
         await cleanup(plan, options, delete=True, consent=Consent())
     assert (await migrate(plan, options)).copied == len(written)
@@ -227,6 +235,20 @@ async def test_what_a_failed_sync_took_is_known_of_what_the_cleanup_did_not_come
     assert (await verify(plan, options)).agrees
     done = await cleanup(plan, options, delete=True, consent=Consent())
     assert done.cleaned is not None and done.cleaned.deleted == len(written)
+
+
+async def what_says_proven_says_so_no_more(plan: Plan, options: Options) -> None:
+    """Of a ledger that a killed cleanup left: who only reads it says that a disk failed, who writes concludes it."""
+    there = await report_on(plan, options)
+    assert there.status.failed_sync and "Input/output error" in there.status.failed_sync
+    page = status_page(there.status, plan)
+    assert any("could not be synced" in str(line) for line in page)
+    assert standing_of(there).word == "Needs you"
+    assert [item.reason.open for item in there.scan.gate if item.reason.name == "proof"] == [False]
+    with pytest.raises(ReceiptRefused):
+        await receipt(plan, options)
+    assert not (await status(there.ledger)).failed_sync, "the rows say so now"
+    assert not (await verify(plan, options)).agrees
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.EACCES], ids=["too many open files", "no permission"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from threading import Event, Lock, Thread
 
 import pytest
 
-from engine.folder import system
-from engine.folder.durable import Synced, make_durable
+from engine.folder import durable, system
+from engine.folder.durable import Synced, Undurable, make_durable
 from engine.folder.roots import Root
 
 
@@ -51,3 +52,45 @@ def test_what_fails_before_the_sync_is_no_failed_sync(root: Root, monkeypatch: p
     failing_once(monkeypatch, system, "hand_over", errno.ENOMEM)
     found = make_durable(root, ["one", "two"], synced, follow=False)
     assert set(found.lost) == {"one"} and not found.unreached
+
+
+def test_of_two_that_ask_for_one_disk_at_once_both_are_told_that_it_failed(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells of it once: to who asked second all would be well."""
+    synced: Synced = {}
+    both, found, asked = Event(), dict[str, Undurable](), list[int]()
+
+    class Asking:
+        """The lock that there is, which says when somebody waits for it."""
+
+        def __init__(self) -> None:
+            self.lock = Lock()
+
+        def __enter__(self) -> None:
+            if self.lock.locked():
+                both.set()
+            self.lock.acquire()
+
+        def __exit__(self, *raised: object) -> None:
+            self.lock.release()
+
+    def ask(name: str) -> None:
+        found[name] = make_durable(root, [name], synced, follow=False)
+
+    second = Thread(target=ask, args=("two",))
+
+    def failing_once_alone(descriptor: int) -> bool:
+        asked.append(descriptor)
+        if len(asked) > 1:
+            both.set()
+            return True
+        second.start()
+        assert both.wait(30.0)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(durable, "_ASKING", Asking(), raising=False)
+    monkeypatch.setattr(system, "sync_all", failing_once_alone)
+    ask("one")
+    second.join()
+    assert (set(found["one"].lost), set(found["two"].lost), len(asked)) == ({"one"}, {"two"}, 1)
