@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
 from engine.api.options import Options, ledger_path
 from engine.plan.document import Plan
+from engine.plan.shell import shell_word
 
 STATE_DIR = "--state-dir"
 STATE = "--state"
@@ -54,20 +54,3 @@ def accept_command(plan: Plan, ledger: Path | None, name: str, found: str) -> st
 def typed(*words: str) -> str:
     """Words as a shell takes them."""
     return " ".join(map(shell_word, words))
-
-
-def shell_word(text: str) -> str:
-    """Other people's text as one word of a command that is shown: nothing in it is run, or reaches the terminal. What
-    cannot be printed is escaped in the form that bash, zsh and ksh read ($'…', ANSI-C quoting)."""
-    if text.isprintable():
-        return shlex.quote(text)
-    escaped = "".join(map(_escaped, text))
-    return f"$'{escaped}'"
-
-
-def _escaped(character: str) -> str:
-    if character in "\\'":
-        return f"\\{character}"
-    if character.isprintable():
-        return character
-    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from engine.errors import LedgerError, LedgerLocked
 from engine.ledger.descriptors import Hold, open_own, open_to_look
 from engine.ledger.files import IN_ANOTHER, beside, writing
 from engine.ledger.shard_places import goes_by
+from engine.plan.shell import shell_word
 
 ATTEMPTS = 5
 """How often a lock file that vanishes while it is taken is made anew."""
@@ -174,7 +174,7 @@ class FileLock:
         ledger = goes_by(self._ledger)
         return LedgerLocked(
             f"another run is at work on {ledger} ({holder or 'another process'}).",
-            advice=f"Wait for it, or look at it with: cartage status --ledger {shlex.quote(str(ledger))}",
+            advice=f"Wait for it, or look at it with: cartage status --ledger {shell_word(str(ledger))}",
         )
 
 

@@ -11,7 +11,6 @@ While nothing is known of the one, no other is begun there: of two, neither coul
 
 from __future__ import annotations
 
-import shlex
 from contextlib import suppress
 
 from engine.errors import EngineError, NotFound, Throttled, TooLate, Unavailable
@@ -19,6 +18,7 @@ from engine.events import Listener, Notice
 from engine.freshness import LOOK_LASTS_S, dated, only_until
 from engine.model import ObjectRef, UploadInfo, UploadRef
 from engine.plan.record import UploadRecord
+from engine.plan.shell import shell_word
 from engine.plan.sizes import moment_ms
 from engine.store import AbortUpload, ListParts, ListUploads, ObjectStore
 
@@ -57,7 +57,7 @@ class Orphans:
         Raises what kept that from being found out, once it is told: the record has to stay."""
         if not await self._look(target, intent):
             self._unseen[target] = intent
-            self._listener(Notice("OrphanNotFound", _NOT_FOUND.format(target, target.bucket, shlex.quote(target.key))))
+            self._listener(Notice("OrphanNotFound", _NOT_FOUND.format(target, target.bucket, shell_word(target.key))))
 
     async def _look(self, target: ObjectRef, intent: UploadRecord) -> bool:
         """Whether any was found."""
@@ -104,7 +104,7 @@ class Orphans:
                 "OrphanedUpload",
                 f"an unfinished upload is left at {target} (upload id {upload_id}, {why}); look at it and "
                 f"abort it with: aws s3api abort-multipart-upload --bucket {target.bucket} "
-                f"--key {shlex.quote(target.key)} --upload-id {shlex.quote(upload_id)}",
+                f"--key {shell_word(target.key)} --upload-id {shell_word(upload_id)}",
             )
         )
 

@@ -354,3 +354,11 @@ async def test_another_users_file_is_left_to_them(tmp_path: Path, ending: str) -
     os.chown(tmp_path / f"p.ledger{ending}", 12_345, -1)
     with pytest.raises(LedgerError, match=r"another user's file \(user id 12345\)"):
         await open_again(path)
+
+
+async def test_a_ledgers_name_writes_nothing_on_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "p\x1b[2J.ledger"
+    async with opened(path):
+        with pytest.raises(LedgerLocked) as refused:
+            await open_again(path)
+    assert refused.value.advice.isprintable() and "$'" in refused.value.advice

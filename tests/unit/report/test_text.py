@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.api.commands import shell_word
+from engine.plan.shell import shell_word
 from engine.report.delete import stays_text
 from engine.report.ndjson import rounded
 from engine.report.text import safe

@@ -21,13 +21,14 @@ from engine.errors import (
     StoreError,
     Unsupported,
 )
-from engine.events import Notice
+from engine.events import Event, Notice
 from engine.model import ABSENT, MIB, CopyResult, ObjectRef, Proof, Properties, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import UploadRecord
 from engine.store import CompleteUpload, CopyPart, CreateUpload
 from engine.transfer.carrier import Interrupted, Task
 from engine.transfer.methods import Method, method_for
+from engine.transfer.orphans import Orphans
 from engine.transfer.work import PartJob
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.scene import KMS, NOW_MS, Bench, conflict, target
@@ -525,6 +526,16 @@ async def test_somebody_elses_upload_of_a_minute_before_is_not_ours_by_the_serve
     [notice] = [event for event in scene.events if isinstance(event, Notice)]
     assert notice.code == "OrphanNotFound"
     assert "aws s3api list-multipart-uploads --bucket bkt --prefix new/k" in notice.message
+
+
+async def test_a_key_that_is_named_in_a_command_writes_nothing_on_the_terminal() -> None:
+    told: list[Event] = []
+    Orphans(FakeStore(), told.append).report(ObjectRef("bkt", "new/\x1b[2J\nk"), "up\x07load", "why")
+    [notice] = told
+    assert isinstance(notice, Notice)
+    command = notice.message.partition("abort it with: ")[2]
+    assert command.isprintable()
+    assert command.endswith(r"--key $'new/\x1b[2J\x0ak' --upload-id $'up\x07load'")
 
 
 async def test_an_upload_that_somebody_goes_on_with_while_the_process_is_stopped_is_not_aborted(
