@@ -62,6 +62,10 @@ class Progress(Event):
         # Of what was passed by in the same moment nobody knows the sizes apart: as many bytes of all as objects.
         return work, size_bytes if work == done else size_bytes * work // done
 
+    def begins_anew(self, before: Progress) -> bool:
+        """Whether it counts another of a command's stages than what was told before."""
+        return self.done < before.done or self.listed < before.listed
+
     @classmethod
     def of_listing(cls, objects: int, size_bytes: int = 0, *, ended: bool = False, aside: int = 0) -> Progress:
         """Where an object is done as soon as it is listed."""

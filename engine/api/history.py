@@ -10,7 +10,7 @@ import anyio
 
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.events import Event, Listener, ObjectTook, Progress
+from engine.events import Doing, Event, Listener, Looking, ObjectTook, Progress
 from engine.freshness import running_s
 from engine.ledger import Ledger, Moment, SlowObject
 from engine.sites.clock import now_ms
@@ -42,16 +42,22 @@ class _Heard:
         if isinstance(event, ObjectTook):
             self.slow.append(SlowObject(event.route, event.key, event.size, event.took_ms))
             return
-        if isinstance(event, Progress):
-            if event.done < self._last.done:
-                self._before = self._sum(self._before, self._now)
-                self._last, self._now = Progress(), Moment(0)
+        if isinstance(event, Doing) and not event.goes_on:
+            self._begin_counting()
+        elif isinstance(event, Progress) and not isinstance(event, Looking):
+            if event.begins_anew(self._last):
+                self._begin_counting()
             now = Moment(0, **{name: getattr(event, name) for name in (*COUNTED, "in_flight")})
             if self._copies:
                 done, done_bytes = event.worked_since(self._last)
                 now = now._replace(done=self._now.done + done, done_bytes=self._now.done_bytes + done_bytes)
             self._last, self._now = event, now
         self._pass_on(event)
+
+    def _begin_counting(self) -> None:
+        """From here on progress is told from nothing again."""
+        self._before = self._sum(self._before, self._now)
+        self._last, self._now = Progress(), Moment(0)
 
     def moment(self, at_ms: int) -> Moment:
         """How far the command is."""

@@ -103,7 +103,7 @@ class Metrics:
             if isinstance(event, Looking):
                 return
             past, last = self._so_far
-            if event.done < last.done or event.listed < last.listed:  # another of the call's stages
+            if event.begins_anew(last):
                 past = past + Counter(_counted(last))
             self._so_far = past, event
         elif isinstance(event, RunStarted):

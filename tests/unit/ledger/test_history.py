@@ -12,7 +12,7 @@ import pytest
 from engine.api import history as api_history
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.events import Progress
+from engine.events import Doing, Looking, Progress
 from engine.ledger import LedgerReader, Moment, SlowObject, history
 from engine.sites.site import Gauges
 from tests.unit.ledger.scene import change, decision, opened, query
@@ -69,6 +69,25 @@ async def test_a_calendar_that_is_set_back_meanwhile_changes_nothing(
         (kept,) = (await ledger.history()).runs
     assert (kept.began_ms, kept.ended_ms, kept.took_ms) == (10_000_000, 10_060_000, 60_000)
     assert kept.last.done == 7
+
+
+async def test_a_stage_that_comes_further_than_the_one_before_is_added_to_it_and_a_look_is_none(tmp_path: Path) -> None:
+    sites: Any = SimpleNamespace(gauges=lambda: Gauges())
+    async with opened(tmp_path / "x.ledger") as ledger:
+        async with api_history.remembered(sites, ledger, "verify", Options(), StopSignal()) as options:
+            assert options.listener is not None
+            for event in (
+                Progress(listed=9, done=7),
+                Progress(listed=8, done=8),  # fewer are listed
+                Looking(listed=50, done=50),
+                Doing("verifying"),
+                Progress(listed=8, done=8),
+                Doing("waiting", goes_on=True),
+                Progress(listed=9, done=9),
+            ):
+                options.listener(event)
+        (kept,) = (await ledger.history()).runs
+    assert kept.last.done == 7 + 8 + 9
 
 
 async def test_older_runs_keep_their_last_row_and_the_oldest_go(
