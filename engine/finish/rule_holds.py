@@ -3,14 +3,14 @@ whose hold it may not outrun."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.ledger import open_to_read
 from engine.model import ListedObject, ListedVersion, Location
-from engine.plan.bucket_rules import Does, Rule
+from engine.plan.bucket_rules import Action, Does, Rule
 from engine.plan.document import Plan
 from engine.plan.lifecycle import BEREFT, ENDED
 from engine.plan.locations import SCHEME, may_meet, server_of
@@ -66,23 +66,22 @@ class Watch:
     def __init__(self, moves: Iterable[KnownMove], rule: Rule, today: int) -> None:
         self._action = next((action for action in rule.actions if action.does is Does.EXPIRE), None)
         self._rule, self._today = rule, today
-        self._oldest = {move: "" for move in moves if self._action and may_meet(rule.prefix, move.target)}
+        self._days: dict[KnownMove, set[str]] = {
+            move: set() for move in moves if self._action and may_meet(rule.prefix, move.target)
+        }
 
     def add(self, objects: Sequence[ListedObject]) -> None:
-        for move, oldest in self._oldest.items():
+        for move, days in self._days.items():
             for item in objects:
                 if move.target.holds(item.key) and self._rule.takes(item.key, item.size):
-                    oldest = min(oldest or item.modified, item.modified)
-            self._oldest[move] = oldest
+                    days.add(item.modified[:10])
 
     def refusals(self) -> list[str]:
         """Why the rule may not be, a sentence each move."""
         said = []
-        for move, oldest in self._oldest.items():
+        for move, days in self._days.items():
             assert self._action is not None
-            written = ordinal_of(oldest[:10]) or self._today
-            day = min(day_of(self._action, written), day_of(self._action, self._today))
-            expires = datetime.fromordinal(day).replace(tzinfo=UTC)
+            expires = datetime.fromordinal(self._due(self._action, days)).replace(tzinfo=UTC)
             what = f'it would expire {move.target} on {expires:%Y-%m-%d}, where "{move.name}" moved {move.objects:,} '
             if move.until_ms is None:
                 said.append(f"{what}objects whose sources are not deleted; how long their hold lasts is not known")
@@ -90,6 +89,14 @@ class Watch:
                 until = datetime.fromtimestamp(move.until_ms / 1000, UTC)
                 said.append(f"{what}objects whose hold lasts until {until:%Y-%m-%d %H:%M} UTC at least")
         return said
+
+    def _due(self, action: Action, days: Collection[str]) -> int:
+        """The first day on which the action may be due for what was written on these days, or is from now on. What
+        cannot be read may be as old as you like."""
+        written = [ordinal_of(day) for day in days]
+        if action.days is not None and not all(written):
+            return self._today
+        return day_of(action, min([self._today, *written])) or self._today
 
 
 async def add_versions(store: ObjectStore, place: Location, effects: Effects) -> None:
