@@ -48,6 +48,38 @@ class Named(NamedTuple):
     span: Span | None
 
 
+class Labelled(NamedTuple):
+    """What is labelled as a bucket in a part of a text: `bucket` None where it is several, or one that cannot be
+    read."""
+
+    first: Named
+    is_one: bool
+    bucket: str | None
+
+
+class Names:
+    """All of it, in order. Each path asks for its scope's, which may be the whole text: so none is looked through."""
+
+    def __init__(self, names: Sequence[Named]) -> None:
+        self._names = names
+        self._starts = [item.start for item in names]
+        self._alike = list(range(1, len(names) + 1))  # up to where each that follows is the same bucket
+        for number in range(len(names) - 2, -1, -1):
+            if names[number].bucket == names[number + 1].bucket:
+                self._alike[number] = self._alike[number + 1]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def within(self, span: Span) -> Labelled | None:
+        """What is labelled there; None where nothing is."""
+        first, end = bisect_left(self._starts, span[0]), bisect_left(self._starts, span[1])
+        if first == end:
+            return None
+        found = self._names[first]
+        return Labelled(found, end == first + 1, found.bucket if self._alike[first] >= end else None)
+
+
 class Pair(NamedTuple):
     """The bucket that a path evidently is in, and where its name stands; None where it cannot be exchanged there."""
 
@@ -87,8 +119,9 @@ class Pairing:
         self._values = values
         self._code = code
         self._rows = rows
-        self._names = [self._named(found) for found in _BUCKET.finditer(text)]
-        self._starts = [item.start for item in self._names]
+        names = [self._named(found) for found in _BUCKET.finditer(text)]
+        self._names = Names(names)
+        self._known_names = Names([item for item in names if item.bucket is not None])
         self._bound = _bound(text)
         self._brackets = Brackets(text)
         first = text.find("\n")
@@ -139,7 +172,7 @@ class Pairing:
         if neighbour is not None or not self._is_labelled(start):
             return neighbour
         for scope in self._scopes(start):
-            if inside := self._labelled_in(scope):
+            if (inside := self._labelled_in(scope)) is not None:
                 return self._only(start, inside, scope)
         return None
 
@@ -148,23 +181,18 @@ class Pairing:
         label = _LABEL_OF_KEY.search(self._text[max(0, start - _LOOK_BACK) : start]) if self._names else None
         return label is not None and not NOT_IN_S3.search(label.group("label"))
 
-    def _labelled_in(self, scope: Scope) -> list[Named]:
+    def _labelled_in(self, scope: Scope) -> Labelled | None:
         """What is labelled as a bucket there."""
-        first, end = scope.span
-        inside = self._names[bisect_left(self._starts, first) : bisect_left(self._starts, end)]
-        if scope.is_file and self._code:  # parameters that are handed on
-            return [item for item in inside if item.bucket is not None]
-        return inside
+        names = self._known_names if scope.is_file and self._code else self._names  # parameters that are handed on
+        return names.within(scope.span)
 
-    def _only(self, start: int, inside: Sequence[Named], scope: Scope) -> Pair | None:
+    def _only(self, start: int, inside: Labelled, scope: Scope) -> Pair | None:
         """The bucket that all of a scope's are; None where they are several, or one that cannot be read."""
-        bucket = inside[0].bucket
-        if not bucket or any(item.bucket != bucket for item in inside):
+        bucket, first = inside.bucket, inside.first
+        if not bucket or (scope.is_wide and bucket not in self._buckets):
             return None
-        if scope.is_wide and bucket not in self._buckets:
-            return None
-        exchangeable = len(inside) == 1 and not scope.is_file and self._is_alone(start, inside[0].start, scope)
-        return Pair(bucket, inside[0].span if exchangeable else None)
+        exchangeable = inside.is_one and not scope.is_file and self._is_alone(start, first.start, scope)
+        return Pair(bucket, first.span if exchangeable else None)
 
     def _neighbour(self, start: int) -> Pair | None:
         """The bucket that stands right before a path, or in the same row."""

@@ -10,6 +10,7 @@ import pytest
 from engine.model import Location
 from engine.plan.route import Route
 from engine.plan.selection import Selection
+from engine.references import pairing
 from engine.references.filetext import read_text
 from engine.references.judging import Moves, Presence
 from engine.references.references import Examined, examine
@@ -479,6 +480,27 @@ def test_no_text_takes_the_square_of_its_length(noise: str) -> None:
     found = look(noise + f"s3://{B}/data/raw/", "a.py")
     assert len(found.findings) == 1
     assert time.process_time() - began < 20  # a square would be minutes
+
+
+@pytest.mark.parametrize("lines", ["bucket: {}\nkey: data/raw/x.png\n", '"Bucket": "{}", "Key": "data/raw/x.png",\n'])
+@pytest.mark.parametrize("code", [False, True])
+def test_what_a_whole_text_calls_its_bucket_is_not_looked_through_for_each_path(
+    monkeypatch: pytest.MonkeyPatch, lines: str, code: bool
+) -> None:
+    asked = 0
+
+    class Counted(pairing.Named):
+        @property
+        def bucket(self) -> str | None:
+            nonlocal asked
+            asked += 1
+            return self[1]
+
+    monkeypatch.setattr(pairing, "Named", Counted)
+    text, sources = lines.format(B) * 500, [Location(B, "data/raw/")]
+    found = list(pairing.Pairing(text, sources, {}, code=code, rows=False, exchanging=True).mentions([]))
+    assert len(found) == 500
+    assert asked < 500 * 10
 
 
 @pytest.mark.parametrize(
