@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from engine.errors import GoneTogether, one_error
 from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.finish import lag
-from engine.finish.deleting import KEYS_A_BATCH, Check, Checked, Deleter, Then
+from engine.finish.deleting import KEYS_A_BATCH, REPLACED, Check, Checked, Deleter, Then
 from engine.finish.looking import FEW, PATIENCE_S, Looker, Span, There
 from engine.finish.sending import BATCHES_AT_ONCE, End, Item
 from engine.model import Location, bucket_name
@@ -29,13 +29,16 @@ STAYS_SHOWN = 10
 class DeletionReport:
     """What a deletion of any kind left in place. `kept` counts it by why, `first_kept` holds the first of it.
     `markers`: delete markers were added; `unaccepted` are the buckets in which nobody had said yes to that; `stopped`:
-    it ended before its end."""
+    it ended before its end. `newcomers` counts other objects that are where one is gone whose delete was never
+    answered, `first_newcomers` says where the first of them are."""
 
     kept: dict[str, int] = field(default_factory=dict)
     first_kept: list[ObjectAside] = field(default_factory=list)
     markers: bool = False
     unaccepted: tuple[str, ...] = ()
     stopped: bool = False
+    newcomers: int = 0
+    first_newcomers: list[str] = field(default_factory=list)
 
     @property
     def stayed(self) -> int:
@@ -58,6 +61,13 @@ class DeletionReport:
         added = {bucket_name(bucket, site) for bucket in added_in}
         self.unaccepted = tuple(sorted({*self.unaccepted, *(added - set(accepted_in))}))
         self.stopped = self.stopped or bool(self.unaccepted)
+
+    def note_newcomer(self, end: End, where: Location, key: str) -> None:
+        """Count what is at the key in the bucket of `where` now, where the end of what was there says so."""
+        if end.code == REPLACED:
+            self.newcomers += 1
+            if len(self.first_newcomers) < STAYS_SHOWN:
+                self.first_newcomers.append(str(where.at(key)))
 
     def keep(self, event: ObjectAside) -> None:
         """Count one more that stays; the event's `state` says why."""

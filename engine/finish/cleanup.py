@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.errors import AttemptError, ObjectError
 from engine.events import Listener
 from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
-from engine.finish.deleting import Checked, DeleterOf, replaced_text
+from engine.finish.deleting import REPLACED, Checked, DeleterOf, replaced_text
 from engine.finish.failed_sync import FAILED_SYNC, conclude_failed_sync, not_on_disk, why_it_stays
 from engine.finish.looking import Looker, Span, There
 from engine.finish.other_copies import OtherCopies
@@ -87,7 +87,7 @@ def _settled(record: ObjectRecord, there: There | None, listed: There | None) ->
         return after_look(record, State.VERIFIED), Fate.LEFT
     # Whether our delete or its owner took the old one nobody knows. The copy may be the last of it: as `drifted` it
     # would be written over.
-    return after_look(record, State.DELETED, "SourceReplaced", replaced_text(there)), Fate.CHANGED
+    return after_look(record, State.DELETED, REPLACED, replaced_text(there)), Fate.CHANGED
 
 
 class Cleanup(Removal[Cleaned, ObjectRecord]):
@@ -263,6 +263,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
             self.report.gone_bytes += record.size * gone
             self.report.deleted += not gone
             self.report.deleted_bytes += record.size * (not gone)
+            self.report.note_newcomer(end, route.source, route.source_key(record.key))
             return after_look(record, State.DELETED, end.code, end.message)
         if end.fate is Fate.CHANGED:
             self._keep(route.name, record.key, State.DRIFTED.value, end.code, end.message)

@@ -33,6 +33,8 @@ BASE_S, CAP_S = 0.2, 20.0
 
 NO_ETAG = "the server's listing gave it no ETag, so that it cannot be told from an object that took its place"
 NOT_CONFIRMED = End(Fate.LEFT, "NotConfirmed", "S3 did not confirm the delete, and the object is there")
+REPLACED = "SourceReplaced"
+"""The code of what is gone, and another object is at its key."""
 STILL_LISTED = End(Fate.OPEN, "StillListed", "S3 confirmed its deletion, and lists it all the same")
 TOO_OLD = End(
     Fate.UNSEEN,
@@ -240,7 +242,7 @@ def judge_there(item: Item, there: There | None, *, unanswered: bool = False) ->
     if same and same_moment(there.modified, item.modified):
         return None
     if unanswered:
-        return End(Fate.GONE, "SourceReplaced", replaced_text(there))
+        return End(Fate.GONE, REPLACED, replaced_text(there))
     if same:
         said = f"it was written anew, at {there.modified}, with the same bytes; what was named is of {item.modified}"
         return End(Fate.CHANGED, "SourceTouched", said)

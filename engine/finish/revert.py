@@ -228,6 +228,7 @@ class Revert(Removal[Reverted, ObjectRecord]):
             if end.fate is Fate.GONE:
                 self.report.removed += 1
                 self.report.removed_bytes += record.size
+                self.report.note_newcomer(end, route.target, item.key)
                 gone.append(_decision(record, ""))
             elif end.fate is not Fate.BARRED:
                 why = UNSEEN.format(end.message) if end.fate is Fate.UNSEEN else end.message

@@ -13,7 +13,7 @@ from engine.finish.gate import closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
 from engine.plan.overlap import sharing
-from engine.report.delete import MARKERS_ADDED, STAYS, stays_text, went_text
+from engine.report.delete import MARKERS_ADDED, STAYS, newcomers_lines, stays_text, went_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
 from engine.report.tallies import opened_by
@@ -83,6 +83,7 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
     lines = [went_text(went, cleaned.deleted, cleaned.deleted_bytes, took_s)]
     if cleaned.gone:
         lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
+    lines += newcomers_lines(cleaned)
     lines += map(aside_text, cleaned.first_kept)
     stays = cleaned.kept.keys() - {Fate.ELSEWHERE.value, Fate.OPEN.value}
     is_open = Fate.OPEN.value in cleaned.kept or bool(result.unsettled)
@@ -107,5 +108,7 @@ def gate_values(result: CleanupResult) -> dict[str, Any]:
     """The summary of a cleanup."""
     values = picked(result, "ledger open reasons objects bytes gone settled")
     return values | (
-        picked(result.cleaned, f"deleted deleted_bytes gone gone_bytes {STAYS}") if result.cleaned is not None else {}
+        picked(result.cleaned, f"deleted deleted_bytes gone gone_bytes newcomers {STAYS}")
+        if result.cleaned is not None
+        else {}
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.finish.batches import DeletionReport
 from engine.finish.project_deletion import DeleteResult, Deletion
 from engine.report.ls import summary_page, summary_values
 from engine.report.ndjson import picked
@@ -67,6 +68,14 @@ def _deletion(done: Deletion, took_s: float) -> list[str]:
     if done.unaccepted:
         lines.append(NOT_ACCEPTED)
     return lines
+
+
+def newcomers_lines(done: DeletionReport) -> list[str]:
+    """What is where something was deleted whose delete was never answered, and is none of it."""
+    if not done.newcomers:
+        return []
+    first = ", ".join(safe(place) for place in done.first_newcomers[:3])
+    return [Toned(f"{plural(done.newcomers, 'new object')} left where one was deleted: {first}", Tone.WARNING)]
 
 
 def delete_values(result: DeleteResult) -> dict[str, Any]:

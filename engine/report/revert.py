@@ -9,7 +9,7 @@ from engine.api.commands import command, typed
 from engine.api.revert import RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
-from engine.report.delete import MARKERS_ADDED, NOT_ACCEPTED, STAYS, stays_text, went_text
+from engine.report.delete import MARKERS_ADDED, NOT_ACCEPTED, STAYS, newcomers_lines, stays_text, went_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, next_step
 from engine.report.text import aside_text, counted, duration_text, plural, size_text
@@ -52,6 +52,7 @@ def _reverted(done: Reverted, took_s: float) -> list[str]:
     lines = [went_text(f"{plural(done.removed, 'copy', 'copies')} removed", done.removed, done.removed_bytes, took_s)]
     if done.aborted:
         lines.append(f"{plural(done.aborted, 'unfinished upload')} aborted")
+    lines += newcomers_lines(done)
     lines += map(aside_text, done.first_kept)
     if done.stayed:
         lines.append(f"{stays_text(done.stayed)}: {counted(done.kept)}")
@@ -70,5 +71,5 @@ def revert_values(result: RevertResult) -> dict[str, Any]:
         "way_back": result.way_back,
     }
     if result.reverted is not None:
-        values |= picked(result.reverted, f"removed removed_bytes aborted_uploads=aborted {STAYS}")
+        values |= picked(result.reverted, f"removed removed_bytes aborted_uploads=aborted newcomers {STAYS}")
     return values

@@ -8,17 +8,21 @@ from typing import Any
 
 import pytest
 
+from engine.api.cleanup import CleanupResult
 from engine.errors import AccessDenied, Ambiguous, StoreError, Throttled
 from engine.events import ignore
 from engine.finish.deleting import Deleter
 from engine.finish.deletion_list import DeletionList
 from engine.finish.project_deletion import ProjectDeletion, look_at_the_rest, take_snapshot
+from engine.finish.revert import Revert
 from engine.finish.sending import Condition
 from engine.listing.ranges import listed_under
 from engine.model import Location, Proof
+from engine.plan.document import Plan
 from engine.plan.lifecycle import State
-from tests.fake_store import FakeStore
-from tests.unit.finish.scene import scene
+from engine.report.cleanup import cleaned_page
+from tests.fake_store import FakeStore, everywhere
+from tests.unit.finish.scene import PLAN, scene
 
 SOURCE = "s3://bucket/data/raw/"
 
@@ -39,6 +43,10 @@ async def test_what_took_the_place_of_a_source_whose_delete_was_never_answered_i
         s.give(Deleter(s.store, {"bucket": condition}, sleep=put_another))
         report = await s.delete()
         assert (report.deleted, report.stayed) == (3, 0)
+        assert (report.newcomers, report.first_newcomers) == (1, [SOURCE + "00001.png"])
+        plan = Plan.parse(PLAN, source=str(tmp_path / "moving.toml"))
+        page = cleaned_page(plan, CleanupResult(tmp_path / "l", [], 0, 0), report, 1.0)
+        assert f"1 new object left where one was deleted: {SOURCE}00001.png" in map(str, page)
         row = (await s.records())["00001.png"]
         assert (row.state, row.code, row.proof) == (State.DELETED, "SourceReplaced", Proof.DIGEST)
         assert s.store.keys(SOURCE) == ["00001.png"]
@@ -96,3 +104,18 @@ async def test_what_took_the_place_of_what_was_to_be_deleted_arrived_later_and_i
         await look_at_the_rest(store, here, listed, done, ignore, tells=False)
         assert (done.deleted, done.kept, done.arrived, done.first_arrived) == (2, {}, 1, ["proj/a"])
         assert store.keys("s3://b/proj/") == ["a"]
+
+
+async def test_what_took_the_place_of_a_copy_whose_removal_was_never_answered_is_named(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+
+        async def put_another(seconds: float) -> None:
+            s.store.put("s3://bucket/project/data/raw/00001.png", b"another")
+
+        s.store.plan("DeleteObjects", ("after", Ambiguous("reset", operation="DeleteObjects")))
+        s.give(Deleter(s.store, {"bucket": Condition.BATCH}, sleep=put_another))
+        work = Revert(everywhere(s.store), s.ledger, s.deleters(), s.heard.append, 3)
+        report = await work.go(s.plan.routes)
+        assert (report.removed, report.stayed, report.newcomers) == (3, 0, 1)
+        assert report.first_newcomers == ["s3://bucket/project/data/raw/00001.png"]
