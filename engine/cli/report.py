@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import click
 
 from engine.api.options import Options, ledger_path
 from engine.api.report import Report, kept_current, report_on
@@ -19,9 +20,11 @@ from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, plan_if_known
 from engine.errors import LedgerMissing
+from engine.ledger import is_there
 from engine.plan.document import Plan
 from engine.report.report import report_lines, report_values
 from engine.report.standing import NOT_BEGUN
+from engine.report.text import safe
 
 NO_LONGER = "no longer kept current: the page is as it was written last; whoever is at work goes on"
 NICE = 10
@@ -34,6 +37,8 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
     page = output or _beside(plan, invocation)
     if follow:
         os.nice(NICE) if hasattr(os, "nice") else None
+        if plan is not None and not invocation.quiet and not is_there(ledger := ledger_path(plan, invocation.options)):
+            click.echo(f"there is no ledger at {safe(str(ledger))} yet: it is waited for", err=True)
         report = invocation.run(lambda options, _: _follow(plan, options, page), leaving=NO_LONGER)
     else:
         report = anyio.run(report_on, plan, invocation.options)

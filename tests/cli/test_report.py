@@ -218,6 +218,20 @@ def test_a_page_that_is_kept_current_is_not_replaced_by_one_of_no_ledger(tmp_pat
     assert "Not begun</title>" in page.read_text()
 
 
+def test_a_page_that_is_kept_current_says_which_ledger_it_waits_for(tmp_path: Path) -> None:
+    plan = anyio.run(made, tmp_path, Stage.KILLED)
+    words = [*MODULE, "report", plan.source, "--follow", "-o", str(tmp_path / "now.html")]
+
+    def said(*more: str) -> str:
+        asked = [*words, *more]
+        done = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True)
+        return done.stderr
+
+    mistyped = ("--ledger", str(tmp_path / "mistyped.ledger"))
+    assert f"there is no ledger at {tmp_path / 'mistyped.ledger'} yet: it is waited for" in said(*mistyped)
+    assert said(*mistyped, "--quiet") == said() == ""
+
+
 async def test_a_ledger_that_goes_while_its_page_is_kept_current_ends_that(tmp_path: Path) -> None:
     plan = await made(tmp_path, Stage.KILLED)
 
