@@ -74,6 +74,12 @@ def refuse_in_sources(path: Path, routes: Iterable[Route], flag: str) -> None:
     refuse_inside(path, [route.source for route in routes if route.selection.takes_key(path.name)], flag)
 
 
+LISTS_EMPTIED = (
+    "All that the ledger knows of there was proven, and deleted by cleanup: its owner may have removed it since. {} "
+    "would list it; what does without it is: {}"
+)
+
+
 async def open_ledger(
     plan: Plan,
     opened: Sites,
@@ -82,13 +88,15 @@ async def open_ledger(
     *,
     create: bool = True,
     writes: bool = False,
+    lists: bool = False,
     in_shards: bool = False,
     clock: Callable[[], int] = now_ms,
 ) -> Ledger:
     """Open the plan's ledger for writing, for a command of that name; `clock` is what its rows are dated by. What the
     routes' lists say is bound as well, where the plan was opened with them. A bucket that is not there is found out
     here, before anything is made for it; `writes`: targets' folders are made then, and what is kept in S3 is taken over
-    from whoever is at work on it elsewhere; `in_shards` is the form of a new one."""
+    from whoever is at work on it elsewhere; `lists`: sources are listed then, which cannot be done without their
+    buckets, also where all of them was deleted; `in_shards` is the form of a new one."""
     path = ledger_path(plan, options)
     await refuse_one_file(path, options)
     await anyio.to_thread.run_sync(refuse_other_folder, path)
@@ -97,9 +105,11 @@ async def open_ledger(
     await _settle_folders(plan, path, opened, make=writes)
     try:
         binding = await binding_of(plan, opened)
-    except BucketMissing:
+    except BucketMissing as error:
         opened.emptied = set() if writes else await _emptied(plan, path)
-        if not opened.emptied:
+        if opened.emptied and lists:
+            error.advice = LISTS_EMPTIED.format(command, commands.command(plan, options.ledger, "receipt"))
+        if lists or not opened.emptied:
             raise
         binding = await binding_of(plan, opened)
     if options.state is not None and FILE_SITE in plan.sites_in_use:
@@ -183,7 +193,7 @@ async def at_work(
     sites = open_plan(plan, options, now=True) if lists else open_bound(plan, options)
     async with sites as opened:
         clock = await server_clock(plan, opened) if dated else now_ms
-        async with await open_ledger(plan, opened, options, command, create=False, clock=clock) as ledger:
+        async with await open_ledger(plan, opened, options, command, create=False, lists=lists, clock=clock) as ledger:
             options.listener(RunStarted(command, plan.name, str(ledger.path), opened.home.endpoint, resumed=True))
             yield opened, ledger
 

@@ -262,6 +262,9 @@ def test_a_source_that_was_removed_once_all_of_it_was_deleted_is_not_asked_for(
     assert made(scene)["stage"] == "cleaned up"
     scene.cartage("revert")
     assert (tmp_path / "cards-back.toml").is_file()
+    for command in ("verify", "cleanup"):
+        said = scene.cartage(command, code=1).output
+        assert "proven, and deleted by cleanup" in said and "cartage receipt " in said
     scene.cartage("run", "--yes", "--allow-empty", code=1)  # which would have something to copy
 
 
