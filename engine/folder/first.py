@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 from pathlib import Path
 
 from engine.folder import system
+from engine.plan.own import MARK
+
+
+def unfinished_beside(path: Path) -> Path:
+    """Where a file is written before it has its name: as long as any of ours, however long its own is, under a name
+    that nobody can guess. Listings of the folder leave it out, and what a killed process left is known by it."""
+    return path.with_name(unfinished_begin(path) + secrets.token_hex(8))
+
+
+def unfinished_begin(path: Path) -> str:
+    """How the names of all of a file's begin."""
+    return MARK + hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
 
 
 def write_first(path: Path, body: bytes) -> None:
@@ -16,7 +29,7 @@ def write_first(path: Path, body: bytes) -> None:
     OSError: `FileExistsError` where anything has the name."""
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = unfinished_beside(path)
     try:
         with temporary.open("xb") as file:
             file.write(body)

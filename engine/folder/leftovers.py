@@ -54,16 +54,16 @@ class Leftovers:
             with contextlib.suppress(OSError), root.directory(place.split(b"/") if place else []) as directory:
                 if not any(system.stands(directory, each) for each in (name, name + PARTS_ENDING)):
                     continue
-                if remove and _remove(directory, name, now_ns):
+                if remove and remove_left(directory, name, now_ns):
                     removed += 1
                 else:
                     left.append(root.shown(shown(place + b"/" + name if place else name)))
         return Swept(removed, left)
 
 
-def _remove(directory: int, name: bytes, now_ns: int) -> bool:
-    """Remove a file, and its list of parts, under its lock: whoever writes it anew in that moment finds it gone once he
-    has the lock (`Unfinished`), and makes another."""
+def remove_left(directory: int, name: bytes, now_ns: int) -> bool:
+    """Remove a file that nobody goes on with, and its list of parts, under its lock; whether it was. Whoever writes it
+    anew in that moment finds it gone once he has the lock (`Unfinished`), and makes another."""
     parts = name + PARTS_ENDING
     try:
         descriptor = os.open(name, os.O_RDWR | system.AS_IT_STANDS, dir_fd=directory)

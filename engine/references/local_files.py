@@ -6,14 +6,14 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import UsageError, refused_as
-from engine.folder.first import write_first
+from engine.folder.first import unfinished_begin, unfinished_beside, write_first
 from engine.ledger.descriptors import SIDE_FILES
 from engine.ledger.files import is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
@@ -28,6 +28,9 @@ OF_A_LEDGER = ("", *SIDE_FILES, ".lock")
 """How the names of a ledger's files end."""
 MOST_OF_A_PLAN = 1 << 20
 """A larger file is not looked into to see whether it is a plan."""
+
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class LocalFile(NamedTuple):
@@ -111,6 +114,7 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
             )
         with _writing_whole(path, stat.S_IMODE(path.stat().st_mode), lambda new: _dress(new, path, name)) as file:
             file.write(after)
+        _remove_left(path)
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",
@@ -215,6 +219,24 @@ def writing_new(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
+def _remove_left(path: Path) -> None:
+    """Remove what processes that were killed left beside a file when they wrote it anew."""
+    if os.name == "nt":
+        return
+    from engine.folder.leftovers import remove_left  # what writes into folders is not needed for a report
+
+    with contextlib.suppress(OSError):
+        directory = os.open(path.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            begin = os.fsencode(unfinished_begin(path))
+            for item in path.parent.iterdir():
+                if (name := os.fsencode(item.name)).startswith(begin):
+                    with contextlib.suppress(OSError):
+                        remove_left(directory, name, time.time_ns())
+        finally:
+            os.close(directory)
+
+
 def _dress(new: Path, old: Path, name: str) -> None:
     """Give the file that takes another's place its owner and group, and what else hangs on it: its access control list
     among others."""
@@ -257,18 +279,19 @@ def _attributes(path: Path) -> list[str]:
 def _writing_whole(path: Path, mode: int, dress: Callable[[Path], None] | None) -> Iterator[BinaryIO]:
     """Beside the file, under a name that nobody can guess, then over it in one step: whoever reads has the old bytes or
     the new, never half of them."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
+    temporary = unfinished_beside(path)
+    descriptor = os.open(temporary, _NEW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if dress is not None:
-            dress(Path(temporary))
-        Path(temporary).chmod(mode)  # last: a change of owner takes set-user-id away
-        Path(temporary).replace(path)
+            dress(temporary)
+        temporary.chmod(mode)  # last: a change of owner takes set-user-id away
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
     sync_folder(path)

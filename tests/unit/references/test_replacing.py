@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,6 +19,8 @@ from engine.api.options import Options
 from engine.cli.init import init_command
 from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported, UsageError
+from engine.folder import leftovers
+from engine.folder.names import is_unfinished
 from engine.folder.system import umask
 from engine.ledger import Binding, Ledger
 from engine.model import ABSENT, CopyResult, ObjectHead, ObjectLock, ObjectRef, Properties
@@ -509,6 +512,35 @@ def test_a_file_system_without_owners_or_attributes_has_none_to_lose(
     with pytest.raises(ReplaceRefused, match="was not written"):
         replace_file(path, "./a.py", before=AFTER, after=THEIRS)
     assert path.read_bytes() == AFTER
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127])
+def test_a_name_as_long_as_the_disk_takes_is_written(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    create_file(path, name, BEFORE)
+    replace_file(path, name, before=BEFORE, after=AFTER)
+    write_new(path, THEIRS)
+    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [(name, THEIRS)]
+
+
+def test_what_a_killed_process_left_beside_a_file_goes_once_that_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "a.py", tmp_path / "b.py"
+    for each in (path, other):
+        each.write_bytes(BEFORE)
+        with monkeypatch.context() as killed:
+            killed.setattr(Path, "replace", fail := Mock(side_effect=KeyboardInterrupt))
+            killed.setattr(Path, "unlink", fail)
+            with pytest.raises(KeyboardInterrupt):
+                replace_file(each, each.name, before=BEFORE, after=AFTER)
+    left = [item for item in tmp_path.iterdir() if item not in (path, other)]
+    assert len(left) == 2 and all(is_unfinished(os.fsencode(item.name)) for item in left), "it is no key of a folder"
+    replace_file(path, "a.py", before=BEFORE, after=AFTER)
+    assert len(list(tmp_path.iterdir())) == 4, "somebody may write it yet"
+    monkeypatch.setattr(leftovers, "LEFT_FOR_NS", 0)
+    replace_file(path, "a.py", before=AFTER, after=THEIRS)
+    assert len(list(tmp_path.iterdir())) == 3 and other.read_bytes() == BEFORE
 
 
 def test_another_name_of_a_local_file_keeps_what_it_held(tmp_path: Path) -> None:
