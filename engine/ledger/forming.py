@@ -6,7 +6,7 @@ one before that; as long as it holds no object it becomes the index of one in sh
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from engine.errors import LedgerError, UsageError
@@ -55,13 +55,26 @@ def make_folder(path: Path) -> None:
 def form_shards(path: Path) -> None:
     """Make a ledger of one file, which holds no object, the index of one in shards, where there is one. May be killed
     at any moment and done again. Raises `LedgerLocked`, `LedgerError`, `UsageError`."""
-    folder = beside(path, ".folder")
     with writing(path):
         if path.is_file():
-            _move(path, folder)
-        if index_path(folder).is_file() and not path.exists():
+            _move(path, _on_its_way(path))
+    finish_forming(path)
+
+
+def finish_forming(path: Path) -> None:
+    """Put a folder in its place that was killed before it got there: with it goes what the ledger knew. Raises
+    `LedgerError`."""
+    folder = _on_its_way(path)
+    if path.exists() or not index_path(folder).is_file():
+        return
+    with writing(path):
+        with suppress(FileNotFoundError):  # another process did it in that moment
             folder.rename(path)
-            sync_folder(path)
+        sync_folder(path)
+
+
+def _on_its_way(path: Path) -> Path:
+    return beside(path, ".folder")
 
 
 def _move(path: Path, folder: Path) -> None:

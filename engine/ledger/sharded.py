@@ -15,7 +15,7 @@ import anyio
 
 from engine.ledger import index
 from engine.ledger.binding import Binding
-from engine.ledger.forming import make_folder
+from engine.ledger.forming import finish_forming, make_folder
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.reader import LedgerReader, open_alone
 from engine.ledger.rebinding import Change, change_to
@@ -258,6 +258,7 @@ async def open_to_write(
 ) -> Ledger:
     """Open the ledger at `path`, whichever form it has; a new one is a single file, or, `in_shards` and with
     `journals`, a folder. Raises as `ShardedLedger.open`."""
+    await to_the_end(partial(finish_forming, path))
     if in_shards or journals is not None or await anyio.Path(path).is_dir():
         return await ShardedLedger.open(path, binding, now_ms=now_ms, create=create, journals=journals)
     return await Ledger.open(path, binding, now_ms=now_ms, create=create)

@@ -72,12 +72,15 @@ async def test_one_that_another_program_reads_is_left_with_all_that_was_accepted
         assert await reader.accepted() == {("expected objects", "3")}
 
 
-async def test_it_goes_on_where_it_was_killed_in_between(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["several processes", "one"])
+async def test_it_goes_on_where_it_was_killed_in_between(tmp_path: Path, by: str) -> None:
+    """Whatever comes next: a new ledger in its place would forget what was accepted."""
     path = await made(tmp_path / "l.ledger")
     folder = beside(path, ".folder")
     folder.mkdir()
     path.rename(folder / INDEX)
-    form_shards(path)
+    if by == "several processes":
+        form_shards(path)
     async with await open_to_write(path, BINDING, now_ms=lambda: 1) as ledger:
         assert await ledger.accepted() == {("expected objects", "3")}
     assert not folder.exists()
