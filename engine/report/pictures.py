@@ -10,6 +10,7 @@ import io
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element, fromstring
@@ -64,6 +65,9 @@ _ATTRIBUTES = {
     "stroke-linejoin", "opacity", "text-anchor",
 }  # fmt: skip
 
+KEPT = 8
+"""So many pictures are kept once they are drawn: a page that is kept current shows most of what it showed before."""
+
 Draw = Callable[["Figure", bool], None]
 """Draws into a figure; whether it is the narrow one."""
 
@@ -108,7 +112,12 @@ def throughput(series: Series, label: str) -> list[Element]:
 
 def bars(rows: Sequence[Row], label: str) -> list[Element]:
     """A bar for each row, of parts one after the other."""
+    _tools()
+    return _bars(tuple(Row(row.name, tuple(row.parts)) for row in rows), label)
 
+
+@lru_cache(maxsize=KEPT)
+def _bars(rows: tuple[Row, ...], label: str) -> list[Element]:
     def draw(figure: Figure, narrow: bool) -> None:
         axes = figure.subplots()
         places = range(len(rows))
@@ -131,7 +140,12 @@ def bars(rows: Sequence[Row], label: str) -> list[Element]:
 
 def sizes(bins: Sequence[Bin], label: str) -> list[Element]:
     """How many objects are how large, and how many bytes are in those, on a logarithmic scale of sizes."""
+    _tools()
+    return _sizes(tuple(bins), label)
 
+
+@lru_cache(maxsize=KEPT)
+def _sizes(bins: tuple[Bin, ...], label: str) -> list[Element]:
     def draw(figure: Figure, narrow: bool) -> None:
         shape = (2, 1) if narrow else (1, 2)
         panels = figure.subplots(*shape, squeeze=False).flatten()
@@ -164,12 +178,18 @@ def _area(
     axes.locator_params(axis="y", nbins=4)
 
 
-def _drawn(draw: Draw, label: str, *, height_in: float, narrow_height_in: float) -> list[Element]:
+def _tools() -> tuple[Any, Any, Any]:
+    """What draws. Raises ExtraMissing where it is not there."""
     with needs("report"):
         from matplotlib import rc_context
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
+    return rc_context, FigureCanvasSVG, Figure
+
+
+def _drawn(draw: Draw, label: str, *, height_in: float, narrow_height_in: float) -> list[Element]:
+    rc_context, FigureCanvasSVG, Figure = _tools()
     found = []
     for name, width_in, tall_in in (("wide", WIDE_IN, height_in), ("narrow", NARROW_IN, narrow_height_in)):
         with rc_context(_STYLE), warnings.catch_warnings():
