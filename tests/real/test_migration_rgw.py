@@ -1,9 +1,9 @@
 """A migration of real files on a server that no one here wrote, killed and interrupted on the way, and judged by two
 tools that no one here wrote either.
 
-The server is Ceph's RADOS Gateway, which checks every signature. The files are the PNGs of a Debian icon theme, one
-object of 300 MB that the AWS command line uploaded in parts of 8 MiB, and some keys that are hard to carry. (Without
-a `%`: this gateway decodes the source key of an UploadPartCopy twice and ends itself.)
+The server is Ceph's RADOS Gateway, which checks every signature. The files are the PNGs of a Debian icon theme in four
+of its sizes, one object of 300 MB that the AWS command line uploaded in parts of 8 MiB, and some keys that are hard to
+carry. (Without a `%`: this gateway decodes the source key of an UploadPartCopy twice and ends itself.)
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ pytestmark = pytest.mark.real
 
 BUCKET = "theme-archive"
 OTHER = "theme-odds-and-ends"
+SIZES = ("8x8", "16x16", "22x22", "48x48")
+ICONS = f"/{{{','.join(SIZES)}}}/**.png"
 FEWEST_ICONS = 3_000
 LARGE_BYTES = 300_000_007
 PART_BYTES = 8 * 1024 * 1024
@@ -108,9 +110,10 @@ def upload(endpoint: Endpoint, folder: Path) -> int:
     for bucket in (BUCKET, OTHER):
         client.create_bucket(Bucket=bucket)
     theme = Path(install("fetch-icons.sh"))
-    icons = sum(1 for file in theme.rglob("*.png") if file.is_file() and not file.is_symlink())
+    found = (file for size in SIZES for file in (theme / size).rglob("*.png"))
+    icons = sum(1 for file in found if file.is_file() and not file.is_symlink())
     assert icons >= FEWEST_ICONS
-    rclone(endpoint, "copy", str(theme), f"s3:{BUCKET}/theme", "--transfers", "16", "--include", "*.png")
+    rclone(endpoint, "copy", str(theme), f"s3:{BUCKET}/theme", "--transfers", "16", "--include", ICONS)
 
     large = folder / "theme.tar"
     seeded = random.Random(LARGE_BYTES)

@@ -15,7 +15,7 @@ import pytest
 
 from engine.plan.own import MARK
 from tests.real.commands import Cartage, Finished, aws, install, listing, rclone
-from tests.real.test_migration_rgw import AWKWARD
+from tests.real.test_migration_rgw import AWKWARD, ICONS
 from tests.servers import Endpoint
 
 pytestmark = pytest.mark.real
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 BUCKET, UPLOADED, RELAYED = "project-cloned", "project-uploaded", "project-relayed"
 LARGE_BYTES = 100_000_007
 FEWEST_ICONS = {"rgw": 3_000, "localstack": 1_000}
-ICONS = {"rgw": "*.png", "localstack": "/{8x8,16x16,22x22}/**.png"}
+CHOSEN = {"rgw": ICONS, "localstack": "/{8x8,16x16,22x22}/**.png"}
 
 NO_FILES = {
     "double//slash.png": "NameEmpty",
@@ -62,7 +62,7 @@ def fill(endpoint: Endpoint, theme: Path, folder: Path) -> None:
     for bucket in (BUCKET, UPLOADED, RELAYED):
         client.create_bucket(Bucket=bucket)
     to = f"s3:{BUCKET}/project/theme"
-    rclone(endpoint, "copy", str(theme), to, "--transfers", "16", "--include", ICONS[endpoint.name])
+    rclone(endpoint, "copy", str(theme), to, "--transfers", "16", "--include", CHOSEN[endpoint.name])
     large = folder / "theme.tar"
     large.write_bytes(random.Random(LARGE_BYTES).randbytes(LARGE_BYTES))
     aws(endpoint, "s3", "cp", "--only-show-errors", str(large), f"s3://{BUCKET}/project/backup/theme.tar")
