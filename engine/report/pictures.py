@@ -10,6 +10,7 @@ import io
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -113,7 +114,7 @@ def throughput(series: Series, label: str) -> list[Element]:
 def bars(rows: Sequence[Row], label: str) -> list[Element]:
     """A bar for each row, of parts one after the other."""
     _tools()
-    return _bars(tuple(Row(row.name, tuple(row.parts)) for row in rows), label)
+    return deepcopy(_bars(tuple(Row(row.name, tuple(row.parts)) for row in rows), label))
 
 
 @lru_cache(maxsize=KEPT)
@@ -141,7 +142,7 @@ def _bars(rows: tuple[Row, ...], label: str) -> list[Element]:
 def sizes(bins: Sequence[Bin], label: str) -> list[Element]:
     """How many objects are how large, and how many bytes are in those, on a logarithmic scale of sizes."""
     _tools()
-    return _sizes(tuple(bins), label)
+    return deepcopy(_sizes(tuple(bins), label))
 
 
 @lru_cache(maxsize=KEPT)
