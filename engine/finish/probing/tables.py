@@ -25,9 +25,9 @@ from engine.model import MIB
 from engine.plan.settings import CsvProbe, ParquetProbe
 from engine.store import ObjectStore
 
-LONGEST_LINE = 8 * MIB
-"""Characters of one line of a CSV file, and of one field: what is longer is no table that people keep, and all of it
-would be held."""
+LONGEST_ROW = 8 * MIB
+"""Characters of one row of a CSV file, whatever lines it has: what is longer is no table that people keep, and all of
+it would be held."""
 MAX_FOOTER_BYTES = 64 * MIB
 FOOTER_S = 60.0
 _TAIL_BYTES = 64 * 1024
@@ -70,11 +70,13 @@ def count_csv(pieces: Iterator[bytes], delimiter: str, *, headless: bool) -> Tab
     Raises NoTable where a row has more or fewer fields than the first."""
     # Python's own limit of a field is 131,072, and that of the whole process. It is raised and not put back, since that
     # would lower it for another thread that is reading a table.
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
-    reader = csv.reader(_lines(pieces), delimiter=delimiter, strict=True)
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_ROW))
+    lines = _Lines()
+    reader = csv.reader(lines.of(pieces), delimiter=delimiter, strict=True)
     rows, width, names = 0, 0, None
     try:
         for fields in reader:
+            lines.row_chars = 0
             if not fields:
                 continue
             if not width:
@@ -86,23 +88,36 @@ def count_csv(pieces: Iterator[bytes], delimiter: str, *, headless: bool) -> Tab
         raise NoTable(f"line {reader.line_num:,}: {error}") from None
     except UnicodeDecodeError as error:
         raise NoTable(f"after line {reader.line_num:,} it is not UTF-8: {error.reason}") from None
+    if not width:
+        raise NoTable("it has no row, nor a header")
     return Table(rows - (names is not None), width, names)
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
-    """Each line with its end (\\n, \\r\\n or \\r); what `csv.reader` is fed with."""
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=False)
-    rest = ""
-    for piece in pieces:
-        text, rest = rest + decoder.decode(piece), ""
-        for line in io.StringIO(text, newline=""):
-            if line.endswith(("\n", "\r")):
-                yield line
-            else:
-                rest = line
-        if len(rest) > LONGEST_LINE:
-            raise NoTable(f"a line is longer than {LONGEST_LINE:,} characters")
-    yield from io.StringIO(rest + decoder.decode(b"", final=True), newline="")
+class _Lines:
+    """What `csv.reader` is fed with. Whoever takes the rows sets `row_chars` back to nothing with each."""
+
+    def __init__(self) -> None:
+        self.row_chars = 0
+        """Characters of the row that is not at its end yet: the reader holds all of them."""
+
+    def of(self, pieces: Iterator[bytes]) -> Iterator[str]:
+        """Each line with its end (\\n, \\r\\n or \\r). Raises NoTable."""
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=False)
+        rest = ""
+        for piece in pieces:
+            decoded = decoder.decode(piece)
+            if "\0" in decoded:  # as where blocks of a file were lost, or in UTF-16; to the reader it is a character
+                raise NoTable("it holds NUL bytes, and is no text in UTF-8")
+            text, rest = rest + decoded, ""
+            for line in io.StringIO(text, newline=""):
+                if line.endswith(("\n", "\r")):
+                    self.row_chars += len(line)
+                    yield line
+                else:
+                    rest = line
+            if self.row_chars + len(rest) > LONGEST_ROW:
+                raise NoTable(f"a row is longer than {LONGEST_ROW:,} characters")
+        yield from io.StringIO(rest + decoder.decode(b"", final=True), newline="")
 
 
 async def ask_parquet(store: ObjectStore, probe: ParquetProbe) -> ProbeResult:

@@ -78,6 +78,11 @@ async def test_how_tables_are_written(body: bytes, asked: dict[str, Any], rows: 
         (b'a,b\n1,"2"x\n', {}, "line 2: "),
         (b"a,b\n1,\xff\n", {}, "it is not UTF-8"),
         (b"a,b\n1,\xe2", {}, "it is not UTF-8"),
+        (b"a,b\n1,2\n3," + b"\0" * 4096 + b"\n", {}, "it holds NUL bytes"),
+        (b"\0" * 4096, {}, "it holds NUL bytes"),
+        ("a,b\n1,2\n".encode("utf-16-le"), {}, "it holds NUL bytes"),
+        (b"\n\r\n\n", {}, "it has no row"),
+        (b"\xef\xbb\xbf", {"headless": True}, "it has no row"),
     ],
 )
 async def test_what_is_no_such_table(body: bytes, asked: dict[str, Any], why: str) -> None:
@@ -86,12 +91,22 @@ async def test_what_is_no_such_table(body: bytes, asked: dict[str, Any], why: st
 
 
 async def test_a_line_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "LONGEST_LINE", 100)
+    monkeypatch.setattr(tables, "LONGEST_ROW", 100)
     monkeypatch.setattr(tables, "PIECE_BYTES", 10)
     store = FakeStore()
     result = await ask(b"x" * 10_000, store)
-    assert not result.ok and "a line is longer than 100 characters" in result.sentence
+    assert not result.ok and "a row is longer than 100 characters" in result.sentence
     assert store.counts["GetObject"] < 20
+
+
+async def test_a_row_of_many_short_lines_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LONGEST_ROW", 100)
+    monkeypatch.setattr(tables, "PIECE_BYTES", 10)
+    store = FakeStore()
+    result = await ask(b'"a\n",' * 1_000, store)
+    assert not result.ok and "a row is longer than 100 characters" in result.sentence
+    assert store.counts["GetObject"] < 20
+    assert (await ask(b'"a\n",b\n' * 1_000)).ok, "rows of two lines each"
 
 
 async def test_a_field_may_be_as_long_as_a_line(monkeypatch: pytest.MonkeyPatch, python_s_limit: int) -> None:
@@ -99,16 +114,16 @@ async def test_a_field_may_be_as_long_as_a_line(monkeypatch: pytest.MonkeyPatch,
     result = await ask(b'id,vector\n1,"' + vector + b'"\n')
     assert len(vector) > python_s_limit
     assert result.ok and result.rows == 1, result.sentence
-    monkeypatch.setattr(tables, "LONGEST_LINE", python_s_limit + 1)
+    monkeypatch.setattr(tables, "LONGEST_ROW", python_s_limit + 1)
     csv.field_size_limit(python_s_limit)
     result = await ask(b'id,vector\n1,"' + vector.replace(b",", b"\n") + b'"\n')
     assert not result.ok and "field larger than field limit" in result.sentence, "of many lines, and not held"
 
 
 async def test_a_limit_that_somebody_else_has_raised_stays(python_s_limit: int) -> None:
-    csv.field_size_limit(2 * tables.LONGEST_LINE)
+    csv.field_size_limit(2 * tables.LONGEST_ROW)
     assert (await ask(CARDS)).ok
-    assert csv.field_size_limit() == 2 * tables.LONGEST_LINE
+    assert csv.field_size_limit() == 2 * tables.LONGEST_ROW
 
 
 async def test_a_table_that_changes_while_it_is_read_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
