@@ -265,8 +265,9 @@ class Coordinator:
                 if death < DEATHS_A_SHARD:
                     self._listener(Notice("ProcessDied", said))
         raise EngineError(
-            f"shard {order.number} is not done: {DEATHS_A_SHARD} processes that carried it were killed.",
-            advice="Look for what kills them (memory, as the system's log has it), then run the same command again.",
+            f"shard {order.number} is not done: {DEATHS_A_SHARD} processes that carried it ended before it was.",
+            advice="Look for what ended them (what they said on stderr; memory, as the system's log has it), "
+            "then run the same command again.",
         )
 
     def _submit(self, order: Order) -> Future[ShardEnded]:

@@ -58,7 +58,7 @@ class LocalProcesses(Executor):
 
         pool: ProcessPoolExecutor | None = getattr(self._own, "pool", None)
         if pool is None:
-            with _past_the_current_folder():
+            with _beginning, _past_the_current_folder(), _without_the_script():
                 pool = ProcessPoolExecutor(
                     1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(destination(),)
                 )
@@ -102,16 +102,37 @@ _OPEN = ExitStack()
 def _past_the_current_folder() -> Iterator[None]:
     """`multiprocessing` begins a process by `python -c`, which looks for the standard library's modules in the current
     folder first: somebody's pickle.py was run in place of it. It has no way to say -P; a process inherits this."""
-    with _beginning:
-        before = os.environ.get(SAFE_PATH)
-        os.environ[SAFE_PATH] = "1"
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ[SAFE_PATH]
-            else:
-                os.environ[SAFE_PATH] = before
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
+@contextmanager
+def _without_the_script() -> Iterator[None]:
+    """`multiprocessing` has a process run the script of the one that began it, for what that defines: a script of a few
+    lines would migrate anew in each. Nothing of a script is sent here. What other threads begin is left as it is."""
+    from multiprocessing import spawn  # as late as the pool
+
+    preparation_data, ours = spawn.get_preparation_data, threading.get_ident()
+
+    def without_main(name: str) -> dict[str, Any]:
+        told = preparation_data(name)
+        if threading.get_ident() == ours:
+            for item in ("init_main_from_name", "init_main_from_path"):
+                told.pop(item, None)
+        return told
+
+    spawn.get_preparation_data = without_main
+    try:
+        yield
+    finally:
+        spawn.get_preparation_data = preparation_data
 
 
 def _shield() -> None:

@@ -25,29 +25,29 @@ from engine.api.options import Options
 from engine.api.receipt import receipt
 from engine.api.status import status
 from engine.api.verify import verify
+from engine.process import CARTAGE
 from engine.shards.board import FolderBoard
 from tests.faults.amount import amount, seeds
 from tests.servers import Endpoint
 
 OBJECTS = 240
 MOST_SHARDS = 200
-START = """
+FIGURES = """
 from functools import partial
 
 import engine.listing.pages as pages
 import engine.plan.coverage as coverage
 import engine.shards.coordinating as coordinating
 import engine.shards.working as working
-from engine.cli.main import main
 from engine.store import ListPage
 
 pages.ListPage = partial(ListPage, max_keys=10)
 coverage.OBJECTS_A_STRETCH = 10
 working.COVERED_EVERY_S = 0.05
 coordinating.OBJECTS_A_SHARD = 40
-if __name__ == "__main__":  # else a process that this one began, which is to work with the same figures
-    main()
 """
+"""Run by every interpreter that begins with it in its path: by those too that the command begins."""
+
 CLUSTER = """
 import sys
 import dask
@@ -85,16 +85,17 @@ class Trial:
         )
         self.plan.write_text(f'name = "plan"\nbucket = "{self.bucket}"\n{routes}')
         self.ledger = folder / "plan.ledger"
-        self.start = folder / "start.py"
-        self.start.write_text(START)
+        self.figures = folder / "figures"
+        self.figures.mkdir()
+        self.figures.joinpath("sitecustomize.py").write_text(FIGURES)
 
     def begin(self, *flags: str) -> subprocess.Popen[str]:
         """The run, in processes of its own, so slow that there is something to disturb."""
-        words = [sys.executable, str(self.start), "run", str(self.plan), "--yes", "--json", "--max-rps", "150", *flags]
+        words = [*CARTAGE, "run", str(self.plan), "--yes", "--json", "--max-rps", "150", *flags]
+        env = self._sandbox.clean_env()
+        env["PYTHONPATH"] = os.pathsep.join([str(self.figures), *filter(None, [env.get("PYTHONPATH")])])
         run = self._left.enter_context(
-            subprocess.Popen(
-                words, env=self._sandbox.clean_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
+            subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
         self._left.callback(run.kill)
         return run

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
 import sys
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from multiprocessing import spawn
 from multiprocessing.synchronize import SemLock
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.shards.processes import WORKED_BY, LocalProcesses
+from engine.shards.processes import WORKED_BY, LocalProcesses, _without_the_script
 
 
 def has_loaded() -> bool:
@@ -59,6 +62,45 @@ def test_what_lies_in_the_current_folder_is_not_taken_for_the_standard_library(
     monkeypatch.chdir(tmp_path)
     with LocalProcesses(2) as processes:
         assert all(found.result() > 0 for found in [processes.submit(os.getpid) for _ in range(4)])
+
+
+SCRIPT = """
+import os
+print("the script")
+from engine.shards.processes import LocalProcesses
+with LocalProcesses(2) as processes:
+    processes.start()
+    print(processes.submit(os.getpid).result() != os.getpid())
+"""
+
+
+@pytest.mark.parametrize("fed", [False, True])
+def test_a_script_without_a_guard_is_run_once_also_where_stdin_feeds_it(tmp_path: Path, fed: bool) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    ended = subprocess.run(
+        [sys.executable, "-" if fed else str(script)],
+        input=SCRIPT if fed else "",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == ("the script\nTrue\n", "")
+
+
+def test_what_another_thread_begins_meanwhile_gets_its_script_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/theirs/script.py", raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+
+    def told() -> dict[str, Any]:
+        return spawn.get_preparation_data("a process")
+
+    with ThreadPoolExecutor(1) as another:
+        with _without_the_script():
+            ours, theirs = told(), another.submit(told).result()
+        assert "init_main_from_path" not in ours
+        assert theirs["init_main_from_path"] == told()["init_main_from_path"] == "/theirs/script.py"
 
 
 def test_it_looks_for_garbage_as_seldom_as_a_command() -> None:
