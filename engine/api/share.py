@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.options import Options
 from engine.api.watching import watched
-from engine.errors import NothingThere, UsageError
+from engine.errors import NothingThere, ObjectError, UsageError
 from engine.events import Progress
+from engine.freshness import running_s
 from engine.listing.lister import KeyRange
 from engine.listing.nearest import refuse_nothing
 from engine.listing.pages import Prefix
-from engine.model import ListedObject, Location
+from engine.model import ListedObject, Location, ObjectRef
 from engine.plan.decide import is_archived
 from engine.plan.locations import location_of
 from engine.plan.selection import Selection, problem_of_pattern
 from engine.references.local_files import write_private
 from engine.shown import Result, asked_of_reports
+from engine.sites.clock import dating_clock, now_ms
 from engine.sites.links import MOST_S, Links, can_be_linked, links_into
 from engine.sites.opening import open_place
+from engine.store import HeadObject, ObjectStore
 
 MOST_LINKS = 100_000
 """A page of more, 60 MB and above, is shown by no browser."""
@@ -40,8 +44,9 @@ class SharedObject:
 
 @dataclass(frozen=True, slots=True)
 class Shared(Result):
-    """Links that were signed at `made_s` and end at `ends_s` (seconds since the epoch). `temporary`: they were signed
-    with a session's credentials, and end with that session at the latest, of which `ends_s` knows where it is told."""
+    """Links that were signed at `made_s` and end at `ends_s` (seconds since the epoch, by the server's clock).
+    `temporary`: they were signed with a session's credentials, and end with that session at the latest, of which
+    `ends_s` knows where it is told."""
 
     location: str
     made_s: int
@@ -84,9 +89,9 @@ async def share(
     exclude: Sequence[str] = (),
 ) -> Shared:
     """Links to everything under a location in S3 ("s3://bucket/prefix/", or one exact key), each signed with your
-    credentials, for so many seconds from now on: a week at most, which is S3's limit. Patterns choose by what follows
-    the location, as a route's do. Nothing is made public and nothing written to S3: whoever has a link may read that
-    object until then, as you may now.
+    credentials, for so many seconds from now on by the server's clock: a week at most, which is S3's limit. Patterns
+    choose by what follows the location, as a route's do. Nothing is made public and nothing written to S3: whoever has
+    a link may read that object until then, as you may now.
 
     Raises `UsageError` for what is no location of S3, a time that no link can last, and more than 100,000 objects;
     `NothingThere`, and `StoreError`."""
@@ -121,9 +126,19 @@ async def share(
             await refuse_nothing(site.store, place)
         if not found and not options.allow_empty:
             raise NothingThere(f"no object under {place} is one that the patterns take")
-        links = await links_into(site.session, place.bucket, expires_s)
+        made_s = await _now_s(site.store, ObjectRef(place.bucket, found[0].key)) if found else now_ms() // 1000
+        links = await links_into(site.session, place.bucket, made_s, expires_s)
         shared = tuple(_shared(item, place, links) for item in found)
         return Shared(str(place), links.made_s, links.ends_s, links.temporary, shared)
+
+
+async def _now_s(store: ObjectStore, ref: ObjectRef) -> int:
+    """The server's clock, by which links end; this machine's where the object is gone, or no date is sent."""
+    with suppress(ObjectError):
+        head = await store.head_object(HeadObject(ref))
+        if (clock := dating_clock(head.date, running_s())) is not None:
+            return clock() // 1000
+    return now_ms() // 1000
 
 
 def _shared(item: ListedObject, place: Location, links: Links) -> SharedObject:

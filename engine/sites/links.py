@@ -4,7 +4,6 @@ the URL. Nothing is asked of S3 but where the bucket is.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -18,9 +17,9 @@ Parameters")."""
 
 
 class Links(NamedTuple):
-    """How a bucket's links are made. All are signed at `made_s` and end at `ends_s` (seconds since the epoch, this
-    machine's clock): what was asked for, or sooner with the credentials, where it is known when those end.
-    `temporary`: the links end with a session in any case."""
+    """How a bucket's links are made. All are signed at `made_s` and end at `ends_s` (seconds since the epoch): what was
+    asked for, or sooner with the credentials, where it is known when those end. `temporary`: the links end with a
+    session in any case."""
 
     link: Callable[[str], str]
     made_s: int
@@ -28,11 +27,11 @@ class Links(NamedTuple):
     temporary: bool
 
 
-async def links_into(session: Session, bucket: str, expires_s: int) -> Links:
-    """Links into a bucket that last for so many seconds. Raises what credentials and finding the bucket raise."""
+async def links_into(session: Session, bucket: str, made_s: int, expires_s: int) -> Links:
+    """Links into a bucket that last for so many seconds from `made_s` on, which the server's clock is to tell: it is by
+    that that they end. Raises what credentials and finding the bucket raise."""
     address = await session.address(bucket)
     credentials = await session.credentials()
-    made_s = int(time.time())
     payer = session.connection.request_payer
     signer = Signer(
         urlsplit(address.origin).netloc,

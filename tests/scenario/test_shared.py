@@ -152,6 +152,21 @@ def test_links_end_when_they_say_and_with_the_session_that_signed_them(terminal:
         assert b"Request has expired" in refused(long)[1]
 
 
+@pytest.mark.parametrize("ahead_s", [800, -800])
+def test_links_last_by_the_servers_clock_however_far_this_machines_is_off(terminal: Terminal, ahead_s: int) -> None:
+    """By less than the quarter of an hour that S3 bears."""
+    with start_sandbox(SandboxSettings(clock_offset_s=ahead_s)) as sandbox:
+        sandbox.control("bucket", {"name": "bucket"})
+        sandbox.control("put", {"bucket": "bucket", "key": "p/x", "text": "here"})
+        terminal.on(Endpoint.of(sandbox))
+        assert terminal.call("share", "s3://bucket/p/", "--expires", "10m", "--list", "links.txt").code == 0
+        link = (terminal.folder / "links.txt").read_text().strip()
+        sandbox.control("advance_clock", {"seconds": 540})
+        assert fetched(link) == b"here"
+        sandbox.control("advance_clock", {"seconds": 62})
+        assert b"Request has expired" in refused(link)[1]
+
+
 def test_the_end_of_a_session_is_said_where_it_is_known(terminal: Terminal) -> None:
     with start_sandbox(SandboxSettings(session_token="a-token")) as sandbox:
         sandbox.control("bucket", {"name": "bucket"})
