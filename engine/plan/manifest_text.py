@@ -5,6 +5,7 @@ JSON, YAML or TOML, by the file's name (JSON where that says nothing)."""
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import Any
 
@@ -13,6 +14,10 @@ from engine.model import Location
 
 YAML, TOML, JSON = "YAML", "TOML", "JSON"
 CONTENT_TYPES = {YAML: "application/yaml", TOML: "application/toml", JSON: "application/json"}
+MOST_VALUES = 1_000_000
+"""Of a YAML text, with whatever its aliases stand for each time."""
+_TOO_DEEP = re.compile(r"[\[{]{100}")
+"""For what begins so the scanner takes seconds before it meets its own bound."""
 
 
 class NotParsed(ValueError):
@@ -40,11 +45,41 @@ def parse(form: str, text: str) -> Any:
 def _parse_yaml(text: str) -> Any:
     with needs("manifest"):
         from ruamel.yaml import YAML as Yaml
+        from ruamel.yaml.constructor import SafeConstructor
         from ruamel.yaml.error import YAMLError
+
+    class Bounded(SafeConstructor):  # type: ignore[misc]
+        def construct_document(self, node: Any) -> Any:
+            _refuse_many(node)  # before values are made of it, of which `<<` makes what it merges once more
+            return super().construct_document(node)
+
+    if _TOO_DEEP.search(text):
+        raise NotParsed("it is nested too deeply")
+    yaml = Yaml(typ="safe", pure=True)
+    yaml.Constructor = Bounded
     try:
-        return Yaml(typ="safe", pure=True).load(text)
+        return yaml.load(text)
     except YAMLError as error:
         raise NotParsed(" ".join(str(error).split())) from None
+
+
+def _refuse_many(root: Any) -> None:
+    """Refuse a text of a few lines whose aliases of aliases whoever walks through it would never come to the end of."""
+    known: dict[int, int | None] = {}
+
+    def values(node: Any) -> int:
+        if id(node) not in known:
+            known[id(node)] = None
+            below = node.value if isinstance(node.value, list) else ()
+            known[id(node)] = 1 + sum(
+                sum(map(values, item)) if isinstance(item, tuple) else values(item) for item in below
+            )
+        if (found := known[id(node)]) is None:
+            raise NotParsed("a value holds itself, by its alias")
+        return found
+
+    if values(root) > MOST_VALUES:
+        raise NotParsed(f"it has more than {MOST_VALUES:,} values where its aliases are followed")
 
 
 def written_place(there: Any, target: Location, base: Location) -> str:

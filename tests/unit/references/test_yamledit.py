@@ -148,3 +148,37 @@ def test_what_was_set_is_read_again_and_all_else_is_as_it_was(value: Any, path: 
     for key in value:
         if key != path[0]:
             assert found[key] == value[key]
+
+
+# --- what a hostile text would cost -------------------------------------------------------------------------
+
+
+def aliases_of_aliases(level: str) -> str:
+    """Ten levels, each of which has the one below eight times."""
+    lines = ["a0: &a0 {x: y}"]
+    for number in range(1, 11):
+        lines.append(f"a{number}: &a{number} " + level % ", ".join([f"*a{number - 1}"] * 8))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("level", ["[%s]", "{v: [%s]}", "{<<: [%s]}"])
+def test_aliases_of_aliases_are_refused_before_they_are_followed(level: str) -> None:
+    with pytest.raises(NotParsed, match="more than 1,000,000 values where its aliases are followed"):
+        parse(YAML, aliases_of_aliases(level))
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    with pytest.raises(NotParsed, match="holds itself"):
+        parse(YAML, "a: &a [*a]")
+
+
+def test_aliases_are_no_harm_by_themselves() -> None:
+    text = "base: &base {size_gb: 1, more: [1, 2]}\nothers: [*base, *base]\nmerged: {<<: *base, size_gb: 2}\n"
+    base = {"size_gb": 1, "more": [1, 2]}
+    assert parse(YAML, text) == {"base": base, "others": [base, base], "merged": {**base, "size_gb": 2}}
+
+
+@pytest.mark.parametrize("text", ["[" * 5_000, "[{" * 2_500, "- " * 5_000 + "x"])
+def test_what_is_nested_without_end_is_refused_at_once(text: str) -> None:
+    with pytest.raises(NotParsed, match="nested too deeply"):
+        parse(YAML, text)
