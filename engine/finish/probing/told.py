@@ -19,6 +19,7 @@ from engine.finish.probing.answers import ProbeResult
 from engine.finish.probing.ranges import pinned
 from engine.listing.ranges import listed_under
 from engine.model import MIB, Location, ObjectRef
+from engine.plan.locations import problem_of_bucket, problem_of_key
 from engine.plan.manifest_text import NotParsed, form_of, named_place, parse
 from engine.plan.settings import ManifestProbe
 from engine.store import HeadObject, ObjectStore
@@ -73,7 +74,9 @@ async def ask_manifest(store: ObjectStore, probe: ManifestProbe) -> ProbeResult:
         return ProbeResult(probe.name, False, "nothing to compare", f"{probe.at} {said}")
     wrong: list[str] = []
     for item in named:
-        wrong += [f"{item.where}: {why}"[:LONGEST_REASON] for why in await _compared(store, item, probe.base)]
+        for why in await _compared(store, item, probe.base):
+            reason = f"{item.where}: {why}"[:LONGEST_REASON]
+            wrong.append(reason.encode("utf-8", "backslashreplace").decode())  # JSON can say what no text holds
     if wrong:
         more = f"; and {len(wrong) - _FIRST} more" if len(wrong) > _FIRST else ""
         said = f"{probe.at} does not agree with what is there: {'; '.join(wrong[:_FIRST])}{more}"
@@ -102,6 +105,10 @@ async def _compared(store: ObjectStore, named: Named, base: Location) -> list[st
     at = named_place(named.path, base)
     if at is None:
         return [f'"{named.path}" is no place in S3']
+    if at.bucket != base.bucket and (problem := problem_of_bucket(at.bucket)):
+        return [f'"{at.bucket}" {problem}']
+    if problem := problem_of_key(at.key):
+        return [f'"{at.key}" {problem}, as a key has to be']
     try:
         there, at = await _there(store, at)
     except BucketMissing:
