@@ -19,6 +19,8 @@ MAX_HEADER_BYTES = 65_536
 """A longer header is refused: NumPy's own limit for untrusted files is 10,000, structured types may need more."""
 _MAX_DIMENSIONS = 64
 """NumPy's own limit (NPY_MAXDIMS, 64 since 2.0)."""
+_MOST_BYTES = (1 << 63) - 1
+"""What a file can have at most: sizes within sizes come to more than can even be written as a number."""
 
 _DESCR = re.compile(r"([<>|=]?)([biufcSUVmM?])([0-9]{0,9})(?:\[[^\]]{1,32}\])?\Z")
 _NAMES = {
@@ -91,7 +93,14 @@ def parse_header(data: bytes) -> NpyHeader:
     if not isinstance(order, bool):
         raise NotNpy("its order is neither True nor False")
     descr = header["descr"]
-    return NpyHeader(shape, _shown(descr), str(descr), _item_bytes(descr), length)
+    item_bytes = _item_bytes(descr)
+    try:
+        found = NpyHeader(shape, _shown(descr), str(descr), item_bytes, length)
+    except ValueError:  # a number in it, as a field's name, that Python writes out for nobody
+        raise NotNpy("its type is not known") from None
+    if found.total_bytes > _MOST_BYTES:
+        raise NotNpy("its items would have more bytes than any file")
+    return found
 
 
 def same_dtype(wanted: str, header: NpyHeader) -> bool:

@@ -58,6 +58,13 @@ def test_a_single_item_and_an_empty_array() -> None:
     assert empty.total_bytes == empty.data_offset
 
 
+HUGE = f"0x{'f' * 5_000}"
+"""A number that Python reads and does not write."""
+WIDE = f"({'9223372036854775807, ' * 64})"
+DEEP = "(" * 8 + "'<f4'" + f", {WIDE})" * 8
+"""Types within types, whose lengths come to a number that Python does not write either."""
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -74,9 +81,15 @@ def test_a_single_item_and_an_empty_array() -> None:
         (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}"), "tuple of sizes"),
         (npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"), "pickled"),
         (npy("{'descr': 'xyz', 'fortran_order': False, 'shape': (1,)}"), "not known"),
+        (npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({HUGE},)}}"), "tuple of sizes"),
+        (npy(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {WIDE}}}"), "more bytes than any file"),
+        (npy(f"{{'descr': {DEEP}, 'fortran_order': False, 'shape': (1,)}}"), "more bytes than any file"),
+        (npy(f"{{'descr': [({HUGE}, '<f4')], 'fortran_order': False, 'shape': (1,)}}"), "not known"),
+        (npy(f"{{'descr': ('<f4', {HUGE}), 'fortran_order': False, 'shape': (1,)}}"), "no plain shape"),
         (npy("__import__('os').system('true')"), "plain dictionary"),
         (npy("(" * 9_000), "plain dictionary"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "header",
 )
 def test_what_is_no_header_says_why(data: bytes, why: str) -> None:
     with pytest.raises(NotNpy, match=why):
