@@ -31,7 +31,9 @@ LONGEST_REASON = 400
 """Characters: what is said of a place quotes what the file says of it."""
 _FIRST = 3
 _PATHS = ("path", "uri", "location")
-_COUNTS = ("num_files", "num_objects", "files", "objects")
+_ALSO_NAMES = ("files", "objects")
+"""As many manifests list them by name under these as count them."""
+_COUNTS = ("num_files", "num_objects", *_ALSO_NAMES)
 _SIZES = {
     "size_bytes": 1, "bytes": 1, "size_kb": 10**3, "size_mb": 10**6, "size_gb": 10**9, "size_tb": 10**12,
     "size_kib": 1 << 10, "size_mib": 1 << 20, "size_gib": 1 << 30, "size_tib": 1 << 40,
@@ -94,6 +96,9 @@ def named_in(value: Any, where: str = "") -> Iterator[Named]:
         return
     path = next((value[name] for name in _PATHS if isinstance(value.get(name), str) and value[name]), None)
     said = {name: value[name] for name in (*_COUNTS, *_SIZES, *_DIGESTS) if value.get(name) is not None}
+    for name in _ALSO_NAMES:
+        if isinstance(said.get(name), list | dict):
+            del said[name]
     if path is not None and said:
         yield Named(where or "the file", path, said)
     for name, item in value.items():
@@ -118,7 +123,7 @@ async def _compared(store: ObjectStore, named: Named, base: Location) -> list[st
     wrong = [
         f"{at} holds {there.files:,} files, not {named.said[name]}"
         for name in _COUNTS
-        if name in named.said and named.said[name] not in (there.files, there.objects)
+        if name in named.said and not same_number(named.said[name], there)
     ]
     for name, unit in _SIZES.items():
         if name in named.said and not same_size(named.said[name], there.bytes, unit):
@@ -147,6 +152,11 @@ async def _there(store: ObjectStore, at: Location) -> tuple[There, Location]:
             files += sum(1 for item in batch if item.size or not item.key.endswith("/"))
             size += sum(item.size for item in batch)
     return There(objects, files, size), at
+
+
+def same_number(said: Any, there: There) -> bool:
+    """Whether it is a number, and that of the files; placeholders may be among them."""
+    return not isinstance(said, bool) and said in (there.files, there.objects)
 
 
 def same_size(said: Any, there_bytes: int, unit: int) -> bool:

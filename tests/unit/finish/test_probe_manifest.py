@@ -84,6 +84,8 @@ async def test_what_it_says_is_so(said: dict[str, Any]) -> None:
     [
         ({"num_files": 2}, "data.raw: s3://b/project/data/raw/ holds 3 files, not 2"),
         ({"num_files": True}, "holds 3 files, not True"),
+        ({"path": "models/teacher.bin", "num_files": True}, "holds 1 files, not True"),
+        ({"num_files": ["a", "b", "c"]}, "holds 3 files, not ["),
         ({"size_mb": 3.1}, "has 3,000,000 bytes, which is not size_mb 3.1"),
         ({"size_bytes": 2_999_999}, "which is not size_bytes 2999999"),
         ({"size_gb": "much"}, "which is not size_gb much"),
@@ -160,12 +162,25 @@ async def test_what_may_not_be_listed_is_not_ok() -> None:
 
 
 def test_every_table_with_a_place_and_a_figure_is_found() -> None:
-    value = {"a": [RAW, {"path": "x"}], "b": {"c": {"uri": "y", "bytes": 1, "d": RAW}}, "path": "", "num_files": 1}
+    value: dict[str, Any] = {
+        "a": [RAW, {"path": "x"}],
+        "b": {"c": {"uri": "y", "bytes": 1, "d": RAW}},
+        "path": "",
+        "num_files": 1,
+    }
     assert [(item.where, item.path) for item in named_in(value)] == [
         ("a.0", "data/raw/"),
         ("b.c", "y"),
         ("b.c.d", "data/raw/"),
     ]
+
+
+@pytest.mark.parametrize("name", ["files", "objects"])
+async def test_names_of_files_are_no_number_of_them(name: str) -> None:
+    named = {name: ["0.png", {"path": "models/teacher.bin", "bytes": len(MODEL)}]}
+    assert [item.where for item in named_in({"path": "data/raw/", **named})] == [f"{name}.1"]
+    result = await ask(RAW | named)
+    assert result.ok and "2 places" in result.sentence, result.sentence
 
 
 @pytest.mark.parametrize(
