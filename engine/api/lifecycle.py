@@ -52,9 +52,10 @@ UPLOADS_MEASURED = 1_000
 @dataclass(frozen=True, slots=True)
 class LifecycleResult(Result):
     """What the bucket's rules mean under `location`: those `rules` that may take something there (`elsewhere` more do
-    not), `effects` of what they do, and what all of it costs now. Dollars are a month's, `once` what moving costs.
-    `unpriced` objects have a class without a price. `uploads` is how many are unfinished, None where that is not known;
-    `versions`: the bucket keeps them, so many `older` ones there; None where that is not known.
+    not), `effects` of what they do, and what all of it costs now. Dollars are a month's, `once` what it costs
+    besides, as in `Effect`. `unpriced` objects have a class without a price. `uploads` is how many are unfinished, None
+    where that is not known; `versions`: the bucket keeps them, so many `older` ones there; None where that is not
+    known.
 
     With a proposal `before` and `after` are the configuration without and with it, and the effects are those of
     `after`. `refused` says why it may not be written, a sentence each; `notes` what else is to be known. `written`: it

@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 from engine.model import GIB, ListedObject
 from engine.plan.document import Plan
-from engine.plan.prices import CLASSES, STANDARD, TAG_MONTH, dollars_a_month, read_dollars
+from engine.plan.prices import (
+    CLASSES,
+    DAYS_A_MONTH,
+    STANDARD,
+    TAG_MONTH,
+    dollars_a_month,
+    early_dollars,
+    read_dollars,
+)
 from engine.plan.route import Route
 from engine.plan.sizes import moment_ms
 
@@ -21,7 +29,6 @@ WRITES_PER_S = 3500
 """COPY, PUT, POST and DELETE that S3 takes at least, a second and partitioned prefix."""
 
 PAGE_KEYS = 1000
-DAYS_A_MONTH = 30
 PASSES = 2
 """Listings of both sides: a run's and a verification's."""
 EGRESS_GB = 0.09
@@ -197,10 +204,9 @@ class Change:
         self.write_dollars += writes / 1000 * wanted.writes_per_1000
         self.retrieval_dollars += source.size / GIB * left.retrieval_gb
         self.small += source.size < wanted.least_bytes
-        early_days = left.least_days - _age_days(source, now_ms)
-        if early_days > 0:
-            self.early_objects += 1
-            self.early_dollars += before * early_days / DAYS_A_MONTH
+        early = early_dollars(old, source.size, _age_days(source, now_ms))
+        self.early_objects += early > 0
+        self.early_dollars += early
 
 
 def _age_days(source: ListedObject, now_ms: int) -> float:

@@ -25,6 +25,8 @@ STORAGE_CLASSES = (
 """What CopyObject takes on a general-purpose bucket, in the order in which rules move objects. Other servers have
 classes of their own."""
 KIB = 1 << 10
+DAYS_A_MONTH = 30
+
 TAG_MONTH = 0.0065 / 10_000
 """A tag of an object, in a month."""
 
@@ -78,6 +80,16 @@ def dollars_a_month(storage_class: str, size: int) -> float | None:
     billed = max(size, price.least_bytes) + price.beside_bytes
     dollars = (billed * price.gb_month + price.beside_standard_bytes * STANDARD.gb_month) / GIB
     return dollars + price.monitoring_per_1000 / 1000 if size >= _LEAST else dollars
+
+
+def early_dollars(storage_class: str, size: int, days: float) -> float:
+    """What an object that leaves its class after so many days there is billed for all the same: what those lack of the
+    least. Nothing where its class has no price here."""
+    price = CLASSES.get(storage_class or "STANDARD")
+    lacking = 0.0 if price is None else price.least_days - max(0.0, days)
+    if lacking <= 0:
+        return 0.0
+    return (dollars_a_month(storage_class, size) or 0.0) * lacking / DAYS_A_MONTH
 
 
 def read_dollars(storage_class: str, requests: int) -> float:

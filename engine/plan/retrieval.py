@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from engine.model import GIB, RESTORING
-from engine.plan.estimate import DAYS_A_MONTH, WRITES_PER_S
-from engine.plan.prices import RETRIEVALS, STANDARD, Tier
+from engine.plan.estimate import WRITES_PER_S
+from engine.plan.prices import DAYS_A_MONTH, RETRIEVALS, STANDARD, Tier
 from engine.plan.sizes import moment_ms
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})

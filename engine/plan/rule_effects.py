@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from engine.model import GIB, ListedObject, ListedVersion
 from engine.plan.bucket_rules import Action, Does, Rule
-from engine.plan.prices import CLASSES, KIB, STANDARD, STORAGE_CLASSES, dollars_a_month
+from engine.plan.prices import CLASSES, KIB, STANDARD, STORAGE_CLASSES, dollars_a_month, early_dollars
 from engine.plan.retrieval import ARCHIVE_CLASSES
 
 SMALL_BYTES = 128 * KIB
@@ -44,7 +44,8 @@ def moves(from_class: str, into: str) -> bool:
 class Effect:
     """What one action of one rule does: to how many objects, and bytes. `due` of them may go at any moment, and `first`
     and `last` are the days (proleptic ordinals) of the others; 0 where there are none. It saves `saved` dollars a month
-    once it is done, and costs `once`; `unpriced` objects have a class without a price.
+    once it is done, and costs `once`: the moves, and `early`, which is what is left of the least time that the classes
+    which objects leave are billed for. `unpriced` objects have a class without a price.
 
     `at_most`: the rule asks for tags, which no listing shows, so that fewer objects may be meant. It is not in any
     total then."""
@@ -58,6 +59,7 @@ class Effect:
     last: int = 0
     saved: float = 0.0
     once: float = 0.0
+    early: float = 0.0
     unpriced: int = 0
     at_most: bool = False
 
@@ -135,7 +137,7 @@ class Effects:
             if not written:
                 self.undated += 1
                 continue
-            self._live(item.key, item.size, item.storage_class, written, CURRENT)
+            self._live(item.key, item.size, item.storage_class, written, written, CURRENT)
 
     def add_version(self, item: ListedVersion, since: str, newer: int) -> None:
         """An older version, which became one at `since`; `newer` ones that are older versions too came after it."""
@@ -143,7 +145,8 @@ class Effects:
         self.older_bytes += item.size
         self.older_dollars += dollars_a_month(item.storage_class, item.size) or 0.0
         if became := ordinal_of(since[:10]):
-            self._live(item.key, item.size, item.storage_class, became, NONCURRENT, newer)
+            written = ordinal_of(item.modified[:10]) or became
+            self._live(item.key, item.size, item.storage_class, written, became, NONCURRENT, newer)
         else:
             self.undated += 1
 
@@ -165,12 +168,14 @@ class Effects:
             effect.add(size, day, self.on_day)
             effect.saved += size / GIB * STANDARD.gb_month
 
-    def _live(self, key: str, size: int, now: str, since: int, what: frozenset[Does], newer: int = 0) -> None:
+    def _live(
+        self, key: str, size: int, now: str, written: int, since: int, what: frozenset[Does], newer: int = 0
+    ) -> None:
         """Through all rules at once, but for those that ask for tags: each of these by itself."""
         for rules in self._groups:
             taken = tuple([effects for rule, effects in rules if rule.takes(key, size)])
             if taken:
-                self._walk(size, now or "STANDARD", self._steps(taken, since, what, newer))
+                self._walk(size, now or "STANDARD", written, self._steps(taken, since, what, newer))
 
     def _steps(
         self, taken: tuple[tuple[Effect, ...], ...], since: int, what: frozenset[Does], newer: int
@@ -186,14 +191,15 @@ class Effects:
                 for effect in effects
                 if effect.action.does in what and newer >= effect.action.keep and (day := day_of(effect.action, since))
             ]
-            steps.sort(key=lambda step: step[:2])
+            steps.sort(key=lambda step: (max(step.day, self.on_day), step.order))  # what is due long since, is today
             if len(self._known_steps) >= STEPS_KNOWN:
                 self._known_steps.clear()
             self._known_steps[known] = steps
         return steps
 
-    def _walk(self, size: int, now: str, steps: Iterable[Step]) -> None:
-        """The life of an object, or a version, class by class until it goes."""
+    def _walk(self, size: int, now: str, entered: int, steps: Iterable[Step]) -> None:
+        """The life of an object, or a version, class by class until it goes. It has been in the one that it is in `now`
+        since the day `entered` at the most: a rule that moved it there left its LastModified."""
         for day, _, effect in steps:
             into = effect.action.storage_class
             before = dollars_a_month(now, size)
@@ -203,6 +209,7 @@ class Effects:
                     effect.unpriced += 1
                 elif effect.action.does is not Does.EXPIRE or not self.versions:
                     effect.saved += before
+                    self._leave(effect, size, now, entered, day)
                 return
             if not moves(now, into) or not self._is_large_enough(effect.rule, size, into):
                 continue
@@ -213,7 +220,13 @@ class Effects:
             else:
                 effect.saved += before - after
                 effect.once += (CLASSES[into].moves_per_1000 or CLASSES[into].writes_per_1000) / 1000
-            now = into
+                self._leave(effect, size, now, entered, day)
+            now, entered = into, max(day, self.on_day)
+
+    def _leave(self, effect: Effect, size: int, now: str, entered: int, day: int) -> None:
+        early = early_dollars(now, size, max(day, self.on_day) - entered)
+        effect.early += early
+        effect.once += early
 
     def _is_large_enough(self, rule: Rule, size: int, into: str) -> bool:
         if size >= SMALL_BYTES or rule.is_by_size or not self.least_size:

@@ -76,7 +76,9 @@ def _rules(result: LifecycleResult) -> list[str | Table]:
     lines: list[str | Table] = [Table(header, rows, left=4)]
     total = f"all of it saves {cost_text(result.saved)} a month once it is done"
     if result.once:
-        total += f", and moving costs {cost_text(result.once)} once"
+        early = sum(effect.early for effect in result.effects if not effect.at_most)
+        least = f", of which {cost_text(early)} for classes that objects leave before their least time"
+        total += f", and costs {cost_text(result.once)} once{least if early else ''}"
     lines.append(f"{total}{elsewhere if result.elsewhere else ''}")
     if result.versions:
         lines.append("the bucket keeps versions: what expires stays as an older version until a rule takes those")
@@ -143,7 +145,7 @@ def _effect(effect: Effect) -> dict[str, Any]:
         **picked(effect, "rule=rule.rule_id prefix=rule.prefix only=rule.only does=action.does days=action.days"),
         "date": effect.action.date or None,
         "storage_class": effect.action.storage_class or None,
-        **rounded(effect, "saves_a_month=saved costs_once=once"),
+        **rounded(effect, "saves_a_month=saved costs_once=once for_leaving_early=early"),
         **picked(effect, "objects bytes due unpriced at_most"),
         "first": _day(effect.first),
         "last": _day(effect.last),

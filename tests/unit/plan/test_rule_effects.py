@@ -110,6 +110,37 @@ def test_objects_move_downward_alone() -> None:
     assert there.found[0].objects == 0
 
 
+def test_a_class_that_is_left_before_its_least_time_is_paid_for_to_its_end() -> None:
+    deep, infrequent = dollars_a_month("DEEP_ARCHIVE", GIB), dollars_a_month("STANDARD_IA", GIB)
+    assert deep is not None and infrequent is not None
+    there = listed(size=GIB, day="2026-06-20", of="DEEP_ARCHIVE")
+    (gone,) = effects_of(rule(expire(19)), objects=[there]).found
+    assert days(gone) == (0, "2026-07-10", "2026-07-10")
+    assert gone.saved == pytest.approx(deep)
+    assert gone.once == gone.early == pytest.approx(deep * (180 - 20) / 30), "it has been there for 20 days by then"
+    (late,) = effects_of(rule(expire(180)), objects=[there]).found
+    assert late.once == late.early == 0
+    (long_due,) = effects_of(rule(expire(1)), objects=[there]).found
+    assert long_due.early == pytest.approx(deep * (180 - 10) / 30), "it goes today, and not when it was due"
+    moved, expired = effects_of(rule(move(0, "STANDARD_IA"), expire(37)), objects=[listed(size=GIB)]).found
+    assert moved.early == 0 and moved.once == pytest.approx(0.01 / 1000), "STANDARD has no least time"
+    assert expired.early == pytest.approx(infrequent * (30 - 9) / 30), "from today, when it moves, to 9 July"
+
+
+def test_nothing_is_left_early_where_it_stays_as_an_older_version_or_where_its_date_is_ahead() -> None:
+    new = listed(size=GIB, of="DEEP_ARCHIVE", day="2026-06-30")
+    assert effects_of(rule(expire(1)), objects=[new], versions=True).once == 0
+    assert effects_of(rule(expire(0)), objects=[listed(size=GIB, day="2026-07-02")]).once == 0
+    effects = Effects([rule(Action(Does.EXPIRE_NONCURRENT, 1))], TODAY, versions=True)
+    effects.add_version(version(of="GLACIER"), "2026-06-29T10:00:00.000Z", 0)
+    assert effects.once == 0, "it was written half a year ago, whenever it became an older version"
+
+
+def test_of_what_is_due_long_since_a_deletion_goes_first_too() -> None:
+    moved, gone = effects_of(rule(move(1, "GLACIER"), expire(2)), objects=[listed()]).found
+    assert (moved.objects, gone.objects, gone.due) == (0, 1, 1)
+
+
 def test_of_several_rules_the_sooner_deletion_counts() -> None:
     late, soon = rule(expire(365), prefix="", rule_id="late"), rule(expire(30), rule_id="soon")
     found = effects_of(late, soon, objects=[listed("p/a"), listed("q/a")]).found
