@@ -7,6 +7,7 @@ come in, and a key that is added changes at most one place of it.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from heapq import heappush, heappushpop
 from typing import NamedTuple
@@ -119,6 +120,8 @@ def decode(data: bytes) -> Picture:
                 if left < 0:
                     raise NoImage(f"it has more than {MAX_PIXELS:,} pixels, and is not decoded")
                 image.load()
+            if not _has_end(data):
+                raise NoImage("its end is missing: it was cut short, or overwritten")
             image.seek(0)
             return Picture(image.width, image.height, image.format or "")
     except NoImage:
@@ -127,6 +130,50 @@ def decode(data: bytes) -> Picture:
         raise NoImage("it is no image that is known") from None
     except Exception as error:  # a decoder says in many ways that it was given something broken
         raise NoImage(f"it does not decode: {error or type(error).__name__}") from None
+
+
+def _has_end(data: bytes) -> bool:
+    """Whether a JPEG or a GIF is there to its end. A decoder takes zeros for pixels, or for the last frame's end, and
+    has no checksum to know better by. What stands behind the end is no matter: many cameras put something there."""
+    if data.startswith(b"\xff\xd8"):
+        return _jpeg_has_end(data)
+    return not data.startswith(b"GIF8") or _gif_has_end(data)
+
+
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+"""One that begins a segment with a length, or the end: within pixels each FF is followed by 00, or restarts."""
+_GIF_BLOCK = re.compile(rb"[!,;]")
+
+
+def _jpeg_has_end(data: bytes) -> bool:
+    """Past each segment, since those may hold another picture, and past the pixels."""
+    at = 2
+    while (found := _JPEG_MARKER.search(data, at)) is not None:
+        at = found.end()
+        if found[1] == b"\xd9":
+            return True
+        at += int.from_bytes(data[at : at + 2])
+    return False
+
+
+def _gif_has_end(data: bytes) -> bool:
+    """Past each block. Between two a decoder bears what begins none."""
+    at = 13 + _colours(data, 10)
+    while (found := _GIF_BLOCK.search(data, at)) is not None:
+        at = found.end()
+        if found[0] == b";":
+            return True
+        at += 10 + _colours(data, at + 8) if found[0] == b"," else 1
+        while length := int.from_bytes(data[at : at + 1]):
+            at += 1 + length
+        at += 1
+    return False
+
+
+def _colours(data: bytes, flags_at: int) -> int:
+    """The length of the table of colours that these flags of a GIF tell of."""
+    flags = int.from_bytes(data[flags_at : flags_at + 1])
+    return 6 << (flags & 7) if flags & 0x80 else 0
 
 
 def judge_images(probe: ImageProbe, count: int, found: dict[str, Picture | str]) -> ProbeResult:

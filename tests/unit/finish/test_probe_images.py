@@ -74,6 +74,54 @@ async def test_what_is_no_such_image(body: bytes, why: str) -> None:
     assert not result.ok and why in result.sentence
 
 
+def film() -> bytes:
+    from PIL import Image
+
+    frames = [Image.effect_noise((40, 30), 60) for _ in range(6)]
+    body = io.BytesIO()
+    frames[0].save(body, "GIF", save_all=True, append_images=frames[1:])
+    return body.getvalue()
+
+
+def with_thumbnail() -> bytes:
+    """A JPEG whose first segment holds another whole one."""
+    small, large = image(8, 8, "JPEG"), image(64, 64, "JPEG")
+    segment = b"\xff\xe1" + (len(small) + 8).to_bytes(2) + b"Exif\0\0" + small
+    return large[:2] + segment + large[2:]
+
+
+WHOLE = {
+    "JPEG": image(64, 64, "JPEG"),
+    "progressive": image(64, 64, "JPEG", progressive=True),
+    "restarts": image(64, 64, "JPEG", restart_marker_rows=1),
+    "thumbnail": with_thumbnail(),
+    "GIF": image(64, 64, "GIF"),
+    "film": film(),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("behind", [b"", b"\0" * 4096, b"SEFT\0of a camera", image(5, 5, "JPEG")])
+def test_what_stands_behind_the_end_is_no_matter(kind: str, behind: bytes) -> None:
+    assert images.decode(WHOLE[kind] + behind).form == ("GIF" if kind in ("GIF", "film") else "JPEG")
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_zeros_in_the_place_of_the_end_are_no_image(kind: str) -> None:
+    body = WHOLE[kind]
+    for kept in (len(body) // 2, len(body) * 9 // 10, len(body) - 2, len(body) - 1):
+        with pytest.raises(images.NoImage):
+            images.decode(body[:kept] + bytes(len(body) - kept))
+            pytest.fail(f"{kept} of {len(body)} bytes")
+
+
+def test_a_film_cut_between_two_frames_is_not_whole() -> None:
+    body = film()
+    cut = body.index(b"!\xf9\x04", len(body) // 2)
+    with pytest.raises(images.NoImage, match="its end is missing"):
+        images.decode(body[:cut])
+
+
 async def test_an_image_that_claims_too_many_pixels_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import ImageFile
 
