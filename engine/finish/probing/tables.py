@@ -121,7 +121,8 @@ class _Lines:
 
 
 async def ask_parquet(store: ObjectStore, probe: ParquetProbe) -> ProbeResult:
-    """Read the footer: a request, or two where it is long. Raises `ExtraMissing`."""
+    """Read the footer, and the mark before all: a request or two, and one more where the footer is long. Raises
+    `ExtraMissing`."""
     with needs("parquet"):
         if find_spec("pyarrow") is None:
             raise ModuleNotFoundError(name="pyarrow")
@@ -160,6 +161,9 @@ async def _footer(found: Pinned) -> bytes:
         raise NoTable("its footer is encrypted")
     if magic != _MAGIC:
         raise NoTable("it does not end as a Parquet file does")
+    start = tail if found.size <= len(tail) else await found.read(0, len(_MAGIC))
+    if start[: len(_MAGIC)] != _MAGIC:
+        raise NoTable("it does not begin as a Parquet file does")
     whole = length + _END.size
     if whole > min(MAX_FOOTER_BYTES, found.size - len(_MAGIC)):
         raise NoTable(f"its footer would have {length:,} bytes")
