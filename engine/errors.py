@@ -319,17 +319,23 @@ def refused_as(what: str, advice: str = "") -> Iterator[None]:
 
 @asynccontextmanager
 async def one_error() -> AsyncIterator[None]:
-    """Task groups raise groups of errors; the caller gets the one that stopped them."""
+    """Task groups raise groups of errors; the caller gets the one that stopped them, or one that is alone (as what a
+    listener of theirs raised), as it was."""
     try:
         yield
     except BaseExceptionGroup as group:
-        first = next((error for error in each_error(group) if isinstance(error, EngineError)), None)
-        if first is None:
+        errors = list(each_error(group))
+        first = next((error for error in errors if isinstance(error, EngineError)), errors[0])
+        ours = isinstance(first, EngineError)
+        if not ours and (len(errors) > 1 or not isinstance(first, Exception)):
             raise
+        before = None if ours else first.__context__
         try:
-            raise first from None
+            if ours:
+                raise first from None
+            raise first
         finally:  # it was given the group as its context, whose member it is: nothing can send such a circle on
-            first.__context__ = None
+            first.__context__ = before
 
 
 def each_error(error: BaseException) -> Iterator[BaseException]:

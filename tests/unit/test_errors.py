@@ -44,3 +44,27 @@ async def test_an_error_of_a_task_comes_out_of_a_dask_worker_as_it_went_in() -> 
     error = sending.loads(sending.dumps(caught.value))
     assert type(error) is UsageError
     assert error.advised == "it is so. do so"
+
+
+async def test_an_error_that_is_none_of_ours_comes_out_alone_as_it_was() -> None:
+    """As what a listener raises, which is told from within groups of tasks."""
+
+    async def fail() -> None:
+        try:
+            raise KeyError("before it")
+        except KeyError as before:
+            raise ValueError("a listener's own") from before
+
+    with pytest.raises(ValueError, match="a listener's own") as caught:
+        async with one_error(), anyio.create_task_group() as outer, anyio.create_task_group() as inner:
+            outer.start_soon(anyio.sleep_forever)
+            inner.start_soon(fail)
+    assert isinstance(caught.value.__cause__, KeyError) and caught.value.__context__ is caught.value.__cause__
+
+
+@pytest.mark.parametrize("errors", [[ValueError("one"), TypeError("another")], [KeyboardInterrupt()]])
+async def test_several_that_are_none_of_ours_or_what_ends_a_program_stay_a_group(errors: list[BaseException]) -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with one_error():
+            raise BaseExceptionGroup("of tasks", errors)
+    assert list(caught.value.exceptions) == errors
