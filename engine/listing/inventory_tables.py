@@ -6,7 +6,7 @@ Their columns have names of their own (`last_modified_date` where CSV has LastMo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,22 @@ def _batches(path: Path, form: str) -> Iterator[Any]:
         from pyarrow import orc
 
         file = orc.ORCFile(path)
-        wanted = [column for column in COLUMNS if column in file.schema.names]
+        wanted = _wanted(file.schema.names)
         for number in range(file.nstripes):
             yield file.read_stripe(number, columns=wanted)
         return
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as table:
-        wanted = [column for column in COLUMNS if column in table.schema_arrow.names]
-        yield from table.iter_batches(ROWS_A_BATCH, columns=wanted)
+        yield from table.iter_batches(ROWS_A_BATCH, columns=_wanted(table.schema_arrow.names))
+
+
+def _wanted(names: Sequence[str]) -> list[str]:
+    """Those of the columns that are of use. Raises ValueError for one that is there twice."""
+    for column in COLUMNS:
+        if names.count(column) > 1:
+            raise ValueError(f"it has the column {column} {names.count(column)} times")
+    return [column for column in COLUMNS if column in names]
 
 
 def _row(values: Mapping[str, Any], prefix: str) -> KeyRow | None:

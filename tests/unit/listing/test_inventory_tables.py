@@ -63,6 +63,15 @@ def test_what_is_no_table_is_refused(tmp_path: Path, form: str, body: bytes) -> 
         list(table_rows("m", tmp_path / "x", form, "p/"))
 
 
+@pytest.mark.parametrize("form", ["Parquet", "ORC"])
+@pytest.mark.parametrize("column", ["key", "size"])
+def test_a_table_that_has_a_column_twice_is_refused(tmp_path: Path, form: str, column: str) -> None:
+    found = table()
+    path = written(tmp_path, form, found.append_column(column, found.column(column)))
+    with pytest.raises(PlanError, match=f"it has the column {column} 2 times"):
+        list(table_rows("cards", path, form, ""))
+
+
 def test_a_table_without_keys_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "Parquet", pa.table({"size": [1]}))
     with pytest.raises(PlanError, match="no column key"):
