@@ -69,12 +69,13 @@ def unpacked(body: bytes, packing: str, longest: int) -> list[Part]:
 
 
 def _damages() -> tuple[type[Exception], ...]:
-    """What the unpackers raise for bytes that somebody mangled; zipfile also what it means for others."""
+    """What the unpackers raise for bytes that somebody mangled; zipfile also what it means for others. Such bytes may
+    ask for more memory than there is: a member of a zip by LZMA has four of them to say so, and zipfile no limit."""
     import lzma
     import zipfile
 
     of_zip = (zipfile.BadZipFile, NotImplementedError, LookupError, struct.error)
-    return (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, *of_zip)
+    return (OSError, EOFError, ValueError, MemoryError, zlib.error, lzma.LZMAError, *of_zip)
 
 
 def _gzip(body: bytes, longest: int) -> Iterator[Part]:

@@ -26,6 +26,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Decision, Outcome
 from engine.references import rewriting, scanning
 from engine.references.local_files import Skipped, walk
+from engine.references.packed import Unreadable, unpacked
 from engine.references.replacing import Restored
 from engine.references.scanning import Scan, Scanner
 from engine.references.undoing import RestoredFile, all_back
@@ -237,6 +238,20 @@ def mangled(archive: bytes, at: int, put: bytes) -> bytes:
     """An archive with other bytes so far behind the start of what it says of its first file."""
     at += archive.index(b"PK\x01\x02")
     return archive[:at] + put + archive[at + len(put) :]
+
+
+def test_a_member_that_says_that_it_needs_more_memory_than_there_is_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By LZMA, with a dictionary of 4 GiB; whether there is so much is not for a test to find out."""
+
+    def ask_for_it(*_: object) -> bytes:
+        raise MemoryError
+
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", TABLE)
+    monkeypatch.setattr(zipfile.LZMADecompressor, "decompress", ask_for_it)  # type: ignore[attr-defined]
+    with pytest.raises(Unreadable, match=r"compressed \(zip\), and damaged"):
+        unpacked(made.getvalue(), "zip", scanning.LONGEST_BYTES)
 
 
 TABLE = b'{"at": "s3://cards/gone/a.txt"}\n'
