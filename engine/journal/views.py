@@ -23,7 +23,7 @@ from engine.journal.segments import Segment
 from engine.ledger import Ledger
 from engine.ledger.commands import SAME_ETAG, Command
 from engine.ledger.identity import identity_of
-from engine.ledger.rebinding import BOUND, VIEW, unbound
+from engine.ledger.rebinding import BOUND, VIEW, empty_view, unbound
 from engine.ledger.writer import Command as AnyCommand
 from engine.ledger.writer import Writer
 from engine.model import Location
@@ -183,8 +183,7 @@ class Journals:
                 await sign.refuse_others()
             await sign.begin()  # before the claim: who looks next sees it
         try:
-            while (other := await journal.claim()) is not None:
-                await self._apply(ledger, journal, other)
+            while await journal.claim() is not None:
                 await self._catch_up(ledger, journal)
         except BaseException:
             if sign is not None:
@@ -207,16 +206,25 @@ class Journals:
         return Journal(self._store, place, str(self._holder), self._holder.look)
 
     async def _catch_up(self, ledger: Ledger, journal: Journal) -> None:
+        """Make the changes in the view that it lacks. One that it refuses may be refused everywhere, or this view is
+        not what the others are: then it is made anew, which tells."""
+        slot = await self._position(ledger, journal)
+        if not await self._replay(ledger, journal, slot) and slot:
+            await ledger.writer.do(empty_view)
+            await self._replay(ledger, journal, 0)
+
+    async def _replay(self, ledger: Ledger, journal: Journal, slot: int) -> bool:
+        """Whether no change from that slot on was refused."""
         is_bound = await ledger.meta(BOUND) is not None  # of a shard nobody asks: its journal adds no shards
-        async for _, segment in journal.read(max(journal.next_slot, await self._position(ledger, journal))):
+        refused = False
+        async for _, segment in journal.read(slot):
             changes = {item.name for item in segment.commands}
             is_bound = is_bound or "bind" in changes
             if not is_bound and "add_shards" in changes:  # its keys would be those of whatever routes are wanted here
                 raise unbound(f"the journal {journal.place}")
-            await self._apply(ledger, journal, segment)
-
-    async def _apply(self, ledger: Ledger, journal: Journal, segment: Segment) -> None:
-        await ledger.writer.do(_Applied(segment.commands, str(journal.place), journal.next_slot))
+            results = await ledger.writer.do(_Applied(segment.commands, str(journal.place), journal.next_slot))
+            refused = refused or any(isinstance(item, LedgerError) for item in results)
+        return not refused
 
     async def _position(self, ledger: Ledger, journal: Journal) -> int:
         """The slot that a view lacks first; 0 for a ledger that holds nothing."""

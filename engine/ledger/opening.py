@@ -15,8 +15,8 @@ from engine.errors import LedgerCorrupt, LedgerError
 from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, writing
-from engine.ledger.rebinding import bind_anew, holds_any, settle
-from engine.ledger.schema import migrate, refuse_newer
+from engine.ledger.rebinding import bind_anew, empty_view, holds_any, is_view, settle
+from engine.ledger.schema import MIGRATIONS, migrate, refuse_newer
 from engine.ledger.writer import damaged
 from engine.plan.lifecycle import State
 
@@ -119,6 +119,11 @@ def _check_totals(path: Path, connection: sqlite3.Connection) -> None:
 def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     refuse_newer(path, version)
+    # What a change did when the view's format was made is perhaps not what it does in one that is made now.
+    if 0 < version < len(MIGRATIONS) and is_view(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        empty_view(connection)
+        connection.execute("COMMIT")
     try:
         migrate(connection)
     except ValueError as error:

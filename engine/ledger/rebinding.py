@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,7 @@ def change_to(path: Path, connection: sqlite3.Connection, wanted: Binding, *, jo
         more = learned(bound, wanted)
         return Change("learn", more.text) if more != bound else None
     if not holds_nothing(connection):
-        start = anew(is_view=_has(connection, VIEW))
+        start = anew(is_view=is_view(connection))
         raise LedgerMismatch(
             "\n".join(
                 [f"the ledger {goes_by(path)} is bound to something else:", *(f"  - {line}" for line in different)]
@@ -56,7 +57,7 @@ def settle(path: Path, connection: sqlite3.Connection, wanted: Binding) -> None:
     """Have the ledger bound to what is wanted, unless it is a view: that is changed by its journal alone. Raises as
     `change_to`."""
     change = change_to(path, connection, wanted)
-    if change is None or _has(connection, VIEW):
+    if change is None or is_view(connection):
         return
     connection.execute("BEGIN IMMEDIATE")
     if change.name == "bind":
@@ -102,6 +103,24 @@ def holds_nothing(connection: sqlite3.Connection) -> bool:
 def holds_any(connection: sqlite3.Connection, *tables: str) -> bool:
     """Whether there is a row in one of these tables."""
     return any(connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in tables)
+
+
+def is_view(connection: sqlite3.Connection) -> bool:
+    """Whether it is what a journal says."""
+    return _has(connection, VIEW)
+
+
+def empty_view(connection: sqlite3.Connection) -> None:
+    """Take out of a view, of whichever format, all that its journal says, so that it is made anew from the first slot.
+    It stays a view of that one."""
+    connection.execute("PRAGMA defer_foreign_keys = ON")  # until the transaction ends
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('meta', 'routes')"
+    for (name,) in connection.execute(tables).fetchall():
+        connection.execute(f"DELETE FROM {name}")
+    connection.execute("UPDATE routes SET opened_ms = 0, closed_ms = 0, objects = 0, bytes = 0")
+    connection.execute("DELETE FROM meta WHERE key = ?", (BOUND,))
+    (kept,) = connection.execute("SELECT value FROM meta WHERE key = ?", (VIEW,)).fetchone()
+    connection.execute("UPDATE meta SET value = ? WHERE key = ?", (json.dumps([json.loads(kept)[0], 0]), VIEW))
 
 
 def bind_anew(connection: sqlite3.Connection, binding: Binding) -> None:

@@ -25,7 +25,8 @@ from engine.plan.record import Decision, Outcome
 from engine.plan.shards import Piece
 from engine.store import PutObject
 from tests.fake_store import FakeStore
-from tests.unit.ledger.scene import BINDING, Clock, decision, outcome, upload
+from tests.unit.ledger.scene import BINDING, Clock, assert_tallies_agree, decision, outcome, upload
+from tests.unit.ledger.scene import change as change_file
 
 PLACE = Location("state", "cartage/")
 CHECKSUM = Checksum("CRC64NVME", "FULL_OBJECT", "AAAAAAAAAAA=")
@@ -307,6 +308,46 @@ async def test_one_that_holds_nothing_yet_becomes_a_view(tmp_path: Path) -> None
         await ledger.set_note("surveyed", {"raw": [1, 2]})
     async with view(tmp_path / "x.ledger", FakeStore()) as ledger:
         await ledger.decide("raw", [decision("a")])
+
+
+async def deleted_and_followed(ledger: Ledger) -> None:
+    """A source that was proven and deleted, and another object at its key that is gone again."""
+    await ledger.decide("raw", [decision("k")])
+    for state in (State.COPIED, State.VERIFIED, State.DELETING, State.DELETED):
+        await ledger.conclude("raw", [outcome("k", state, Proof.DIGEST)])
+    await ledger.decide("raw", [decision("k", State.CONFLICT, size=20)])
+
+
+async def test_the_view_of_an_older_cartage_is_made_anew(tmp_path: Path) -> None:
+    """What a change did there is not what it does here: it kept nothing of a deleted source beside a newcomer."""
+    store, older = FakeStore(), tmp_path / "older.ledger"
+    async with view(older, store) as ledger:
+        await deleted_and_followed(ledger)
+        await ledger.intend_upload(upload("k"))
+    change_file(older, "DROP TABLE former", "PRAGMA user_version = 9")
+    async with view(older, store) as ledger, view(tmp_path / "new.ledger", store) as new:
+        assert await ledger.former() == await new.former() == (1, 10)
+        assert await rows(ledger) == await rows(new)
+        assert await ledger.open_uploads() == await new.open_uploads()
+    assert_tallies_agree(older)
+
+
+async def test_a_view_that_refuses_what_no_other_one_refused_is_made_anew(tmp_path: Path) -> None:
+    store, astray = FakeStore(), tmp_path / "astray.ledger"
+    async with view(astray, store) as ledger:
+        await deleted_and_followed(ledger)
+    async with view(tmp_path / "one.ledger", store) as one:
+        await one.forget("raw", ["k"])
+        await one.conclude("raw", [outcome("k", State.LOST)])
+        held = await rows(one)
+    change_file(astray, "DELETE FROM former")
+    async with view(astray, store) as ledger:
+        assert await rows(ledger) == held
+
+
+def test_an_older_cartage_does_not_read_what_it_would_replay_otherwise() -> None:
+    """It forgets a newcomer and brings nothing back."""
+    assert msgspec.msgpack.decode(zlib.decompress(encoded(Segment(1, "n"))))[0] == 4
 
 
 @settings(max_examples=30)
