@@ -31,6 +31,7 @@ REFERENCES = "references"
 LIFECYCLE = "lifecycle"
 DELETE_MARKERS = "delete-markers"
 NAMES = "names"
+ALIKE_NAMES = "alike"
 REPLICATION = "replication"
 UNKNOWN = "unknown"
 
@@ -128,14 +129,18 @@ def acceptable(plan: Plan) -> tuple[str, ...]:
     names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket_name}" for route in plan.routes)
     names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket_name}" for route in plan.routes)
     names += dict.fromkeys(f"{REPLICATION}.{place.bucket_name}" for place in plan.places)
-    names += dict.fromkeys(names_of(route.source.bucket_name, route.target.bucket_name) for route in plan.routes)
+    pairs = {(route.source.bucket_name, route.target.bucket_name): route for route in plan.routes}
+    names += [names_of(*pair) for pair in pairs]
+    names += [
+        names_of(*pair, kind=ALIKE_NAMES) for pair, route in pairs.items() if route.source.site != route.target.site
+    ]
     return tuple(names)
 
 
-def names_of(source: str, target: str) -> str:
-    """The name under which it is accepted that two buckets may be one. No bucket has two dots in a row: so no two pairs
-    share a name."""
-    return f"{NAMES}.{source}{'..' if '.' in source + target else '.'}{target}"
+def names_of(source: str, target: str, *, kind: str = NAMES) -> str:
+    """The name under which it is accepted that two buckets may be one: which could not be tried, or which no trial
+    tells (`ALIKE_NAMES`). No bucket has two dots in a row: so no two pairs share a name."""
+    return f"{kind}.{source}{'..' if '.' in source + target else '.'}{target}"
 
 
 def closed(reasons: Iterable[Reason]) -> list[Reason]:

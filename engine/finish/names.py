@@ -21,7 +21,7 @@ import anyio
 from engine.at_once import each
 from engine.errors import AttemptError, ObjectError
 from engine.finish import lag
-from engine.finish.gate import NAMES, UNKNOWN, Reason, names_of
+from engine.finish.gate import ALIKE_NAMES, NAMES, UNKNOWN, Reason, names_of
 from engine.ledger import Ledger
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
@@ -192,7 +192,10 @@ def names_outlook(
         for source, target in ((route.source, route.target) for route in plan.routes if _all_alike(route, tallies))
         if opened.may_lag(source, target)
     }
-    found = [Reason.unless_accepted(NAMES, why, names_of(*names), FOUND, accepted) for names, why in alike.items()]
+    found = [
+        Reason.unless_accepted(NAMES, why, names_of(*names, kind=ALIKE_NAMES), FOUND, accepted)
+        for names, why in alike.items()
+    ]
     return [Reason(NAMES, True, said), *found]
 
 

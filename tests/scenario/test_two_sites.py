@@ -11,23 +11,24 @@ from typing import Any
 import pytest
 
 from engine.api.accept import accept
-from engine.api.cleanup import cleanup
+from engine.api.cleanup import CleanupRefused, cleanup
 from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.revert import revert
 from engine.api.run import migrate
 from engine.api.verify import verify
-from engine.errors import GateClosed, GoneTogether
-from engine.finish import lag
+from engine.errors import AccessDenied, GateClosed, GoneTogether
+from engine.finish import lag, names
 from engine.finish.gate import closed
 from engine.finish.looking import FEW
 from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix
-from engine.model import Location
+from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
 from engine.sandbox import SandboxSettings, start_sandbox
 from engine.sites.opening import open_sites
+from engine.store import ObjectStore
 from tests.servers import Endpoint, start_sandbox_endpoint
 
 BUCKET = "shared-name"
@@ -203,8 +204,13 @@ async def test_zones_that_hand_on_deletes_lose_a_few_objects_and_no_more(
     assert waits == 2 and len(keys_at(near)) == 33 - FEW
 
 
+async def refuse(store: ObjectStore, ref: ObjectRef) -> None:
+    raise AccessDenied("no", operation="PutObject")
+
+
+@pytest.mark.parametrize("tried", [True, False], ids=["tried", "not to be tried"])
 async def test_what_was_found_under_one_name_at_both_servers_is_accepted_by_name(
-    tmp_path: Path, near: Endpoint, sandbox: Endpoint
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch, *, tried: bool
 ) -> None:
     for key in ("old/a", "old/b"):
         near.client().put_object(Bucket=BUCKET, Key=key, Body=key.encode())
@@ -216,6 +222,14 @@ async def test_what_was_found_under_one_name_at_both_servers_is_accepted_by_name
     with pytest.raises(GateClosed):
         await cleanup(plan, Options(), delete=True)
     await accept(plan, Options(), name=shut.accept, found=shut.found, because="two machines of ours")
+    if not tried:  # a reason of its own, beside what was accepted
+        monkeypatch.setattr(names, "_put", refuse)
+        with pytest.raises(CleanupRefused) as refused:
+            await cleanup(plan, Options(), delete=True)
+        (other,) = closed(refused.value.result.reasons)
+        assert other.found == "unknown"
+        assert (await cleanup(plan, Options())).open, "it is looked at again before it is accepted"
+        await accept(plan, Options(), name=other.accept, found=other.found, because="two machines of ours")
     done = await cleanup(plan, Options(), delete=True)
     assert done.cleaned is not None and done.cleaned.deleted == 2
     assert keys_at(near) == {"old/a", "old/b", "old/x"}
