@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from engine.events import ObjectAside
-from engine.ledger import composition, history
+from engine.ledger import composition, entries, history
 from engine.ledger.binding import Binding
 from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.descriptors import Hold, real_place
+from engine.ledger.entries import OF_ROUTE, PROOFS, STATES
 from engine.ledger.history import RunRecord
 from engine.ledger.locking import Worker, worker_on
 from engine.ledger.rebinding import bound_in, holds_nothing
@@ -105,10 +106,6 @@ class Kept(NamedTuple):
 
 
 _DONE = ", ".join(f"'{state.value}'" for state in sorted(DONE))
-_ENTRY = f"""SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING},
-    damaged FROM objects"""
-_OF_ROUTE = "route = (SELECT id FROM routes WHERE name = ?)"
-
 _RECORD = """SELECT r.name, o.key, o.size, o.source_etag, o.source_modified, o.storage_class, o.source_checksum,
 o.state, o.held, o.target_etag, o.checksum, o.proof, o.compared, o.found, o.method, o.attempts, o.code, o.message,
 o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3, o.properties,
@@ -187,8 +184,8 @@ class LedgerReader:
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""
         within, parameters = _within(route, after, upto)
-        sql = f"{_ENTRY} WHERE {within} ORDER BY key LIMIT ?"
-        return await self._made(_entry, sql, (*parameters, limit))
+        where = f"{within} ORDER BY key LIMIT ?"
+        return await self._read(partial(entries.read, route=route, where=where, parameters=(*parameters, limit)))
 
     async def records(
         self,
@@ -234,8 +231,9 @@ class LedgerReader:
 
     async def entry(self, route: str, key: str) -> Entry | None:
         """The row of exactly this relative key."""
-        rows = await self._rows(f"{_ENTRY} WHERE {_OF_ROUTE} AND key = ?", (route, key))
-        return _entry(rows[0]) if rows else None
+        where = f"{OF_ROUTE} AND key = ?"
+        found = await self._read(partial(entries.read, route=route, where=where, parameters=(route, key)))
+        return found[0] if found else None
 
     async def last_key(self, route: str, after: str | None, upto: str | None) -> str | None:
         """The last relative key after `after` and up to `upto` that there is a row of."""
@@ -386,39 +384,18 @@ def open_alone(path: Path, kind: type[LedgerReader] = LedgerReader, *, own: bool
         raise
 
 
-_STATES = {state.value: state for state in State}
-_PROOFS = {int(proof): proof for proof in Proof}
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
-    key, size, source_etag, state, held, target_etag, proof, found, modified, differs, damaged = row
-    return Entry(
-        key,
-        size,
-        source_etag,
-        _STATES[state],
-        held,
-        target_etag,
-        _PROOFS[proof],
-        found == 1,
-        modified,
-        differs == 1,
-        damaged,
-    )
-
-
 def _tally(row: tuple[Any, ...]) -> Tally:
     route, state, proof, found, objects, size_bytes = row
-    return Tally(route, _STATES[state], _PROOFS[proof], bool(found), objects, size_bytes)
+    return Tally(route, STATES[state], PROOFS[proof], bool(found), objects, size_bytes)
 
 
 def _within(route: str, after: str | None, upto: str | None) -> tuple[str, tuple[str, ...]]:
     """What keeps a statement to a route's rows of these keys, so that their index is used; and its parameters."""
     bounds = [(word, at) for word, at in ((">", after), ("<=", upto)) if at is not None]
-    return " AND ".join([_OF_ROUTE, *(f"key {word} ?" for word, _ in bounds)]), (route, *(at for _, at in bounds))
+    return " AND ".join([OF_ROUTE, *(f"key {word} ?" for word, _ in bounds)]), (route, *(at for _, at in bounds))
 
 
 def _record(row: tuple[Any, ...]) -> ObjectRecord:
     values = list(row)
-    values[7], values[11], values[13] = _STATES[row[7]], _PROOFS[row[11]], bool(row[13])
+    values[7], values[11], values[13] = STATES[row[7]], PROOFS[row[11]], bool(row[13])
     return ObjectRecord(*values)

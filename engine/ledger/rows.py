@@ -113,6 +113,7 @@ def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision]
     connection.execute("ROLLBACK TO quick")
     connection.execute("RELEASE quick")
     _keep_former(connection, route, _leave(connection, route, ((item.key, item.state) for item in decisions), new=True))
+    _take_for_former(connection, route, {item.key: item.target_etag for item in decisions if _is_taken(item)})
     _drop_former(connection, route, [item.key for item in decisions if item.state not in UNDONE])
     _UPSERT.over(connection, route, at_ms, columns)
     _tally(connection, route, added, added_bytes)
@@ -238,6 +239,21 @@ def _keep_former(connection: sqlite3.Connection, route: int, keys: Sequence[str]
         found = connection.execute("SELECT * FROM objects WHERE route = ? AND key = ?", (route, key))
         row = dict(zip((column for column, *_ in found.description), found.fetchone(), strict=True))
         connection.execute("INSERT OR REPLACE INTO former VALUES (?, ?, ?)", (route, key, json.dumps(row)))
+
+
+def _is_taken(decision: Decision) -> bool:
+    """Whether the target is one that we wrote, and that is taken as it stands."""
+    return decision.state is State.COPIED and not decision.found
+
+
+def _take_for_former(connection: sqlite3.Connection, route: int, taken: dict[str, str]) -> None:
+    """Where the target that is taken is the one that was written of the former object, what stood there before that is
+    known again: what the newcomer met there was that copy."""
+    for key, text in _of_keys(connection, route, list(taken), "SELECT key, row FROM former WHERE route = ?"):
+        row = json.loads(text)
+        if row["target_etag"] == taken[key]:
+            sql = "UPDATE objects SET overwritten = ? WHERE route = ? AND key = ?"
+            connection.execute(sql, (row["overwritten"], route, key))
 
 
 def _drop_former(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:

@@ -215,7 +215,11 @@ def _fresh(
     *,
     digests: bool,
 ) -> Choice:
-    """Decide as for the first time; `entry` only tells which target is ours, and which was found damaged."""
+    """Decide as for the first time; `entry` only tells which target is ours, and which was found damaged. Where the
+    target is what was written of another source, which was deleted, the entry is that one's."""
+    if entry is not None and entry.former is not None and _is_ours(target, entry.former):
+        entry = entry.former
+        row = row._replace(entry=entry)
     if is_archived(source) and not (target is not None and bears(source, target)):
         code, message = archived_words(source.storage_class, under_way=source.restore == RESTORING)
         held = target.etag if target else ""

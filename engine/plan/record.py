@@ -24,7 +24,8 @@ class Entry(NamedTuple):
     """What the join needs to know of an object that the ledger has met before. `found`: the target was in place before
     us, so that its ETag is known and it is not ours. `source_modified` is the source's LastModified as it was listed;
     `differs`: something is recorded of its properties that is not `AGREE`. `damaged` is the ETag that the target bore
-    when it was found damaged; the ledger keeps it until a copy of ours has come to its end."""
+    when it was found damaged; the ledger keeps it until a copy of ours has come to its end. `former` is what is known
+    of the object that was at the key before and whose source was deleted, until this one is in place."""
 
     key: str
     size: int
@@ -37,6 +38,7 @@ class Entry(NamedTuple):
     source_modified: str = ""
     differs: bool = False
     damaged: str = ""
+    former: Entry | None = None
 
 
 class Decision(NamedTuple):

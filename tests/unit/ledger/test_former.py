@@ -34,7 +34,7 @@ async def deleted(ledger: Ledger, clock: Clock) -> ObjectRecord:
 
 
 async def record(ledger: Ledger) -> ObjectRecord:
-    [row] = [item async for batch in ledger.records() for item in batch]
+    [row] = [item async for batch in ledger.records() for item in batch if item.key == "k"]
     return row
 
 
@@ -73,3 +73,29 @@ async def test_it_ends_where_the_newcomer_was_there_already(tmp_path: Path) -> N
         await ledger.decide("raw", [decision("k", State.CONFLICT, size=20)])
         await ledger.decide("raw", [decision("k", COPIED, size=20)])
     assert query(path, "SELECT count(*) FROM former") == [(0,)]
+
+
+async def test_the_join_is_told_what_was_known_before(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path / "moving.ledger", clock=clock) as ledger:
+        await ledger.decide("raw", [decision("j"), decision("l")])
+        before = await deleted(ledger, clock)
+        await ledger.decide("raw", [decision("k", State.CONFLICT, size=20)])
+        found = {item.key: item.former for item in await ledger.entries("raw", None, None, 10)}
+        assert found.pop("k") == (await ledger.entry("raw", "k")).former  # type: ignore[union-attr]
+        assert found == {"j": None, "l": None}
+        known = await ledger.entry("raw", "k")
+        assert known is not None and known.former is not None and known.former.former is None
+        assert (known.former.state, known.former.target_etag, known.former.size) == (State.DELETED, "etag-k", 10)
+        assert known.former.source_modified == before.source_modified
+
+
+async def test_a_source_that_came_back_takes_its_own_copy_as_it_was(tmp_path: Path) -> None:
+    """The newcomer met that copy at the target: it is not what stood there before us."""
+    clock = Clock()
+    async with opened(tmp_path / "moving.ledger", clock=clock) as ledger:
+        await deleted(ledger, clock)
+        await ledger.decide("raw", [decision("k", State.CONFLICT, size=20, held="etag-k")])
+        assert (await record(ledger)).overwritten == "etag-k"
+        await ledger.decide("raw", [decision("k", COPIED)])
+        assert (await record(ledger)).overwritten == ""

@@ -295,6 +295,21 @@ def test_a_source_that_vanished_before_its_copy_is_drifted_and_later_forgotten()
     assert second is not None and second.action is Action.FORGET
 
 
+@pytest.mark.parametrize("found", [False, True])
+@pytest.mark.parametrize("state", [State.CONFLICT, State.ARCHIVED, State.FAILED])
+def test_whose_target_a_newcomer_met_is_known_in_every_run(state: State, *, found: bool) -> None:
+    before = entry(State.DELETED, target_etag=A)._replace(found=found)
+    known = entry(state, etag=B, held=A, size=20)._replace(former=before)
+    conflict = decide(Joined("k", source(B, 20), target(A), known), NEVER)
+    assert conflict is not None and conflict.decision.state is State.CONFLICT
+    assert "proven before its source was deleted, and perhaps all that is left of it" in conflict.decision.message
+    assert (conflict.decision.target_etag, conflict.decision.found) == ("", False), "not ours"
+    back = decide(Joined("k", source(A), target(A), known), NEVER)
+    assert back is not None and (back.decision.state, back.decision.found) == (State.COPIED, found)
+    other = decide(Joined("k", source(B, 20), target(C), known), NEVER)
+    assert other is not None and "which this ledger did not write" in other.decision.message
+
+
 @pytest.mark.parametrize("state", [State.VERIFIED, State.DELETING, State.DELETED])
 def test_a_source_that_went_after_its_proof_changes_nothing(state: State) -> None:
     row = Joined("k", None, target(), entry(state, target_etag=A))
