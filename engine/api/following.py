@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from engine.api.opening import binding_of, nothing_carried, open_bound, refuse_one_file
+from engine.api.opening import binding_of, emptied, nothing_carried, open_bound, refuse_one_file
 from engine.api.options import Options, ledger_path
-from engine.errors import LedgerLocked, one_error
+from engine.errors import BucketMissing, LedgerLocked, one_error
 from engine.journal.views import Journals
 from engine.ledger.sharded import follow as bring_up
 from engine.plan.document import Plan
@@ -28,7 +28,13 @@ async def follow(plan: Plan, options: Options, *, rows: bool = True) -> None:
     await refuse_one_file(path, options)
     async with one_error(), open_bound(plan, options) as opened:
         journals = Journals(opened.store(place), place)
-        binding = await binding_of(plan, opened, folders=False)
+        try:
+            binding = await binding_of(plan, opened, folders=False)
+        except BucketMissing:
+            opened.emptied = await emptied(plan, opened, options)
+            if not opened.emptied:
+                raise
+            binding = await binding_of(plan, opened, folders=False)
         with suppress(LedgerLocked):
             if not await bring_up(path, binding, journals, now_ms=now_ms, rows=rows):
                 raise nothing_carried(options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import anyio.to_thread
 from engine.api import commands
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
-from engine.errors import BucketMissing, LedgerMismatch, LedgerMissing, UsageError
+from engine.errors import BucketMissing, LedgerLocked, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import RunStarted
 from engine.finish.failed_sync import conclude_failed_sync
 from engine.journal.holding import AtWork
@@ -33,6 +33,7 @@ from engine.ledger import (
 )
 from engine.ledger.identity import this_machine
 from engine.ledger.rebinding import VIEW
+from engine.ledger.sharded import follow as bring_up
 from engine.listing.sources import open_sources
 from engine.logs import destination
 from engine.model import FILE_SITE, Location
@@ -106,7 +107,7 @@ async def open_ledger(
     try:
         binding = await binding_of(plan, opened)
     except BucketMissing as error:
-        opened.emptied = set() if writes else await _emptied(plan, path)
+        opened.emptied = set() if writes else await emptied(plan, opened, options)
         if opened.emptied and lists:
             error.advice = LISTS_EMPTIED.format(command, commands.command(plan, options.ledger, "receipt"))
         if lists or not opened.emptied:
@@ -222,9 +223,12 @@ async def _settle_folders(plan: Plan, path: Path, opened: Sites, *, make: bool) 
             await anyio.to_thread.run_sync(folders.root(where.bucket).make)
 
 
-async def _emptied(plan: Plan, path: Path) -> set[Location]:
+async def emptied(plan: Plan, opened: Sites, options: Options) -> set[Location]:
     """The places of which cleanup took every object that the ledger knows, and that are no target: their owner may
-    have removed them since, and what was moved is where it is all the same."""
+    have removed them since, and what was moved is where it is all the same. Raises as `ShardedLedger.open`."""
+    path = ledger_path(plan, options)
+    if options.state is not None:
+        await _bring_index_up(plan, opened, path, state_of(options.state, plan.name))
     if not is_there(path):
         return set()
     async with await open_to_read(path) as reader:
@@ -233,6 +237,15 @@ async def _emptied(plan: Plan, path: Path) -> set[Location]:
     done = [route for route in plan.routes if known.get(route.name) and route.name not in left]
     needed = [route.source for route in plan.routes if route not in done] + [route.target for route in plan.routes]
     return {route.source.whole_bucket for route in done} - {where.whole_bucket for where in needed}
+
+
+async def _bring_index_up(plan: Plan, opened: Sites, path: Path, place: Location) -> None:
+    """Know here what is known there, with nothing asked of buckets that are sources alone."""
+    targets = {route.target.whole_bucket for route in plan.routes}
+    opened.emptied = {route.source.whole_bucket for route in plan.routes} - targets
+    binding = await binding_of(plan, opened, folders=False)
+    with suppress(LedgerLocked):  # by somebody here: then it is up to date
+        await bring_up(path, binding, Journals(opened.store(place), place), now_ms=now_ms, rows=False)
 
 
 async def _bind_sites(plan: Plan, opened: Sites, *, folders: bool) -> list[SiteBinding]:

@@ -268,6 +268,26 @@ def test_a_source_that_was_removed_once_all_of_it_was_deleted_is_not_asked_for(
     scene.cartage("run", "--yes", "--allow-empty", code=1)  # which would have something to copy
 
 
+def test_that_all_of_it_was_deleted_is_known_on_every_machine(sandbox: Endpoint, tmp_path: Path) -> None:
+    """A state in S3: here it is this machine's view that says so, and elsewhere there is none yet."""
+    scene = Scene(sandbox, tmp_path)
+    old = f"old-{scene.bucket}"
+    scene.s3.create_bucket(Bucket=old, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    scene.s3.put_object(Bucket=old, Key="data/a", Body=b"a")
+    to = f's3://{scene.bucket}/new/"\n[cleanup]\nhold = "0s"\n'
+    scene.plan.write_text(f'name = "cards"\n[[routes]]\nname = "r"\nfrom = "s3://{old}/data/"\nto = "{to}')
+    state = ("--state", f"s3://{scene.bucket}/state/")
+    scene.cartage("run", "--yes", *state)
+    scene.cartage("verify", *state)
+    scene.cartage("cleanup", "--delete", "--confirm", "cards", *state)
+    scene.s3.delete_bucket(Bucket=old)
+    for ledger in ("cards.ledger", "elsewhere.ledger"):
+        here = ("--ledger", str(tmp_path / ledger), *state)
+        assert "1 source deleted" in scene.cartage("status", *here).output
+    fresh = ("--ledger", str(tmp_path / "third.ledger"), *state)
+    assert "cleaned up: 1 object" in scene.cartage("receipt", *fresh).output
+
+
 def test_a_source_that_is_gone_before_its_cleanup_is_missed(sandbox: Endpoint, tmp_path: Path) -> None:
     scene = Scene(sandbox, tmp_path)
     (tmp_path / "old").mkdir()
