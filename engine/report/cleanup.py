@@ -56,13 +56,14 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float, said: Sequence[s
 
 def _opening(plan: Plan, result: CleanupResult, said: Sequence[str]) -> str:
     """The command that gets on best with what keeps the gate closed: the first that does something, then the first
-    that accepts; else the same again, later."""
+    that accepts; else the same again, later, or with what the condition's own sentence names, where it is alone."""
     shut = closed(result.reasons)
     words = next(filter(None, (opened_by(plan, result.tallies, reason.name) for reason in shut)), [])
     accept = next((reason for reason in shut if reason.accept), None)
     if not words and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)
-    return command(plan, result.ledger, *(words or ["cleanup", *said]))
+    alone = all(reason.name == "condition" for reason in shut)
+    return command(plan, result.ledger, *(words or ["cleanup", *said, *(["--unconditional"] if alone else [])]))
 
 
 def _settled_text(settled: dict[Fate, int]) -> str:

@@ -1,4 +1,4 @@
-"""What a cleanup says after it deleted."""
+"""What a cleanup says at a closed gate, and after it deleted."""
 
 from __future__ import annotations
 
@@ -36,3 +36,18 @@ def test_a_delete_that_could_not_be_settled_is_for_the_next_cleanup(tmp_path: Pa
     result = CleanupResult(tmp_path / "l", [Reason("proof", True, "")], 0, 0, settled={Fate.OPEN: 1})
     for page in (gate_page(plan, result, 1.0), cleaned_page(plan, result, Cleaned(), 1.0)):
         assert "cartage cleanup " in str(page[-1])
+
+
+@pytest.mark.parametrize(
+    ("shut", "following"),
+    [(["condition"], "cleanup"), (["claim", "condition"], "cleanup"), (["condition", "audit"], "run")],
+)
+def test_the_next_step_leads_on_where_a_server_deletes_by_no_condition(
+    tmp_path: Path, shut: list[str], following: str
+) -> None:
+    """The same again would be refused again."""
+    plan = Plan.parse(PLAN, source=str(tmp_path / "moving.toml"))
+    result = CleanupResult(tmp_path / "l", [Reason(name, False, "no") for name in shut], 0, 0)
+    last = str(gate_page(plan, result, 1.0, ["--allow-commands"])[-1])
+    assert f"cartage {following} " in last
+    assert ("--allow-commands --unconditional" in last) == (shut == ["condition"])
