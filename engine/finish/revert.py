@@ -58,7 +58,9 @@ def part_of(record: ObjectRecord) -> Part:
         if record.held:
             return Part.OVERWRITTEN
         return Part.REMOVE if record.target_etag else Part.LOOK
-    return Part.CHANGED if record.target_etag else Part.NOTHING
+    if not record.target_etag:
+        return Part.NOTHING
+    return Part.FOUND if record.found else Part.CHANGED
 
 
 LISTED = (Part.FOUND, Part.OVERWRITTEN, Part.CHANGED)
