@@ -82,11 +82,13 @@ def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: P
     mends = "a run mends what Cartage wrote or may overwrite"
     if plan is not None and all(route.target.is_local for route in plan.routes):
         mends = NO_RUN_MENDS
+    removed = "removed at the source by its owner before it was proven; what was copied stands"
     if plan is not None and plan.in_place:
         mends = f"{run_again(plan)} mends it"
+        removed = "removed by its owner since it was set"
     said = {
         LOST: "missing or changed at the target, and no source is left to mend it from",
-        WITHDRAWN: "removed at the source by its owner before it was proven; what was copied stands",
+        WITHDRAWN: removed,
         PROPERTIES: f"known not to carry what the route gives it; {mends}",
     }
     lines = []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from engine.model import Proof
+from engine.plan.document import Plan
 from engine.plan.lifecycle import State
+from engine.plan.noted import WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.report.page import wrong_of
-from engine.report.tallies import Ways, aside_lines, tallies_table
+from engine.report.tallies import Ways, aside_lines, noted_lines, tallies_table
 
 
 def tally(route: str, state: State, objects: int, size: int) -> Tally:
@@ -35,3 +39,11 @@ def test_a_ledger_without_an_object_has_no_sum() -> None:
 def test_what_lists_them_is_said_where_only_what_is_wrong_is() -> None:
     page = aside_lines({State.FAILED: 2}, "cartage status x.toml --failed", Ways("cartage run x.toml"))
     assert [*wrong_of(page)] == page and any("--failed" in line for line in page)
+
+
+def test_of_what_was_set_where_it_is_and_was_removed_nothing_stands() -> None:
+    noted, ledger = {WITHDRAWN: Noted(1)}, Path("p.ledger")
+    [copied] = noted_lines(noted, set(), None, ledger)
+    assert copied.endswith("; what was copied stands")
+    [is_set, _] = noted_lines(noted, set(), Plan.setting("s3://bucket/p/", tags={"a": "1"}), ledger)
+    assert is_set == "1 removed by its owner since it was set"
