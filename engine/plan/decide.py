@@ -261,6 +261,19 @@ def _relation(
             return _Target.OTHER if digests else _Target.UNKNOWN
 
 
+def displaced(rows: list[Joined]) -> list[str]:
+    """The keys at whose targets nothing is, although cleanup relied on it when it deleted the source, and where another
+    source is copied to now: no row will say so."""
+    found = []
+    for row in rows:
+        if row.entry is None or row.target is not None or row.source is None:
+            continue
+        known = row.entry.former or row.entry
+        if known.state is State.DELETED and not same_bytes(row.source, known):
+            found.append(row.key)
+    return found
+
+
 def _in_flight(
     row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry, policy: Overwrite, *, digests: bool
 ) -> Choice:

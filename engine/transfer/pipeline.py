@@ -17,20 +17,21 @@ from time import monotonic
 import anyio
 import anyio.lowlevel
 
-from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
+from engine.events import Listener, Notice, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
 from engine.listing.lister import KeyRange
 from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
 from engine.listing.unlisted import ToldUnlisted, UnlistedThings, told
 from engine.plan.coverage import Coverage, Stretch
-from engine.plan.decide import Action, Choice, decide, drift, ended, refuse_unmappable, taken
+from engine.plan.decide import Action, Choice, decide, displaced, drift, ended, refuse_unmappable, taken
 from engine.plan.in_place import decide_in_place, drift_in_place, ended_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.plan.shards import Piece, joined, without
+from engine.plan.sizes import plural
 from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
@@ -42,6 +43,10 @@ from engine.transfer.work import WorkQueue
 
 PROGRESS_EVERY_S = 0.25
 TAGS = Method.TAGS.value
+PROVEN_GONE = (
+    "{}: {} gone that cleanup relied on when it deleted the source, first {!r}: another object is at the source's key "
+    "now, and is to take its place"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +263,9 @@ class Run:
             ends = [end for row in rows if row.source is None and (end := ended(row)) is not None]
             policy, digests = route.overwrite, self._digests[route.name]
             choices = [choice for row in rows if (choice := decide(row, policy, digests=digests)) is not None]
+            if gone := displaced(rows):
+                said = PROVEN_GONE.format(route.name, plural(len(gone), "target"), gone[0])
+                self._listener(Notice("ProvenGone", said))
         forget = {choice.decision.key for choice in choices if choice.action is Action.FORGET}
         keep = [choice for choice in choices if choice.action is not Action.FORGET]
         if forget:
