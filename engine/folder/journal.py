@@ -16,6 +16,7 @@ from typing import NamedTuple
 import xxhash
 
 from engine.folder import system
+from engine.folder.ours import is_ours
 
 _LINE = re.compile(rb"([0-9]{1,6}) ([0-9]{1,16}) ([0-9]{1,16}) ([0-9A-Za-z+/=]{1,128})").fullmatch
 LONGEST = 4 << 20
@@ -54,7 +55,7 @@ def read_parts(directory: int, name: bytes, header: bytes, size: int) -> Listed:
     except OSError:
         return NOTHING
     try:
-        data = os.pread(descriptor, LONGEST, 0) if system.is_ours(os.fstat(descriptor)) else b""
+        data = os.pread(descriptor, LONGEST, 0) if is_ours(os.fstat(descriptor), directory) else b""
     finally:
         os.close(descriptor)
     if not data.startswith(header):

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from engine.folder import system
 from engine.folder.names import PARTS_ENDING, shown
+from engine.folder.ours import is_ours, lock, standing_under
 from engine.folder.roots import Root
-from engine.folder.unfinished import is_locked_now, standing_under
 
 KEPT = 10_000
 """So many are remembered of a folder; what is beyond is met by a later run."""
@@ -69,7 +69,7 @@ def remove_left(directory: int, name: bytes, now_ns: int) -> bool:
         descriptor = os.open(name, os.O_RDWR | system.AS_IT_STANDS, dir_fd=directory)
     except FileNotFoundError:
         # Its list alone is left, by a run that was killed just after it gave the file its name: nobody goes on with it.
-        if not system.is_ours(os.stat(parts, dir_fd=directory, follow_symlinks=False)):
+        if not is_ours(os.stat(parts, dir_fd=directory, follow_symlinks=False), directory):
             return False
         system.unlink(directory, parts)
         return True
@@ -78,7 +78,7 @@ def remove_left(directory: int, name: bytes, now_ns: int) -> bool:
     try:
         status = os.fstat(descriptor)
         is_old = now_ns - max(status.st_mtime_ns, status.st_ctime_ns) >= LEFT_FOR_NS
-        if not (system.is_ours(status) and is_old and is_locked_now(descriptor)):
+        if not (is_old and lock(descriptor) is not False and is_ours(status, directory)):
             return False
         if standing_under(directory, name, descriptor) is None:
             return False

@@ -13,7 +13,6 @@ import ctypes
 import errno
 import functools
 import os
-import stat
 import struct
 import sys
 from collections.abc import Callable
@@ -171,11 +170,6 @@ def give_mode(descriptor: int, mode: int) -> None:
     except OSError as error:
         if error.errno not in CANNOT and error.errno != errno.EACCES:
             raise
-
-
-def is_ours(status: os.stat_result) -> bool:
-    """A regular file of this user's, under one name alone: what is written into it reaches nothing else."""
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
 
 
 def sync(descriptor: int) -> None:

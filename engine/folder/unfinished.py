@@ -14,11 +14,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Self
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 import xxhash
 
 from engine.bodies import hash_range
@@ -27,6 +22,7 @@ from engine.folder import system
 from engine.folder.journal import NOTHING, Journal, Part, header_of, read_parts
 from engine.folder.making import Directories
 from engine.folder.names import PARTS_ENDING
+from engine.folder.ours import is_ours, lock, standing_under
 from engine.folder.placing import place
 from engine.folder.refusals import MAKE_ROOM, WRITING, telling
 from engine.folder.versions import version_of
@@ -87,47 +83,48 @@ class Unfinished:
         """The temporary file, of our own and locked, and what it is. Whatever else stands under its name is no work of
         ours."""
         for _ in range(8):
-            descriptor = self._opened()
+            descriptor, is_new = self._opened()
             if descriptor is None:
                 continue
-            if not is_locked_now(descriptor):
+            locked = lock(descriptor)
+            if locked is False:
                 os.close(descriptor)
-                raise Conflict(
-                    "another process is writing this file",
-                    operation=WRITING,
-                    ref=self.path,
-                    code="BeingWritten",
-                    advice="Wait for the other run to end.",
-                )
+                raise self._conflict("another process is writing this file")
+            # Another process may have published or removed it just before the lock.
             if (held := standing_under(self._directory, self._temporary, descriptor)) is not None:
-                return descriptor, held
-            os.close(descriptor)  # the other process published or removed it just before the lock
-        raise Conflict("its temporary file changes all the time", operation=WRITING, ref=self.path, code="BeingWritten")
-
-    def _opened(self) -> int | None:
-        try:
-            return system.create(self._directory, self._temporary)
-        except FileExistsError:
-            return self._opened_again()
-
-    def _opened_again(self) -> int | None:
-        """What stands under the temporary name already; None where it is gone, or was no work of ours."""
-        try:
-            descriptor = os.open(self._temporary, os.O_RDWR | system.AS_IT_STANDS, dir_fd=self._directory)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            descriptor = -1
-        if descriptor >= 0 and system.is_ours(status := os.fstat(descriptor)):
-            if status.st_mode & 0o077:  # an older Cartage's
-                system.give_mode(descriptor, 0o600)
-            return descriptor
-        if descriptor >= 0:
+                if is_new:
+                    return descriptor, held
+                # Where there are no locks, somebody may be writing it: he finds it gone before he gives it its name.
+                if locked and is_ours(held, self._directory):
+                    if held.st_mode & 0o077:  # an older Cartage's
+                        system.give_mode(descriptor, 0o600)
+                    return descriptor, held
+                self._drop_name()
             os.close(descriptor)
-        # A link, a pipe, another name of someone's file: only the name goes.
+        raise self._conflict("its temporary file changes all the time")
+
+    def _opened(self) -> tuple[int | None, bool]:
+        """The temporary file, and whether it is new; None where what stood there is gone, or could be none of ours."""
+        try:
+            return system.create(self._directory, self._temporary), True
+        except FileExistsError:
+            pass
+        try:
+            return os.open(self._temporary, os.O_RDWR | system.AS_IT_STANDS, dir_fd=self._directory), False
+        except FileNotFoundError:
+            pass
+        except OSError:
+            self._drop_name()
+        return None, False
+
+    def _drop_name(self) -> None:
+        """A link, a pipe, another name of someone's file stands there: only the name goes."""
         with contextlib.suppress(FileNotFoundError):
             system.unlink(self._directory, self._temporary)
-        return None
+
+    def _conflict(self, said: str) -> Conflict:
+        advice = "Wait for the other run to end."
+        return Conflict(said, operation=WRITING, ref=self.path, code="BeingWritten", advice=advice)
 
     def _take_room(self, taken: int) -> None:
         """Room for all but what is `taken` already, in bytes. Raises `Unwritable` where the disk has too little left:
@@ -219,6 +216,8 @@ class Unfinished:
             if self._directories.durable:
                 self._sync(system.sync)
             self._refuse_lost()
+            if standing_under(self._directory, self._temporary, self.descriptor) is None:
+                raise self._conflict("its temporary file is another's, or gone: another process is writing this file")
             place(self._directory, self._temporary, self._name, condition, self.path)
             self._directories.sync(self._directory)
             if self._journal is not None or self._listed.end:
@@ -258,6 +257,8 @@ class Unfinished:
     def _remove(self) -> None:
         if standing_under(self._directory, self._temporary, self.descriptor) is not None:
             system.unlink(self._directory, self._temporary)
+        elif system.stands(self._directory, self._temporary):
+            return  # it is another process's, and so is the list
         with contextlib.suppress(FileNotFoundError):
             system.unlink(self._directory, self._list)
 
@@ -280,24 +281,3 @@ class Unfinished:
 def temporary_name(name: bytes) -> bytes:
     """The name under which a file is written: the same for every run, whatever the length of its own."""
     return MARK.encode() + xxhash.xxh3_128_hexdigest(name).encode()
-
-
-def standing_under(directory: int, name: bytes, descriptor: int) -> os.stat_result | None:
-    """What an open file is, where it is the one that stands under this name."""
-    try:
-        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    held = os.fstat(descriptor)
-    return held if os.path.samestat(found, held) else None
-
-
-def is_locked_now(descriptor: int) -> bool:
-    """Whether the lock of a file is ours now. Where a file system has none (some networks'), nobody else has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True

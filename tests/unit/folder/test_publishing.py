@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 import struct
@@ -117,6 +118,57 @@ def test_a_file_is_written_by_one_process_at_a_time(publisher: Publisher) -> Non
     with publisher.begin("one", 1), pytest.raises(Conflict, match="another process"):
         publisher.begin("one", 1)
     publisher.put("one", b"1")
+
+
+def test_a_file_is_written_by_one_process_where_all_files_are_shown_as_anothers(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with publisher.begin("one", 1), pytest.raises(Conflict, match="another process"):
+        publisher.begin("one", 1)
+    write_parts(publisher, 1)
+    assert kept(publisher) == [1]
+
+
+def test_another_users_file_is_not_written_into_and_kept_while_he_writes_it(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parts(publisher, 1)
+    monkeypatch.setattr(unfinished, "is_ours", lambda *of: False)
+    theirs = os.open(temporary(tmp_path), os.O_RDWR)
+    fcntl.flock(theirs, fcntl.LOCK_EX)
+    with pytest.raises(Conflict, match="another process"):
+        kept(publisher)
+    assert temporary(tmp_path).stat().st_ino == os.fstat(theirs).st_ino
+    os.close(theirs)
+    assert kept(publisher) == []
+
+
+def test_where_there_are_no_locks_each_run_writes_a_file_of_its_own_and_the_last_gives_the_name(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*of: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with publisher.begin("one", 1) as first, publisher.begin("one", 1) as second:
+        first.write(b"1", 0)
+        with pytest.raises(Conflict, match="another process"):
+            first.publish()
+        first.discard()
+        second.write(b"2", 0)
+        second.publish()
+    assert (tmp_path / "one").read_bytes() == b"2"
+
+
+def test_a_file_whose_temporary_name_another_took_publishes_nothing(publisher: Publisher, tmp_path: Path) -> None:
+    with publisher.begin("d/large", 1) as file, pytest.raises(Conflict, match="another process") as refused:
+        file.write(b"1", 0)
+        temporary(tmp_path).unlink()
+        temporary(tmp_path).write_bytes(b"\0")
+        file.publish(ABSENT)
+    assert refused.value.code == "BeingWritten"
+    assert not (tmp_path / "d/large").exists()
 
 
 def test_a_name_of_255_bytes_has_room_for_its_temporary_one(publisher: Publisher, tmp_path: Path) -> None:
