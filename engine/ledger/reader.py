@@ -235,6 +235,11 @@ class LedgerReader:
         found = await self._read(partial(entries.read, route=route, where=where, parameters=(route, key)))
         return found[0] if found else None
 
+    async def record_of(self, route: str, key: str) -> ObjectRecord | None:
+        """All of the row of exactly this relative key."""
+        records = await self._made(_record, f"{_RECORD} WHERE {OF_ROUTE} AND key = ?", (route, key))
+        return records[0] if records else None
+
     async def last_key(self, route: str, after: str | None, upto: str | None) -> str | None:
         """The last relative key after `after` and up to `upto` that there is a row of."""
         within, parameters = _within(route, after, upto)

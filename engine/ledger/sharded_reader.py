@@ -110,6 +110,9 @@ class InShards(LedgerReader):
     async def entry(self, route: str, key: str) -> Entry | None:
         return await self._where(route, key, lambda shard: shard.entry(route, key))
 
+    async def record_of(self, route: str, key: str) -> ObjectRecord | None:
+        return await self._where(route, key, lambda shard: shard.record_of(route, key))
+
     async def parts(self, route: str, key: str) -> list[UploadedPart]:
         return await self._where(route, key, lambda shard: shard.parts(route, key)) or []
 

@@ -26,6 +26,7 @@ from engine.plan.record import (
     Outcome,
     how_changed,
     is_damaged,
+    is_restamped,
     is_unchanged,
     same_bytes,
     same_moment,
@@ -43,6 +44,7 @@ class Action(StrEnum):
     INSPECT = "inspect"  # the target has the same size and no comparable ETag: HEAD both before anything else
     CLAIM = "claim"  # it appeared while our copy was under way, and may be ours: look at it before copying again
     MEND = "mend"  # the bytes are there: HEAD both, compare what they carry, and copy again only where that differs
+    REREAD = "reread"  # ours but for its ctime: read it, and it stays ours where it holds the bytes
     RECORD = "record"  # nothing to do but to remember it
     FORGET = "forget"  # it vanished from the source before anything of it was written
 
@@ -127,6 +129,8 @@ def decide(row: Joined, policy: Overwrite, *, digests: bool = True) -> Choice | 
             return None  # cleanup's own business: it looks again before it believes anything
         if entry.state in IN_PLACE and target is not None and same_bytes(source, entry) and _stands(target, entry):
             return _in_place(row, source, target, entry, policy)
+        if target is not None and _may_be_ours(source, target, entry):
+            return _reread(row, source, target, entry)
         if entry.state is State.COPYING and entry.held == "" and target is None and same_bytes(source, entry):
             # Its upload is taken up again, whatever the class says now; it carries what the source carried then.
             touched = not same_moment(source.modified, entry.source_modified)
@@ -167,6 +171,14 @@ def _stands(target: ListedObject, entry: Entry) -> bool:
 def bears(source: ListedObject, target: ListedObject) -> bool:
     """Whether the target is, by listing alone, what a copy of the source would have written."""
     return source.size == target.size and compare_etags(source.etag, target.etag) is Agreement.EQUAL
+
+
+def _may_be_ours(source: ListedObject, target: ListedObject, entry: Entry) -> bool:
+    """A file that we wrote, by all but its ctime, with nothing else to be looked at."""
+    known = entry.state in (State.COPIED, State.VERIFIED, State.DAMAGED, State.PLANNED)
+    if not known or entry.found or entry.differs or entry.damaged:
+        return False
+    return is_restamped(target, entry) and same_bytes(source, entry) and not _is_suspect(source, entry)
 
 
 class _Target(Enum):
@@ -393,6 +405,12 @@ def _compare(row: Joined, source: ListedObject, target: ListedObject, entry: Ent
     decision = decision_of(row.key, source, State.PLANNED, target.etag if entry.found else entry.held)
     decision = decision._replace(target_etag=target.etag, found=entry.found, properties=COMPARE)
     return Choice(Action.MEND, decision, source, target.etag)
+
+
+def _reread(row: Joined, source: ListedObject, target: ListedObject, entry: Entry) -> Choice:
+    """What stood there before our first write stays known, as it is still our own copy."""
+    decision = decision_of(row.key, source, State.PLANNED, entry.held)._replace(target_etag=entry.target_etag)
+    return Choice(Action.REREAD, decision, source, target.etag)
 
 
 def _found(row: Joined, source: ListedObject, target: ListedObject, *, found: bool) -> Choice:

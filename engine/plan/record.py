@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from engine.model import ListedObject, Proof
+from engine.model import ListedObject, OpaqueEtag, Proof
 from engine.plan.lifecycle import PROVEN, State
 
 AGREE = "agree"
@@ -208,6 +208,15 @@ def is_damaged(target: ListedObject | None, entry: Entry | None) -> bool:
     """Whether it is the very target that was found damaged. Neither its ETag nor what S3 keeps with it needs to show
     that, so that nothing but a new copy ends it."""
     return target is not None and entry is not None and entry.damaged != "" and target.etag == entry.damaged
+
+
+def is_restamped(target: ListedObject | None, entry: Entry | None) -> bool:
+    """Whether a file is the ledger's by length, mtime and inode, and bears another ctime: some file systems (FUSE) give
+    it anew after the last close, and so does whoever changes its permissions. Its bytes tell whether it is the same."""
+    if target is None or entry is None or target.size != entry.size or type(target.etag) is not OpaqueEtag:
+        return False
+    now, then = target.etag.split("-"), entry.target_etag.split("-")
+    return len(now) == len(then) == 4 and now[2] != then[2] and now[:2] == then[:2] and now[3] == then[3]
 
 
 def same_moment(one: str, other: str) -> bool:

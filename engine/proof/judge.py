@@ -11,7 +11,7 @@ from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, ENDED, IN_FLIGHT, IN_PLACE, State
-from engine.plan.record import Entry, Outcome, how_changed, is_damaged, is_unchanged
+from engine.plan.record import Entry, Outcome, how_changed, is_damaged, is_restamped, is_unchanged
 from engine.plan.route import Route
 
 
@@ -42,6 +42,7 @@ class Question(StrEnum):
     NOTHING = "nothing"
     ENCRYPTION = "encryption"  # one HEAD a route tells whether plain ETags are MD5s
     CHECKSUMS = "checksums"  # a HEAD of each side
+    BYTES = "bytes"  # those of a target whose version tells too little
 
 
 class Finding(NamedTuple):
@@ -81,7 +82,10 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
         return off(row, Kind.SIZE, State.DAMAGED, "SizeDiffers", message)
     if target.etag != entry.target_etag:
         message = f"the target bears ETag {target.etag}, and was written with {entry.target_etag}"
-        return off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
+        finding = off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
+        if entry.state in IN_PLACE and not entry.damaged and is_restamped(target, entry):
+            return finding._replace(question=Question.BYTES)
+        return finding
     if is_damaged(target, entry):
         # Its bytes were read and differ, say, which no listing shows: only a new copy ends that, whatever became of
         # the source meanwhile.

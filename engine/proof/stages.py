@@ -59,7 +59,8 @@ class Heads:
             except (ObjectError, AttemptError) as error:
                 return unread(finding, f"S3 would not say what it keeps of it: {error}")
 
-        return await replaced(judged, lambda _, finding: finding.question is not Question.NOTHING, find)
+        asked = (Question.ENCRYPTION, Question.CHECKSUMS)
+        return await replaced(judged, lambda _, finding: finding.question in asked, find)
 
     async def compare(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
         """Whether each target whose bytes agree carries what the route gives it."""

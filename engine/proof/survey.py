@@ -145,7 +145,7 @@ def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool, dige
         report.archived += 1
     elif choice.decision.state is State.CONFLICT:
         report.conflicting += 1
-    elif choice.action is Action.INSPECT:
+    elif choice.action in (Action.INSPECT, Action.REREAD):
         report.to_inspect += 1
         report.head_requests += 2
     else:

@@ -21,6 +21,7 @@ from engine.proof.depth import Depth, Sampling
 from engine.proof.digest import ByteReader
 from engine.proof.judge import Finding, Kind, judge, judge_in_place
 from engine.proof.reading import DeepReading
+from engine.proof.rereading import Rereading
 from engine.proof.stages import Heads
 from engine.proof.verification import Difference, RouteVerification, Verification
 from engine.store import StoreOf
@@ -53,6 +54,7 @@ class Verifier:
         self._ledger = ledger
         self._listener = listener
         self._heads = Heads(store_of)
+        self._rereading = Rereading(store_of, ledger)
         self._depth = depth
         self._deep: DeepReading | None = None
         self._properties = properties
@@ -150,6 +152,7 @@ class Verifier:
         self._seen_bytes += sum(source.size for source in sources)
         found = partial(judge_in_place, route=route) if route.in_place else partial(judge, minimum=self._minimum)
         judged = [(row, finding) for row in rows if (finding := found(row)) is not None]
+        judged = await self._rereading.prove(route, judged)
         judged = await self._heads.prove(route, judged)
         if self._deep is not None:
             judged = await self._deep.read(route, judged)

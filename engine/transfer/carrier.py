@@ -26,8 +26,8 @@ class Task(Value, frozen=True):
     """What a carrier needs to know of one object. `target_condition` is `ABSENT` or the ETag that the target must still
     bear. `inspect` asks for a look at both sides first; `claim` for a look at a target that appeared while an earlier
     run's copy was under way, and may be it. `mend`: the bytes are there, and what both sides carry is to be compared
-    before anything is copied; `found`: the target was in place before us; `anew`: it was found damaged. `upload`: of an
-    earlier run."""
+    before anything is copied; `found`: the target was in place before us; `anew`: it was found damaged; `ours`: to be
+    inspected, and our own by all but its ctime. `upload`: of an earlier run."""
 
     route: Route
     key: str
@@ -39,6 +39,7 @@ class Task(Value, frozen=True):
     mend: bool = False
     found: bool = False
     anew: bool = False
+    ours: bool = False
 
     @property
     def source_ref(self) -> ObjectRef:

@@ -116,7 +116,7 @@ class IntoFolder(ABC):
         compare."""
         head = await source_now(self._source, task, self.requests, checksums=True)
         target = await head_or_none(self._target, HeadObject(task.target_ref))
-        plain = task._replace(inspect=False, claim=False)
+        plain = task._replace(inspect=False, claim=False, ours=False)
         if target is None:
             return await self.carry(plain._replace(target_condition=ABSENT))
         if target.etag != task.target_condition:
@@ -124,7 +124,7 @@ class IntoFolder(ABC):
         wanted, requests = await self._wanted(task, head)
         equal = target.size == task.source.size and wanted.algorithm and await self._holds(task, wanted)
         if equal:
-            method = self.method if task.claim else "found"
+            method = self.method if task.claim else "" if task.ours else "found"  # empty: nothing was written
             return copied(task, target.etag, wanted.known, self._by_digest(wanted), method, self.requests + requests)
         # Ours, as far as can be told, is carried again: a layout that was guessed proves no difference.
         untold = not wanted.algorithm or (wanted.parts is not None and not wanted.parts.is_certain)

@@ -304,12 +304,13 @@ class Run:
             key,
             choice.source,
             choice.target_condition,
-            inspect=action is Action.INSPECT,
+            inspect=action in (Action.INSPECT, Action.REREAD),
             upload=upload,
             claim=action is Action.CLAIM,
             mend=action is Action.MEND,
             found=choice.decision.found,
             anew=choice.anew,
+            ours=action is Action.REREAD,
         )
 
     def _count_page(self, route: Route, listed: int, listed_bytes: int, kept: list[Choice], tasks: list[Task]) -> None:

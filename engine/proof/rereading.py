@@ -1,0 +1,85 @@
+"""Files whose version tells too little: a copy that bears another ctime, and all else that it bore, is read, and is
+what was written where its bytes have the checksum that the ledger keeps.
+
+Some file systems (FUSE) give a file its ctime anew once it was closed, so that every copy is met so once.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import anyio
+
+from engine.checksums import hasher, is_known
+from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
+from engine.ledger import LedgerReader
+from engine.model import ListedObject, ObjectRef, Proof
+from engine.plan.integrity import is_plain
+from engine.plan.join import Joined
+from engine.plan.record import ObjectRecord
+from engine.plan.route import Route
+from engine.proof.digest import RANGE_BYTES
+from engine.proof.judge import Finding, Kind, Question, verified
+from engine.proof.stages import Judged, replaced
+from engine.store import GetRange, ObjectStore, StoreOf
+
+FILES_AT_ONCE = 4
+"""Each holds `RANGE_BYTES` in memory."""
+
+
+class Rereading:
+    """The stage that reads them. What cannot be told so stays what the listing says: another than was written."""
+
+    def __init__(self, store_of: StoreOf, ledger: LedgerReader) -> None:
+        self._store_of = store_of
+        self._ledger = ledger
+        self._limiter = anyio.CapacityLimiter(FILES_AT_ONCE)
+
+    async def prove(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
+        """Read those of a page's targets whose findings ask for it; gives the findings that stand then."""
+
+        async def find(row: Joined, finding: Finding) -> Finding:
+            assert row.target is not None
+            record = await self._ledger.record_of(route.name, row.key)
+            algorithm, value = known_digest(record) if record is not None else ("", "")
+            if record is None or not algorithm:
+                return finding
+            ref = ObjectRef(route.target.bucket, row.target.key)
+            try:
+                async with self._limiter:
+                    found = await _digest(self._store_of(route.target), ref, row.target, algorithm)
+            except (NotFound, PreconditionFailed):
+                return finding
+            except (ObjectError, AttemptError) as error:
+                return Finding(Kind.UNREAD, row.key, f"the target could not be read: {error}")
+            if found != value:
+                return finding
+            # Both sides were not read: what a proof by bytes said is of the file before.
+            outcome = verified(row.key, row.target.etag, min(record.proof, Proof.DIGEST), "", record.checksum)
+            return Finding(Kind.OK, row.key, outcome=outcome._replace(properties=record.properties))
+
+        return await replaced(judged, lambda _, finding: finding.question is Question.BYTES, find)
+
+
+def known_digest(record: ObjectRecord) -> tuple[str, str]:
+    """The algorithm and the value, base64, of what the ledger keeps of an object's bytes; empty where that is nothing
+    that reading them can confirm."""
+    algorithm, _, value = record.checksum.split(":", 2) if record.checksum else ("", "", "")
+    if value and is_known(algorithm):
+        return algorithm, value
+    if record.proof >= Proof.DIGEST and record.compared == "etag" and is_plain(record.source_etag):
+        return "MD5", base64.b64encode(bytes.fromhex(record.source_etag)).decode()
+    if not record.size:
+        return "MD5", hasher("MD5").value()
+    return "", ""
+
+
+async def _digest(store: ObjectStore, ref: ObjectRef, listed: ListedObject, algorithm: str) -> str:
+    """The checksum of all of a file that must bear the version that was listed. Raises what the store raises."""
+    count = hasher(algorithm)
+    for first in range(0, listed.size, RANGE_BYTES):
+        last = min(first + RANGE_BYTES, listed.size) - 1
+        body = await store.get_range(GetRange(ref, first, last, listed.etag, listed.size))
+        count.update(body.data)
+    return count.value()

@@ -1,0 +1,109 @@
+"""A copy whose file bears another ctime, and all else that it bore: FUSE file systems give one anew after the last
+close, so that every copy there is met so. It stays ours, once its bytes were read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.api.cleanup import cleanup
+from engine.api.consent import Consent
+from engine.api.options import Options
+from engine.api.plan import survey
+from engine.api.revert import revert
+from engine.api.run import migrate
+from engine.api.verify import verify
+from engine.folder.versions import version_of
+from engine.ledger import LedgerReader
+from engine.model import Proof
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import ObjectRecord
+from engine.proof.rereading import known_digest
+
+BODY = b"a card\n" * 1000
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    made = tmp_path / "data"
+    made.mkdir()
+    (made / "a").write_bytes(BODY)
+    (made / "empty").touch()
+    return made
+
+
+def plan_of(folder: Path, **rules: Any) -> Plan:
+    return Plan.of(f"{folder}/", f"{folder.parent}/copy/", name="copy", folder=folder.parent, **rules)
+
+
+def options(folder: Path) -> Options:
+    return Options(ledger=folder.parent / "copy.ledger")
+
+
+def restamp(folder: Path, body: bytes = b"") -> None:
+    """Give the copies another ctime; and one of them this `body`, under the mtime that it had."""
+    for path in (folder.parent / "copy").iterdir():
+        was = path.stat()
+        if body and path.name == "a":
+            path.write_bytes(body)
+            os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+        while path.stat().st_ctime_ns == was.st_ctime_ns:  # until the clock's next tick
+            path.chmod(stat.S_IMODE(was.st_mode))
+
+
+async def rows(folder: Path) -> dict[str, ObjectRecord]:
+    async with await LedgerReader.open_to_read(folder.parent / "copy.ledger") as ledger:
+        return {row.key: row async for batch in ledger.records() for row in batch}
+
+
+async def test_a_verification_reads_it_and_knows_it_from_then_on(folder: Path) -> None:
+    plan = plan_of(folder, hold=0)
+    assert (await migrate(plan, options(folder))).copied == 2
+    restamp(folder)
+    for _ in range(2):
+        assert (await verify(plan, options(folder))).agrees
+    row = (await rows(folder))["a"]
+    assert row.target_etag == version_of((folder.parent / "copy" / "a").stat())
+    assert (row.state, row.proof, row.found, row.checksum[:10]) == (State.VERIFIED, Proof.DIGEST, False, "CRC64NVME:")
+    assert (await migrate(plan, options(folder))).copied == 0
+    done = await cleanup(plan, options(folder), delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == 2
+
+
+async def test_a_run_reads_it_and_it_stays_what_this_ledger_wrote(folder: Path) -> None:
+    await migrate(plan_of(folder), options(folder))
+    restamp(folder)
+    assert [route.to_copy for route in (await survey(plan_of(folder), options(folder))).routes] == [0]
+    result = await migrate(plan_of(folder), options(folder))
+    assert (result.copied, result.complete) == (0, True)
+    assert [row.found for row in (await rows(folder)).values()] == [False, False]
+    done = await revert(plan_of(folder), options(folder), delete=True, consent=Consent())
+    assert done.reverted is not None and done.reverted.removed == 2
+
+
+async def test_one_with_other_bytes_is_damaged_and_never_copied_over(folder: Path) -> None:
+    await migrate(plan_of(folder), options(folder))
+    restamp(folder, BODY[::-1])
+    done = await verify(plan_of(folder), options(folder))
+    assert [difference.key for route in done.routes for difference in done.differences] == ["a"]
+    result = await migrate(plan_of(folder), options(folder))
+    assert result.aside == {State.CONFLICT: 1}
+    assert (folder.parent / "copy" / "a").read_bytes() == BODY[::-1]
+
+
+def test_what_the_ledger_keeps_of_the_bytes_may_be_an_etag() -> None:
+    md5 = "d41d8cd98f00b204e9800998ecf8427e"
+    row = ObjectRecord("r", "k", 7, md5, "", "", "", State.COPIED, "", "7-1-1-1", "", Proof.DIGEST, "etag", False, "",
+                       1, "", "", 0, 0, 0, 0, 0)  # fmt: skip
+    assert known_digest(row) == ("MD5", "1B2M2Y8AsgTpgAmY7PhCfg==")
+    assert known_digest(row._replace(compared="etag of parts")) == ("", "")
+    assert known_digest(row._replace(proof=Proof.SIZE)) == ("", "")
+    assert known_digest(row._replace(checksum="SHA256:FULL_OBJECT:YWJj")) == ("SHA256", "YWJj")
+    assert known_digest(row._replace(size=0, compared="no bytes")) == ("MD5", "1B2M2Y8AsgTpgAmY7PhCfg==")
