@@ -131,15 +131,17 @@ async def _versioning(plan: Plan, opened: Sites) -> dict[str, str | None]:
 async def _no_room(plan: Plan, opened: Sites, found: list[RouteSurvey]) -> list[str]:
     """A sentence for each disk of local folders that has less left than the routes into it add to it."""
     added: dict[int, int] = {}
-    disks: dict[int, tuple[str, int]] = {}
+    disks: dict[int, tuple[int, str]] = {}
     for route, item in zip(plan.routes, found, strict=True):
         folder = opened.target(route).folder
         if folder is not None:
             room = await folder.room(route.target.bucket)
-            disks.setdefault(room.disk, (route.target.bucket, room.free_bytes))
+            if room.free_bytes > disks.get(room.disk, (-1, ""))[0]:
+                others = " and those mounted below it, which together have" if room.with_others else ", which has"
+                disks[room.disk] = room.free_bytes, f"the disk of {route.target.bucket}{others}"
             added[room.disk] = added.get(room.disk, 0) + item.added_bytes
     return [
-        f"what is to be copied adds {added[disk]:,} bytes to the disk of {place}, which has {free:,} left"
-        for disk, (place, free) in disks.items()
+        f"what is to be copied adds {added[disk]:,} bytes to {which} {free:,} left"
+        for disk, (free, which) in disks.items()
         if added[disk] > free
     ]

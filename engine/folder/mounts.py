@@ -43,6 +43,16 @@ def shared(folder: str, other: str) -> set[Identity]:
     return found
 
 
+def below(folder: str) -> list[bytes]:
+    """Where anything is mounted below a folder. Blocks."""
+    try:
+        mounts = mounts_of(LIST.read_bytes())
+    except OSError:
+        return []
+    real = os.fsencode(os.path.realpath(folder))
+    return [mount.seen for mount in mounts if mount.seen != real and _below(mount.seen, real) is not None]
+
+
 def is_mounted(directory: int, name: bytes) -> bool:
     """Whether another file is mounted over that name of a directory at a descriptor. Blocks; raises `OSError`."""
     if not hasattr(os, "O_PATH"):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
@@ -73,10 +74,12 @@ THREADS = 8
 
 
 class Room(NamedTuple):
-    """How many bytes are free on a disk, and which disk it is."""
+    """How many bytes are free on a disk, and which disk it is. `with_others`: those of the disks that are mounted below
+    the folder are counted in, since which files come onto which of them is not known."""
 
     disk: int
     free_bytes: int
+    with_others: bool = False
 
 
 class FolderStore(Lacking, ObjectStore):
@@ -167,7 +170,13 @@ class FolderStore(Lacking, ObjectStore):
             place = next(folder for folder in Path(bucket).parents if folder.exists())
             return Room(place.stat().st_dev, system.free_bytes(place))
         descriptor = root.descriptor()
-        return Room(os.fstat(descriptor).st_dev, system.free_bytes(descriptor))
+        disk = os.fstat(descriptor).st_dev
+        others: dict[int, int] = {}
+        for path in map(os.fsdecode, mounts.below(bucket)):
+            with suppress(OSError):  # it is hidden by another mount
+                others[Path(path).stat().st_dev] = system.free_bytes(Path(path))
+        others.pop(disk, None)
+        return Room(disk, system.free_bytes(descriptor) + sum(others.values()), bool(others))
 
     def open_file(self, ref: ObjectRef, if_match: str | None = None) -> OpenedFile:
         """A file to be read as a source, pinned to a version. Blocks: it belongs in a thread."""

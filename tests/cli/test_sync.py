@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.folder import system
+from engine.folder import mounts, system
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
@@ -408,6 +408,18 @@ def test_too_little_room_is_said_before_the_first_byte(scene: Scene, monkeypatch
     assert ended.code == 2 and "adds 6 bytes" in ended.err and "5 left" in ended.err
     scene.write(a="a b", b="c d")  # of the same length: nothing is added
     assert scene.sync(P, "./x/", "--dry-run").code == 0
+
+
+def test_what_is_mounted_below_the_target_has_room_too(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.put("p/a", "p/b")
+    scene.write(c="of the target, which is there")
+    monkeypatch.setattr(system, "free_bytes", lambda place: 3 if place == Path("/proc") else 2)
+    monkeypatch.setattr(mounts, "below", lambda folder: [b"/proc", b"/proc", b"/nowhere", bytes(scene.folder)])
+    ended = scene.terminal.call("cp", P, "./x/", "--dry-run")
+    assert ended.code == 2 and "mounted below it, which together have 5 left" in ended.err
+    scene.put("p/a")
+    scene.write(b="p/b")
+    assert scene.terminal.call("cp", P, "./x/", "--dry-run").code == 0
 
 
 @pytest.mark.parametrize(("flags", "synced"), [((), True), (("--durability", "none"), False)])

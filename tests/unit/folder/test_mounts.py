@@ -48,6 +48,14 @@ def test_the_list_of_mounts_tells_what_of_a_folder_is_anothers(
     assert shared(text, "/src", "/dst") == set(in_source)
 
 
+def test_the_list_of_mounts_tells_what_lies_below_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = tmp_path / "mountinfo"
+    monkeypatch.setattr(mounts, "LIST", told)
+    assert mounts.below("/dst") == []
+    told.write_text("\n".join(f"40 30 0:9 / {at} rw - tmpfs t rw" for at in ("/dst", "/dst2", "/dst/x", "/dst/x/y")))
+    assert mounts.below("/dst") == [b"/dst/x", b"/dst/x/y"]
+
+
 async def test_what_is_mounted_out_of_the_other_folder_is_set_aside(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
