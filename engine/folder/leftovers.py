@@ -3,8 +3,9 @@ nothing can still be in want of them.
 
 A run takes up what an earlier one left of the file that it writes. What is left of a file that no run will ever write
 again (its object was deleted meanwhile) would lie there for good. It is removed after a run that left nothing undone:
-only what bears one of our names, is a file of this user's under no other name, is locked by no process, and was not
-written to for an hour, since not every file system has locks; a list of parts that has no file any more at once.
+only what bears one of our names, is a file of this user's under no other name (but its own, in the same directory: then
+that stays), is locked by no process, and was not written to for an hour, since not every file system has locks; a list
+of parts that has no file any more at once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from engine.folder import system
 from engine.folder.names import PARTS_ENDING, shown
-from engine.folder.ours import is_ours, lock, standing_under
+from engine.folder.ours import is_named_twice, is_ours, lock, standing_under
 from engine.folder.roots import Root
 
 KEPT = 10_000
@@ -78,7 +79,9 @@ def remove_left(directory: int, name: bytes, now_ns: int) -> bool:
     try:
         status = os.fstat(descriptor)
         is_old = now_ns - max(status.st_mtime_ns, status.st_ctime_ns) >= LEFT_FOR_NS
-        if not (is_old and lock(descriptor) is not False and is_ours(status, directory)):
+        if not is_old or lock(descriptor) is False:
+            return False
+        if not (is_ours(status, directory) or is_named_twice(status, directory, name)):
             return False
         if standing_under(directory, name, descriptor) is None:
             return False

@@ -19,7 +19,21 @@ from engine.plan.own import MARK
 def is_ours(status: os.stat_result, directory: int) -> bool:
     """Whether a file in a directory is a regular one of this user's, under one name alone: what is written into it
     reaches nothing else."""
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+    return status.st_nlink == 1 and _is_owned(status, directory)
+
+
+def is_named_twice(status: os.stat_result, directory: int, name: bytes) -> bool:
+    """Whether a file is ours but for a second name, in the same directory: a run was ended, or refused, between giving
+    it that and taking away the first (`system.rename_to_nothing`)."""
+    if status.st_nlink != 2 or not _is_owned(status, directory):
+        return False
+    with os.scandir(directory) as entries:
+        others = [entry.name for entry in entries if entry.inode() == status.st_ino and entry.name != os.fsdecode(name)]
+    return any(os.path.samestat(os.stat(other, dir_fd=directory, follow_symlinks=False), status) for other in others)
+
+
+def _is_owned(status: os.stat_result, directory: int) -> bool:
+    if not stat.S_ISREG(status.st_mode):
         return False
     return status.st_uid == os.geteuid() or status.st_uid == _owner_in(directory)
 

@@ -222,7 +222,8 @@ def rename_to_nothing(directory: int, old: bytes, new: bytes) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         rename(directory, old, new)
         return
-    os.unlink(old, dir_fd=directory)
+    with contextlib.suppress(OSError):  # it has its name: what is left of the other is swept (`leftovers`)
+        os.unlink(old, dir_fd=directory)
 
 
 def stands(directory: int, name: bytes) -> bool:

@@ -58,6 +58,13 @@ async def test_only_what_lies_below_the_target_is_looked_at(tmp_path: Path) -> N
     assert (await store.sweep(str(tmp_path), "d/", remove=False)).left == [str(inside)]
 
 
+async def test_of_what_has_its_name_already_the_other_goes(tmp_path: Path) -> None:
+    path = unfinished(tmp_path, "gone")
+    os.link(path, tmp_path / "gone")
+    assert await (await met(tmp_path)).sweep(str(tmp_path), "", remove=True) == (1, [])
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("gone", b"half")]
+
+
 @pytest.mark.parametrize("why", ["held", "young", "linked", "a link", "a directory", "not wanted"])
 async def test_what_may_be_wanted_is_left_and_named(why: str, tmp_path: Path) -> None:
     path = unfinished(tmp_path, "gone")
@@ -68,7 +75,8 @@ async def test_what_may_be_wanted_is_left_and_named(why: str, tmp_path: Path) ->
         held = os.open(path, os.O_RDWR)
         fcntl.flock(held, fcntl.LOCK_EX)
     elif why == "linked":
-        os.link(path, tmp_path / "other name")
+        (tmp_path / "elsewhere").mkdir()
+        os.link(path, tmp_path / "elsewhere" / "other name")
     elif why in ("a link", "a directory"):
         path.unlink()
         path.mkdir() if why == "a directory" else path.symlink_to("elsewhere")

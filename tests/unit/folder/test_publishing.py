@@ -307,6 +307,20 @@ def test_a_file_system_without_links_either_looks_before_it_renames(
     assert (tmp_path / "one").read_bytes() == b"1"
 
 
+def test_a_file_that_has_its_name_is_written_where_its_first_one_cannot_be_taken_away(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append_only(*of: object, **how: object) -> None:
+        raise PermissionError(1, "Operation not permitted")  # of a directory that names are only added to
+
+    monkeypatch.setattr(system, "_RENAME", None)
+    with publisher.begin("one", 1) as file:
+        file.write(b"1", 0)
+        monkeypatch.setattr(os, "unlink", append_only)
+        file.publish(ABSENT)
+    assert (tmp_path / "one").read_bytes() == b"1"
+
+
 # --- its name -------------------------------------------------------------------------------------------------------
 
 
