@@ -11,6 +11,7 @@ file system itself knows (`a` beside `a/b`, names that it folds to one) is found
 from __future__ import annotations
 
 import re
+import sys
 from typing import NamedTuple
 
 from engine.plan.own import MARK
@@ -50,6 +51,8 @@ class Limits(NamedTuple):
 
 
 USUAL = Limits()
+THERE = Limits(path_bytes=sys.maxsize)
+"""Of what is there already, to be read or deleted: it is reached by descriptors, however long its path is."""
 
 
 PARTS_ENDING = b".parts"

@@ -19,7 +19,7 @@ from engine.checksums import Hasher, hasher
 from engine.errors import Rejected, StoreError
 from engine.folder.carried import properties_of
 from engine.folder.folding import real_name
-from engine.folder.names import fault_of, parts_of
+from engine.folder.names import THERE, fault_of, parts_of
 from engine.folder.refusals import changed, misnamed, missing, told
 from engine.folder.roots import Root
 from engine.folder.system import AS_IT_STANDS, NO_LINK, expect_in_order, forget, sync
@@ -60,7 +60,7 @@ def look(directory: int, name: bytes, key: str, manner: Manner, path: str, opera
 def standing(root: Root, key: str, manner: Manner, operation: str) -> os.stat_result:
     """What stands for a key, as `look`. Raises `NotFound`, also where only another spelling of it is there."""
     path = root.shown(key)
-    if fault := fault_of(key):
+    if fault := fault_of(key, THERE):
         raise misnamed(operation, path, fault)
     *above, name = parts_of(key)
     try:
@@ -108,7 +108,7 @@ class OpenedFile:
         self.path = root.shown(key)
         self._link: bytes | None = None
         self._descriptor = -1
-        if fault := fault_of(key):
+        if fault := fault_of(key, THERE):
             raise misnamed(READING, self.path, fault)
         self.key = key
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.errors import NotFound, PreconditionFailed, Rejected
 from engine.folder import names
-from engine.folder.names import Limits, fault_of
+from engine.folder.names import THERE, Limits, fault_of
 from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
 from engine.folder.unfinished import temporary_name
@@ -80,15 +81,16 @@ def test_what_most_keys_look_like_is_judged_as_any_other(key: str, name_bytes: i
 
 @pytest.mark.parametrize("key", NO_NAMES, ids=ascii)
 async def test_a_key_that_is_no_name_is_refused_with_it_and_nothing_is_written(scene: Scene, key: str) -> None:
-    assert (fault := fault_of(key)) is not None
-    assert fault.code == NO_NAMES[key]
+    fault = fault_of(key)
+    assert fault is not None and fault.code == NO_NAMES[key]
     with pytest.raises(Rejected) as refused:
         await scene.put(key, b"")
     assert (refused.value.code, refused.value.scope) == (NO_NAMES[key], "object")
     assert key in refused.value.ref
     assert fault.message in refused.value.message
     for asking in (scene.head(key), scene.get(key), scene.store.delete_object(DeleteObject(scene.ref(key)))):
-        with pytest.raises(Rejected):
+        # What is there already may well lie deeper than a file can be written.
+        with contextlib.suppress(NotFound) if fault_of(key, THERE) is None else pytest.raises(Rejected):
             await asking
     assert scene.on_disk() == []
     assert list(scene.folder.parent.iterdir()) == [scene.folder]

@@ -142,6 +142,25 @@ async def test_a_delete_by_version_leaves_what_changed(scene: Scene) -> None:
         await scene.store.delete_object(DeleteObject(scene.ref("one"), put.etag))
 
 
+async def test_what_lies_deeper_than_programs_can_open_is_read_and_deleted(scene: Scene) -> None:
+    at = os.open(scene.folder, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("x" * 250, dir_fd=at)
+        below = os.open("x" * 250, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("one", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    (key,) = await scene.keys()
+    assert len(key) > 4096
+    assert (await scene.get(key)).data == b""
+    await scene.store.delete_object(DeleteObject(scene.ref(key), (await scene.head(key)).etag))
+    assert scene.on_disk() == []
+    with pytest.raises(Rejected) as refused:
+        await scene.put(key)
+    assert refused.value.code == "PathTooLong"
+
+
 async def test_names_of_one_file_are_deleted_one_after_the_other(scene: Scene) -> None:
     path = scene.write("a")
     for name in "bcd":
