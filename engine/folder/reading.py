@@ -161,10 +161,14 @@ class OpenedFile:
     def forget_cached(self, offset: int = 0, length: int = 0) -> None:
         """Drop bytes (of no `length`: all from `offset` on) from the cache: what is read next comes from the disk,
         which is what a proof is of. Of a file that was written a moment ago they have to get there first."""
-        if self._is_file:
+        if not self._is_file:
+            return
+        try:
             if self._seen_ns - self._status.st_ctime_ns < WRITTEN_BACK_NS:
                 sync(self._descriptor)
             forget(self._descriptor, offset, length)
+        except OSError as error:
+            raise told(error, READING, self.path) from error
 
     def head(self) -> ObjectHead:
         """What HEAD says of it."""
@@ -214,7 +218,13 @@ class OpenedFile:
         """To be called after the last byte. Raises `PreconditionFailed` where anything was written since it was opened.
 
         The clock had moved on by then (opening waits for that), so that every later write shows in the times."""
-        if self._is_file and not is_same(os.fstat(self._descriptor), self._status):
+        if not self._is_file:
+            return
+        try:
+            now = os.fstat(self._descriptor)
+        except OSError as error:
+            raise told(error, READING, self.path) from error
+        if not is_same(now, self._status):
             raise self._changed("the file was written to while it was read")
 
     def _changed(self, message: str) -> StoreError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mimetypes
 import os
 import stat
@@ -65,6 +66,24 @@ def test_a_file_that_changes_while_it_is_read_is_drift(scene: Scene, change: str
             file.check_unchanged()
         assert (refused.value.code, refused.value.scope) == ("SourceChanged", "object")
         assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize(("call", "asked"), [("fstat", "check_unchanged"), ("posix_fadvise", "forget_cached")])
+def test_what_a_disk_refuses_that_goes_away_meanwhile_is_told_with_the_files_path(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, call: str, asked: str
+) -> None:
+    def gone(*of: object) -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    if not hasattr(os, call):
+        pytest.skip("this system has no such call")
+    path = scene.write("one")
+    with opened(scene, "one") as file:
+        monkeypatch.setattr(os, call, gone)
+        with pytest.raises(Rejected, match="not connected") as refused:
+            getattr(file, asked)()
+        monkeypatch.undo()
+    assert refused.value.ref == str(path)
 
 
 def test_a_file_that_is_replaced_is_read_to_its_end_as_it_was(scene: Scene) -> None:
