@@ -12,6 +12,8 @@ from typing import ClassVar
 
 COPYING = "copying"
 """What a run is doing (`Doing.what`) while it carries objects."""
+SETTING = "setting"
+"""The same where objects are set where they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.watching import watched
+from engine.events import Doing
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Acceptance, Snapshot, open_routes
 from engine.listing.kept import KeptListings
@@ -88,6 +89,7 @@ async def survey(
             await opened.find_reading(plan.routes)
             if keep is not None:
                 opened.sources.keep = keep.of_lists((await ledger.binding()).lists)
+            options.listener(Doing("listing both sides"))
             routes = await survey_routes(
                 opened.store,
                 opened.sources,

@@ -21,7 +21,7 @@ from engine.api.status import EXPECTED
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
 from engine.bucket_facts import BucketFacts
-from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
+from engine.events import COPYING, SETTING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Ledger, Snapshot, form_shards, open_routes, taken_by_route
 from engine.listing.first_pages import first_pages
@@ -134,7 +134,7 @@ async def migrate(
             await ledger.set_note(SETTINGS_NOTE, settings)
             expected = await _expected(plan, ledger)
             await ledger.set_note(EXPECTED, expected)
-            options.listener(Doing(COPYING, 0.0, *expected))
+            options.listener(Doing(SETTING if plan.in_place else COPYING, 0.0, *expected))
             async with remembered(opened, ledger, "run", options, stop) as heard:
                 carried = partial(
                     carry,

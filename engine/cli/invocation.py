@@ -45,11 +45,6 @@ Result = TypeVar("Result")
 
 
 DOING = {
-    "plan": "listing",
-    "run": "copying",
-    "cp": "copying",
-    "sync": "copying",
-    "set": "setting",
     "verify": "verifying",
     "delete": "listing",
     "fingerprint": "reading",
@@ -61,7 +56,7 @@ DOING = {
     "report": "keeping the page current",
     "restore": "listing",
 }
-"""What a command begins with; the others begin with looking."""
+"""What a command begins with; the others begin with looking: what writes says so once it does."""
 PATIENCE_S = {"check": 2.0, "receipt": 2.0, "accept": 2.0, "manifest": 2.0, "ls": 2.0}
 """How long it has to take before anything is drawn of it. Short commands are over before that."""
 PATIENCE_OF_ALL_S = 0.5

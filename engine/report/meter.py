@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.events import COPYING, Doing, OutOfReach, Progress
+from engine.events import COPYING, SETTING, Doing, OutOfReach, Progress
 from engine.report.text import count_text, duration_text, plural, rate_text, size_text, width_of
 
 WINDOW_S = 10.0
@@ -48,7 +48,7 @@ class Meter:
     @classmethod
     def of(cls, doing: Doing, before: Meter | None = None) -> Meter:
         """For what is done from now on, `before` which another one was read."""
-        meter = cls(copies=doing.what == COPYING, objects=doing.objects, size_bytes=doing.size_bytes)
+        meter = cls(copies=doing.what in (COPYING, SETTING), objects=doing.objects, size_bytes=doing.size_bytes)
         if doing.goes_on and before is not None:
             meter.last = before.last
         return meter

@@ -14,6 +14,7 @@ from engine.api.status import Pulse, pulses
 from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progress, SlowedDown
 from engine.report.bar import ASIDES_PRINTED, LINE_S, Manner, ProgressBar
 from engine.report.drawing import Look
+from engine.report.meter import Meter
 from tests.cli.canned import Copied, Listing, answering
 from tests.cli.commands import Terminal, write_plan
 
@@ -188,7 +189,7 @@ def test_where_each_flag_puts_what(terminal: Terminal) -> None:
         plain = terminal.call("run", plan, "--ledger", "2.ledger")
         quiet = terminal.call("run", plan, "--quiet", "--ledger", "3.ledger")
         told = terminal.call("run", plan, "--json", "--progress", "--ledger", "4.ledger")
-    assert drawn.err.startswith("\rcopying") and drawn.err.endswith("\r") and "copied 2 objects" in drawn.out
+    assert drawn.err.startswith("\rlooking") and drawn.err.endswith("\r") and "copied 2 objects" in drawn.out
     assert plain.err == "" and "copied 2 objects" in plain.out and "\r" not in plain.out
     assert (quiet.out, quiet.err) == ("", "")
     assert told.err == "" and told.summary["copied"] == 2
@@ -212,3 +213,30 @@ def test_what_a_plan_counted_is_what_a_run_expects_and_a_status_tells(terminal: 
         return await anext(pulses(plan.with_suffix(".ledger")))
 
     assert asyncio.run(pulse()).expected == (2, copying.size_bytes)
+
+
+@pytest.mark.parametrize("verb", ["cp", "sync", "set"])
+def test_nothing_is_said_to_be_copied_or_set_before_it_is(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    said: list[str] = []
+    begin = ProgressBar._begin
+
+    def heard(bar: ProgressBar, doing: Doing, before: Meter | None) -> None:
+        said.append(doing.what)
+        begin(bar, doing, before)
+
+    monkeypatch.setattr(ProgressBar, "_begin", heard)
+    places = ("--storage-class", "STANDARD_IA") if verb == "set" else ("s3://cards-us/new/",)
+    words = (verb, "s3://cards-us/old/", *places, "--assume", "aws")
+    with answering(
+        lambda asked: (
+            Copied() if asked.method == "PUT" else Listing(("old/a", "old/b") if asked.prefix == "old/" else ())
+        )
+    ) as server:
+        terminal.at(server.url)
+        assert terminal.call(*words, "--dry-run").code == 0
+        assert said == ["looking", "listing both sides"]
+        said.clear()
+        terminal.call(*words, "--yes")
+        assert said == ["looking", "trying what the server honours", "setting" if verb == "set" else "copying"]
