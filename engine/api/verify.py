@@ -48,6 +48,7 @@ async def verify(
             depth=depth,
             properties=properties,
             minimum=plan.cleanup.proof,
+            digests=opened.keeps_digests,
         )
         stop.listen(verifier.stop)
         report = await verifier.verify(plan.routes)

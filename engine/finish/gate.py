@@ -16,6 +16,7 @@ from engine.finish.holding import Hold
 from engine.finish.probing.answers import ProbeResult
 from engine.finish.sending import NO_CONDITION, Condition, condition_for
 from engine.model import LifecycleRule, Location, Proof
+from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
@@ -188,6 +189,8 @@ def _proven(facts: Facts) -> Reason:
         wrong.append(f"{low:,} verified by less than {level}")
     deep = "" if facts.minimum is Proof.BYTES else " where S3 has nothing to compare"
     advice = "run and verify the plan again" if states else f"verify again, with --deep{deep}"
+    if State.CONFLICT in states:
+        advice = f"{OUT_OF_CONFLICT}, then {advice}"
     return Reason("proof", False, f"{', '.join(wrong)}; {proven:,} verified by {level} or better{already}: {advice}")
 
 

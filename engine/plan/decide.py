@@ -346,13 +346,14 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
         return None
     if entry.state is State.DAMAGED or is_damaged(target, entry):
         return None if entry.state is State.LOST else _lost(row.key, target, entry)
-    if entry.state in IN_PLACE or entry.state in BEREFT:
+    overwritten = entry.state is State.CONFLICT and entry.target_etag != "" and not _landed(target, entry)
+    if entry.state in IN_PLACE or entry.state in BEREFT or overwritten:
         stands = target is not None and target.size == entry.size and _is_ours(target, entry)
         if not stands:
             return None if entry.state is State.LOST else _lost(row.key, target, entry)
         if entry.state is State.LOST and entry.proof > Proof.NONE:
             return Outcome.seen(row.key, State.DELETED, entry.target_etag, proof=entry.proof)
-        if entry.state is State.COPIED or (entry.state is State.VERIFIED and entry.proof < minimum):
+        if entry.state is State.COPIED or overwritten or (entry.state is State.VERIFIED and entry.proof < minimum):
             return _withdrawn(row.key, entry.target_etag, entry.proof)
         return None
     if target is not None and _landed(target, entry):
@@ -420,6 +421,16 @@ def _found(row: Joined, source: ListedObject, target: ListedObject, *, found: bo
         decision._replace(target_etag=target.etag, found=found, proof=Proof.SIZE, compared="size and equal etags"),
         source,
     )
+
+
+OUT_OF_CONFLICT = 'move the target away, or set overwrite = "if-different" on the route'
+"""What ends a conflict: no run does while overwrite is never."""
+
+
+def conflict_of(row: Joined, policy: Overwrite, *, digests: bool) -> Decision | None:
+    """The conflict that the next run would find at a target that is not what was written; None where it would not."""
+    choice = decide(row, policy, digests=digests)
+    return choice.decision if choice is not None and choice.decision.state is State.CONFLICT else None
 
 
 def _conflict(row: Joined, source: ListedObject, target: ListedObject) -> Choice:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from engine.model import Proof
-from engine.plan.decide import ended
+from engine.model import Overwrite, Proof
+from engine.plan.decide import conflict_of, ended
 from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined
@@ -56,9 +56,12 @@ class Finding(NamedTuple):
     question: Question = Question.NOTHING
 
 
-def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
+def judge(
+    row: Joined, minimum: Proof = Proof.NONE, policy: Overwrite = Overwrite.ALWAYS, *, digests: bool = True
+) -> Finding | None:
     """What both listings and the ledger say of one key; None where there is nothing to say. `minimum` is the proof that
-    the plan asks for: an object whose source is gone can reach it no more."""
+    the plan asks for: an object whose source is gone can reach it no more. A target that no run may write over, by
+    `policy` and with `digests` as `decide` has it, is in conflict; any other that is not what was written, damaged."""
     source, target, entry = row.source, row.target, row.entry
     if entry is None:
         if source is not None:
@@ -79,10 +82,10 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
         return off(row, Kind.MISSING, State.DAMAGED, "TargetMissing", "the target is not there any more")
     if target.size != entry.size:
         message = f"the target has {target.size} bytes, the source {entry.size}"
-        return off(row, Kind.SIZE, State.DAMAGED, "SizeDiffers", message)
+        return _other(row, Kind.SIZE, "SizeDiffers", message, policy, digests=digests)
     if target.etag != entry.target_etag:
         message = f"the target bears ETag {target.etag}, and was written with {entry.target_etag}"
-        finding = off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
+        finding = _other(row, Kind.DAMAGED, "TargetChanged", message, policy, digests=digests)
         if entry.state in IN_PLACE and not entry.damaged and is_restamped(target, entry):
             return finding._replace(question=Question.BYTES)
         return finding
@@ -91,9 +94,9 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
         # the source meanwhile.
         then = " where overwrite allows it, since it was in place before us" if entry.found else ""
         message = f"it was found damaged before; the next run copies it again{then}"
-        if entry.state is State.DAMAGED:
-            return Finding(Kind.DAMAGED, row.key, message)
-        return off(row, Kind.DAMAGED, State.DAMAGED, "FoundDamaged", message)
+        finding = _other(row, Kind.DAMAGED, "FoundDamaged", message, policy, digests=digests)
+        is_known = entry.state is State.DAMAGED and finding.outcome is not None and finding.outcome.state is entry.state
+        return finding._replace(outcome=None) if is_known else finding
     if entry.state is State.DAMAGED:
         return Finding(Kind.DAMAGED, row.key, "it was missing, or another, before; the next run looks at it again")
     return _agreed(row.key, source.etag, target.etag, entry, Question.CHECKSUMS)
@@ -157,6 +160,14 @@ def verified(key: str, target_etag: str, proof: Proof, compared: str, checksum: 
 def unread(finding: Finding, message: str) -> Finding:
     """What was to be asked or read and could not be: a difference, while what the listings prove stands."""
     return finding._replace(kind=Kind.UNREAD, message=message)
+
+
+def _other(row: Joined, kind: Kind, code: str, message: str, policy: Overwrite, *, digests: bool) -> Finding:
+    """A target that is not what was written."""
+    conflict = conflict_of(row, policy, digests=digests)
+    if conflict is not None:
+        return off(row, kind, State.CONFLICT, conflict.code, conflict.message)._replace(message=message)
+    return off(row, kind, State.DAMAGED, code, message)
 
 
 def off(row: Joined, kind: Kind, state: State, code: str, message: str) -> Finding:

@@ -26,6 +26,7 @@ from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import Proof
 from engine.plan.binding import digest_of
+from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
@@ -158,6 +159,8 @@ def refuse_unfinished(
         wrong = [f"{count:,} {state.value}" for state, count in sorted(route.states.items()) if state not in done]
         if wrong:
             what = "run cleanup again" if route.states[State.DELETING] else "run and verify the plan"
+            if route.states[State.CONFLICT]:
+                what = f"{OUT_OF_CONFLICT}, then {what}"
             reasons.append(f"{route.name}: {', '.join(wrong)}; {what}")
     for item in left:
         first = "".join(f", first {one.key!r}: {one.message}" for one in item.first[:1])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.model import Proof
 from engine.plan.join import Joined
+from engine.plan.lifecycle import State
 from engine.plan.noted import NOTHING, Noted
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.proof.judge import Finding, Kind
@@ -28,13 +29,15 @@ class Difference:
 @dataclass(slots=True)
 class RouteVerification:
     """What was found on one route. `extra` counts as a difference only where the route is marked exact; `accepted` are
-    kinds that someone accepted for the very objects that they are found of."""
+    kinds that someone accepted for the very objects that they are found of. `in_conflict` counts the differences that
+    no run mends, since it may not write over what stands there."""
 
     route: str
     exact: bool = False
     objects: int = 0
     bytes: int = 0
     verified: int = 0
+    in_conflict: int = 0
     by_proof: Counter[Proof] = field(default_factory=Counter)
     by_kind: Counter[Kind] = field(default_factory=Counter)
     snapshot_closed: bool = True
@@ -63,6 +66,8 @@ class RouteVerification:
         if row.source is not None:
             self.objects += 1
             self.bytes += row.source.size
+        left_as = finding.outcome or row.entry
+        self.in_conflict += left_as is not None and left_as.state is State.CONFLICT
         if kind in (Kind.OK, Kind.PROPERTIES) and finding.outcome is not None:
             self.verified += 1
             self.by_proof[finding.outcome.proof] += 1

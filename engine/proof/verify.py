@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -36,7 +36,7 @@ PROGRESS_EVERY_S = 0.25
 class Verifier:
     """Verifies routes against the ledger. `depth` asks for bytes to be read as well, `properties` for a HEAD an
     object that says whether the target carries what the route gives it. `minimum` is the proof that the plan asks for:
-    what has no source any more, and less, is withdrawn."""
+    what has no source any more, and less, is withdrawn. `digests`: whether a route's ETags are, as `decide` has it."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Verifier:
         depth: Depth | None = None,
         properties: bool = False,
         minimum: Proof = Proof.NONE,
+        digests: Callable[[Route], bool] = lambda route: True,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
@@ -59,6 +60,7 @@ class Verifier:
         self._deep: DeepReading | None = None
         self._properties = properties
         self._minimum = minimum
+        self._digests = digests
         self._seen = 0
         self._seen_bytes = 0
         self._done = 0
@@ -150,7 +152,10 @@ class Verifier:
         sources = [row.source for row in rows if row.source is not None]
         self._seen += len(sources)
         self._seen_bytes += sum(source.size for source in sources)
-        found = partial(judge_in_place, route=route) if route.in_place else partial(judge, minimum=self._minimum)
+        found = partial(judge_in_place, route=route)
+        if not route.in_place:
+            digests = self._digests(route)
+            found = partial(judge, minimum=self._minimum, policy=route.overwrite, digests=digests)
         judged = [(row, finding) for row in rows if (finding := found(row)) is not None]
         judged = await self._rereading.prove(route, judged)
         judged = await self._heads.prove(route, judged)

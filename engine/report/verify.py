@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.commands import command
+from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
@@ -77,6 +78,9 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         return lines
     if report.agrees and not looked and not report.standing:
         return [*lines, nothing_taken(plan)]
+    if kept := sum(route.in_conflict for route in report.routes):
+        way_out = OUT_OF_CONFLICT if plan.source else "move the target away, or give --overwrite if-different"
+        lines.append(f"{plural(kept, 'target')} no run writes over: {way_out}")
     verb, *flags = _next(plan, report)
     if report.agrees and not plan.source and verb != "verify":
         return [*lines, "nothing is left to do: every object is proven at its target"]
@@ -113,6 +117,10 @@ def _next(plan: Plan, report: Verification) -> list[str]:
         route.route for route in report.routes if route.by_kind[Kind.PROPERTIES]
     ):
         return ["cleanup" if plan.source else ""]  # its gate says how what a file cannot carry is left behind
+    if sum(route.by_kind[kind] for route in report.routes for kind in kinds) == sum(
+        route.in_conflict for route in report.routes
+    ):
+        return ["status", "--failed"]
     return ["status" if kinds == {Kind.PENDING} else "run"]
 
 

@@ -316,7 +316,9 @@ def test_a_source_that_went_after_its_proof_changes_nothing(state: State) -> Non
     assert (decide(row, NEVER), ended(row)) == (None, None)
 
 
-@pytest.mark.parametrize("state", [State.COPIED, State.DRIFTED, State.FAILED, State.PLANNED, State.COPYING])
+@pytest.mark.parametrize(
+    "state", [State.COPIED, State.DRIFTED, State.CONFLICT, State.FAILED, State.PLANNED, State.COPYING]
+)
 def test_a_source_that_went_before_its_proof_has_an_end_of_its_own(state: State) -> None:
     row = Joined("k", None, target(), entry(state, target_etag=A))
     end = ended(row)
@@ -333,7 +335,7 @@ def test_a_proof_that_can_never_be_reached_any_more_is_withdrawn_too() -> None:
 
 
 @pytest.mark.parametrize("there", [None, target(B), target(A, 11)])
-@pytest.mark.parametrize("state", [State.DELETED, State.VERIFIED, State.COPIED])
+@pytest.mark.parametrize("state", [State.DELETED, State.VERIFIED, State.COPIED, State.CONFLICT])
 def test_a_target_that_no_source_is_left_for_is_lost(state: State, there: ListedObject | None) -> None:
     end = ended(Joined("k", None, there, entry(state, target_etag=A)._replace(proof=Proof.DIGEST)))
     assert end is not None and end.state is State.LOST and end.proof is Proof.DIGEST
