@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -15,6 +15,7 @@ from engine.freshness import running_s
 from engine.ledger import Ledger, Moment, SlowObject
 from engine.sites.clock import now_ms
 from engine.sites.sites import Sites
+from engine.transfer.counting import Counters
 
 EVERY_S = 1.0
 """Between two rows, at first: twice as long each time that the ledger has taken every second row out."""
@@ -24,15 +25,23 @@ ENDING_S = 10.0
 """How long the last row may take, of a command that is being left."""
 
 
+@dataclass(slots=True)
+class Copied:
+    """What a run came to, said once it is over: while its listing goes on, nobody knows apart how many bytes it copied
+    and how many it only passed by."""
+
+    counters: Counters | None = None
+
+
 class _Heard:
     """The command's listener: keeps how far it is, and passes on what is for its own. What a command counts anew (its
     next stage) is added to what it counted before; requests that it does not count are those that its sites do. Of one
-    that `copies` what it only passes by is not done by it."""
+    that copies (`copied`) what it only passes by is not done by it, nor, in the end, what it set aside."""
 
-    def __init__(self, opened: Sites, pass_on: Listener, *, copies: bool) -> None:
+    def __init__(self, opened: Sites, pass_on: Listener, copied: Copied | None) -> None:
         self._opened = opened
         self._pass_on = pass_on
-        self._copies = copies
+        self._copied = copied
         self._last = Progress()
         self._before = Moment(0)
         self._now = Moment(0)
@@ -48,7 +57,7 @@ class _Heard:
             if event.begins_anew(self._last):
                 self._begin_counting()
             now = Moment(0, **{name: getattr(event, name) for name in (*COUNTED, "in_flight")})
-            if self._copies:
+            if self._copied is not None:
                 done, done_bytes = event.worked_since(self._last)
                 now = now._replace(done=self._now.done + done, done_bytes=self._now.done_bytes + done_bytes)
             self._last, self._now = event, now
@@ -62,6 +71,8 @@ class _Heard:
     def moment(self, at_ms: int) -> Moment:
         """How far the command is."""
         counted, gauges = self._sum(self._before, self._now), self._opened.gauges()
+        if self._copied is not None and (whole := self._copied.counters) is not None:
+            counted = counted._replace(done=whole.copied, done_bytes=whole.copied_bytes, aside=whole.aside)
         return counted._replace(
             at_ms=at_ms,
             requests=max(counted.requests, gauges.requests),
@@ -76,11 +87,11 @@ class _Heard:
 
 @asynccontextmanager
 async def remembered(
-    opened: Sites, ledger: Ledger, command: str, options: Options, stop: StopSignal
+    opened: Sites, ledger: Ledger, command: str, options: Options, stop: StopSignal, copied: Copied | None = None
 ) -> AsyncIterator[Options]:
-    """Keep in the ledger how the command goes that is done inside with the options that this gives. A killed command
-    has no end there. Raises `LedgerError`."""
-    heard = _Heard(opened, options.listener, copies=command == "run")
+    """Keep in the ledger how the command goes that is done inside with the options that this gives; one that copies
+    says in `copied` what that came to. A killed command has no end there. Raises `LedgerError`."""
+    heard = _Heard(opened, options.listener, copied)
     began_ms, began_s = now_ms(), running_s()
     run = await ledger.begin_run(command, began_ms)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.api.asked import ASKED
 from engine.api.carrying import begun, carry, processes_for
-from engine.api.history import remembered
+from engine.api.history import Copied, remembered
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.plan import SURVEYED
@@ -135,7 +135,8 @@ async def migrate(
             expected = await _expected(plan, ledger)
             await ledger.set_note(EXPECTED, expected)
             options.listener(Doing(SETTING if plan.in_place else COPYING, 0.0, *expected))
-            async with remembered(opened, ledger, "run", options, stop) as heard:
+            copied = Copied()
+            async with remembered(opened, ledger, "run", options, stop, copied) as heard:
                 carried = partial(
                     carry,
                     plan=plan,
@@ -148,6 +149,7 @@ async def migrate(
                     stop=stop,
                 )
                 run = await carry_and_wait(plan, heard, opened, ledger, carried, stop)
+                copied.counters = run.counters
             for item in run.unlisted.named:
                 options.listener(item)
             tallies, snapshots = await ledger.tallies(), await ledger.snapshots()

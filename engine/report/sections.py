@@ -161,12 +161,13 @@ def _runs(report: Report) -> Element | None:
             tag("data", duration_text(run.took_ms / 1000), value=run.took_ms),
             number(run.last.done),
             size(run.last.done_bytes),
+            number(run.last.aside),
             number(run.last.requests),
             number(run.last.throttled),
         ]
         for run in reversed(runs[-RUNS_SHOWN:])
     ]
-    head = ["command", "began", "ended", "took", "objects", "bytes", "requests", "SlowDown"]
+    head = ["command", "began", "ended", "took", "objects", "bytes", "aside", "requests", "SlowDown"]
     caption = f"The {plural(len(runs), 'run')} of this ledger, the last one first"
     return table(caption, head, rows, words=3)
 

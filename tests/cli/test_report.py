@@ -28,7 +28,7 @@ from engine.report.text import safe
 from engine.sandbox import Sandbox
 from tests import forking
 from tests.browser.scene import HOSTILE, Stage, made
-from tests.cli.commands import MODULE, Terminal
+from tests.cli.commands import MODULE, Terminal, write_plan
 from tests.cli.finish_scene import Scene
 from tests.servers import REPOSITORY, Endpoint
 
@@ -311,6 +311,22 @@ def test_what_an_earlier_run_did_is_none_of_a_later_ones_work(sandbox: Endpoint,
     first, _, later = anyio.run(_history, tmp_path / "cards.ledger").runs
     assert first.last.done == first.last.listed == later.last.listed
     assert (later.last.done, later.last.done_bytes) == (0, 0)
+
+
+def test_a_run_is_told_by_what_it_copied_and_what_it_set_aside_by_itself(sandbox: Endpoint, terminal: Terminal) -> None:
+    bucket, s3 = f"told-{uuid.uuid4().hex[:12]}", sandbox.client()
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    plan = write_plan(terminal.folder, bucket)
+    terminal.on(sandbox)
+    for key, size in (("large", 1_000_000), ("small", 100), ("taken", 500)):
+        s3.put_object(Bucket=bucket, Key=f"old/{key}", Body=b"x" * size)
+    assert terminal.call("run", plan).code == 0
+    s3.delete_object(Bucket=bucket, Key="new/raw/small")
+    s3.put_object(Bucket=bucket, Key="new/raw/taken", Body=b"another")
+    assert terminal.call("run", plan).code == 3
+    first, second = anyio.run(_history, plan.with_suffix(".ledger")).runs
+    assert (first.last.done, first.last.done_bytes, first.last.aside) == (3, 1_000_600, 0)
+    assert (second.last.done, second.last.done_bytes, second.last.aside) == (1, 100, 1)
 
 
 async def _history(ledger: Path) -> History:
