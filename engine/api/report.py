@@ -47,9 +47,9 @@ class Scan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report(LedgerResult):
-    """A ledger at `at_ms` (epoch milliseconds, this machine's clock). `plan` is None where only the ledger is known;
-    `aside` are the first objects that are not done, without what was accepted. `refresh_s` has a page that is looked at
-    read anew."""
+    """A ledger at `at_ms` (epoch milliseconds, this machine's clock). `plan` is None where only the ledger is known,
+    and where the plan is not what that is bound to: `otherwise` says how, a sentence each. `aside` are the first
+    objects that are not done, without what was accepted. `refresh_s` has a page that is looked at read anew."""
 
     ledger: Path
     at_ms: int
@@ -60,6 +60,7 @@ class Report(LedgerResult):
     aside: tuple[ObjectRecord, ...] = ()
     scan: Scan = field(default_factory=Scan)
     refresh_s: int = 0
+    otherwise: tuple[str, ...] = ()
 
     @property
     def html(self) -> str:
@@ -131,6 +132,8 @@ def _path(plan: Plan | None, options: Options | None) -> Path:
 
 async def _read(path: Path, plan: Plan | None, reader: LedgerReader, scan: Scan | None) -> Report:
     at_ms, aside, status = now_ms(), list[ObjectRecord](), await status_of(path, reader)
+    otherwise = tuple(status.said_otherwise(plan)) if plan is not None else ()
+    plan = None if otherwise else plan
     async for records in reader.records(states=ASIDE - status.accepted):
         aside += records[: ASIDE_SHOWN - len(aside)]
         if len(aside) == ASIDE_SHOWN:
@@ -144,6 +147,7 @@ async def _read(path: Path, plan: Plan | None, reader: LedgerReader, scan: Scan 
         accepted=tuple(await accepted_in(reader)),
         aside=tuple(aside),
         scan=scan if scan is not None else await _scan(plan, reader, at_ms),
+        otherwise=otherwise,
     )
 
 

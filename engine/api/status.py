@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,9 @@ import anyio
 from engine.finish.failed_sync import failed_sync_of
 from engine.journal.place import given_of
 from engine.ledger import Acceptance, Binding, LedgerReader, Left, RunRecord, Snapshot, Worker, open_to_read
+from engine.ledger.binding import differences
 from engine.ledger.rebinding import VIEW
+from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
@@ -50,6 +52,13 @@ class Status(LedgerResult):
     def accepted(self) -> frozenset[State]:
         """States in which there are only objects that someone accepted."""
         return accepted_states(self.noted, ((item.name, item.found) for item in self.acceptances))
+
+    def said_otherwise(self, plan: Plan) -> list[str]:
+        """How the plan is not what the ledger is bound to, a sentence each: every command that changes a ledger refuses
+        such a plan. One that holds nothing yet is bound anew by whoever does."""
+        if not (self.tallies or self.uploads or self.acceptances):
+            return []
+        return differences(self.binding, replace(self.binding, plan_name=plan.name, routes=plan.binding_routes))
 
 
 async def status(path: str | Path) -> Status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.api.commands import command, what_is_not_done
@@ -27,6 +28,10 @@ class Standing(NamedTuple):
     command: str
 
 
+def _otherwise(otherwise: Sequence[str]) -> str:
+    return f"The plan says otherwise now: {'; '.join(otherwise)}. What this ledger tells is of the plan as it was."
+
+
 def standing_of(report: Report) -> Standing:
     """The one thing that a reader wants to know first."""
     status, plan = report.status, report.plan
@@ -40,6 +45,8 @@ def standing_of(report: Report) -> Standing:
         now = under_way(last, status.worker)
         said = f"A {now.command if now else 'command'} is under way."
         return Standing("At work", Tone.STRONG, said, watching(plan, report.ledger))
+    if report.otherwise:
+        return Standing("Another plan", Tone.WARNING, _otherwise(report.otherwise), "")
     if last is not None and last.command == "revert" and not any(count.get(state) for state in DONE):
         return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", again)
     if not status.tallies and not any(item.opened_ms for item in status.snapshots):

@@ -119,10 +119,12 @@ def worker_text(worker: Worker) -> str:
 
 def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) -> Page:
     """What a ledger says. `plan` is the one that it belongs to, None where that is not known; `at_work` says who is at
-    work on it, and how far that is (`work_lines`)."""
+    work on it, and how far that is (`work_lines`). A plan that the ledger is not bound to is not gone on with."""
     head = f"{safe(status.binding.plan_name)}  {safe(status.binding.endpoint)}  ({safe(str(status.ledger))})"
-    plan = plan and kept_at(plan, status.state)
     page: list[str | Table] = [head, *at_work, ""]
+    if plan is not None and (otherwise := status.said_otherwise(plan)):
+        page, plan = [*(Toned(line, Tone.WARNING) for line in otherwise_lines(otherwise)), "", *page], None
+    plan = plan and kept_at(plan, status.state)
     page.append(tallies_table(status.tallies) if status.tallies else "no object yet")
     opened = open_routes(status.snapshots)
     by_hand = plan is not None and not plan.source  # a copy that has no plan file is typed again by whoever typed it
@@ -161,6 +163,13 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     page += left[:1]
     undone = opened or in_flight or status.failed_sync or (sets and status.noted.get(PROPERTIES, NOTHING).objects)
     return [*page, *next_lines(status, plan, again if undone else "")]
+
+
+def otherwise_lines(otherwise: Sequence[str]) -> list[str]:
+    """What is said where the plan is not what the ledger is bound to (`Status.said_otherwise`)."""
+    first, *more = [safe(line) for line in otherwise]
+    ends = ["go back to what it was, or start a new ledger with --ledger: what is copied is found"]
+    return [f"the plan says otherwise now: {first}", *(f"  and {line}" for line in more), *ends]
 
 
 def watching(plan: Plan | None, ledger: Path) -> str:

@@ -329,6 +329,25 @@ def test_a_run_is_told_by_what_it_copied_and_what_it_set_aside_by_itself(sandbox
     assert (second.last.done, second.last.done_bytes, second.last.aside) == (1, 100, 1)
 
 
+def test_nothing_is_vouched_for_that_the_plan_says_otherwise_now(sandbox: Endpoint, terminal: Terminal) -> None:
+    bucket, s3 = f"otherwise-{uuid.uuid4().hex[:12]}", sandbox.client()
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    s3.put_object(Bucket=bucket, Key="old/card", Body=b"a card")
+    plan = write_plan(terminal.folder, bucket)
+    terminal.on(sandbox)
+    assert terminal.call("run", plan).code == terminal.call("verify", plan).code == 0
+    as_it_was = plan.read_text()
+    plan.write_text(f'{as_it_was}\n[[routes]]\nname = "more"\nfrom = "/more/"\nto = "more/"\n')
+    status, report = terminal.call("status", plan), terminal.call("report", plan)
+    said = 'the plan says otherwise now: the route "more" is in the plan and not in the ledger'
+    assert status.out.startswith(f"{said}\n") and "next: " not in status.out
+    assert report.out.startswith(f"Another plan: T{said[1:]}.") and "cartage cleanup" not in report.out
+    page = (terminal.folder / "moving.report.html").read_text()
+    assert "Another plan</title>" in page and "cartage cleanup" not in page
+    plan.write_text(as_it_was)
+    assert terminal.call("status", plan).out.endswith(f"next: cartage cleanup {plan}\n")
+
+
 async def _history(ledger: Path) -> History:
     async with await open_to_read(ledger) as reader:
         return await reader.history()
