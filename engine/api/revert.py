@@ -36,7 +36,7 @@ class RevertResult(LedgerResult):
     """What a revert would do, by the ledger (`outlook`), and what it did (None: nothing). `way_back` is the plan that
     leads back, where sources are gone already, and `links` what its commands are to be given as `--links` (empty:
     nothing); `versioned` are the buckets that keep versions, or may, and `markers`
-    says of each what a delete does there."""
+    says of each what a delete does there; `taken_back`: an earlier revert removed the copies."""
 
     ledger: Path
     outlook: Outlook
@@ -45,6 +45,13 @@ class RevertResult(LedgerResult):
     links: str = ""
     versioned: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
+    taken_back: bool = False
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything to remove, or to be looked at for that."""
+        found = self.outlook
+        return bool(found.removable or found.uploads or (found.unsettled and not self.taken_back))
 
 
 @watched
@@ -78,7 +85,8 @@ async def revert(
         facts = list((await opened.facts(targets, anew=True)).values())
         versioned = [item for item in facts if item.versioning != ""]
         markers = tuple(f"{item.name} {versions_text(item.versioning)}; {ACCEPT_MARKERS}" for item in versioned)
-        result = RevertResult(ledger.path, found, versioned=tuple(item.name for item in versioned), markers=markers)
+        buckets, taken = tuple(item.name for item in versioned), await ledger.taken_back()
+        result = RevertResult(ledger.path, found, versioned=buckets, markers=markers, taken_back=taken)
         if not delete:
             return result
         if markers and not consent.delete_markers:

@@ -28,7 +28,8 @@ class Status(LedgerResult):
     known; `state` is what every command that changes it has to be given (`Options.state`), None where it is kept in no
     other place; `left` what the routes' sources hold that cannot be an object, or be
     looked at, and what a list of keys names that is not there; `failed_sync` is what the system said of a disk whose
-    objects do not say so yet: what stands in a folder is not proven then, until the next command looks at it."""
+    objects do not say so yet: what stands in a folder is not proven then, until the next command looks at it. `taken_back`: a revert removed the
+    copies again."""
 
     ledger: Path
     binding: Binding
@@ -42,6 +43,7 @@ class Status(LedgerResult):
     state: str | None = None
     left: Sequence[Left] = ()
     failed_sync: str = ""
+    taken_back: bool = False
 
     @property
     def unlisted(self) -> int:
@@ -87,6 +89,7 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
         state=None if kept is None else given_of(kept, binding.plan_name),
         left=await reader.left(),
         failed_sync=await failed_sync_of(reader),
+        taken_back=await reader.taken_back(),
     )
 
 

@@ -52,6 +52,7 @@ async def verify(
         )
         stop.listen(verifier.stop)
         report = await verifier.verify(plan.routes)
+        report.taken_back = await ledger.taken_back()
         if not report.stopped and not options.allow_empty:
             report.empty += await empty_routes(opened.store, plan.routes, objects_by_route(await ledger.tallies()))
         return report

@@ -33,10 +33,9 @@ def revert_command(
     if delete and confirm is None and can_ask(invocation):
         first = go(delete=False)
         invocation.show(revert_page(plan, first, invocation.took_s, said))
-        found = first.outlook
-        if first.way_back is not None or not (found.removable or found.unsettled or found.uploads):
+        if first.way_back is not None or not first.has_work:
             invocation.end(_code(first, delete=delete), first)
-        confirm = ask(plan.name, f"{found.removable:,} copies")
+        confirm = ask(plan.name, f"{first.outlook.removable:,} copies")
     if delete:
         require(plan.name, confirm)
     result = go(delete=delete)

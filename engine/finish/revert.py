@@ -40,6 +40,7 @@ class Part(StrEnum):
     FOUND = "found"  # it was in place before us
     OVERWRITTEN = "overwritten"  # the target held something else before, which no one can bring back
     CHANGED = "changed"  # source or target is no longer what was copied
+    MISSING = "missing"  # the copy was not there any more when it was looked at last
     NOTHING = "nothing"  # nothing of it was written
     GONE = "gone"  # its source was deleted by cleanup, whatever is there now: the way back is a plan of its own
 
@@ -60,7 +61,9 @@ def part_of(record: ObjectRecord) -> Part:
         return Part.REMOVE if record.target_etag else Part.LOOK
     if not record.target_etag:
         return Part.NOTHING
-    return Part.FOUND if record.found else Part.CHANGED
+    if record.found:
+        return Part.FOUND
+    return Part.MISSING if record.code == "TargetMissing" else Part.CHANGED
 
 
 LISTED = (Part.FOUND, Part.OVERWRITTEN, Part.CHANGED)

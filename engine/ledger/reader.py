@@ -373,6 +373,11 @@ class LedgerReader:
         """The run that began last, with how far it was within the last so many milliseconds."""
         return await self._read(lambda connection: history.latest(connection, within_ms))
 
+    async def taken_back(self) -> bool:
+        """Whether what changed the targets last took the copies back, to its end, and none of them is left."""
+        changed = "SELECT command, ended FROM runs WHERE command <> 'verify' ORDER BY id DESC LIMIT 1"
+        return await self._rows(changed) == [("revert", "done")] and not by_state(await self.tallies(), DONE)
+
     async def composition(self) -> composition.Composition:
         """What the objects are made of. Reads every row."""
         return await self._read(composition.read)

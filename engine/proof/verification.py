@@ -92,7 +92,8 @@ class RouteVerification:
 class Verification(Result):
     """What a verification found, by route, and the first differences in the order in which they were found. `empty` has
     a sentence for each source that holds nothing, and never did; `objects_bereft` are those of a sample that have no
-    source left to be read; `properties_differ` is what the ledger has recorded of properties, now or before."""
+    source left to be read; `properties_differ` is what the ledger has recorded of properties, now or before;
+    `taken_back` says that a revert removed the copies again."""
 
     routes: list[RouteVerification] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
@@ -103,6 +104,7 @@ class Verification(Result):
     properties_compared: int = 0
     empty: list[str] = field(default_factory=list)
     properties_differ: Noted = NOTHING
+    taken_back: bool = False
 
     @property
     def standing(self) -> int:

@@ -12,6 +12,7 @@ from engine.plan.document import Plan
 from engine.report.delete import MARKERS_ADDED, NOT_ACCEPTED, STAYS, newcomers_lines, stays_text, went_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, next_step
+from engine.report.tallies import TAKEN_BACK
 from engine.report.text import aside_text, counted, duration_text, plural, size_text
 
 
@@ -29,13 +30,15 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float, said: Sequence[
     size = found.bytes.get(Part.REMOVE, 0)
     looked = f"(looked at in {duration_text(took_s)})"
     lines = [f"{plural(found.removable, 'copy', 'copies')} of this ledger, {size_text(size)} {looked}"]
-    if found.unsettled:
+    if result.taken_back and not result.has_work:
+        lines = [f"{TAKEN_BACK} {looked}"]
+    elif found.unsettled:
         lines.append(f"{plural(found.unsettled, 'object')} planned and not known to be copied: each is looked at")
     if found.uploads:
         lines.append(f"{plural(len(found.uploads), 'unfinished upload')} to be aborted")
     lines += _left(found)
     lines += result.markers
-    if found.removable or found.unsettled or found.uploads:
+    if result.has_work:
         lines.append(next_step(command(plan, result.ledger, "revert", "--delete", *said)))
     else:
         lines += ["there is nothing to remove", next_step(command(plan, result.ledger, "status"))]
@@ -44,7 +47,9 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float, said: Sequence[
 
 def _left(found: Outlook) -> list[str]:
     counts = [(part, found.objects.get(part, 0)) for part in LISTED]
-    lines = [f"{stays_text(count, 'target')}, {part.value}" for part, count in counts if count]
+    missing = found.objects.get(Part.MISSING, 0)
+    lines = [f"{plural(missing, 'copy', 'copies')} gone already"] if missing else []
+    lines += [f"{stays_text(count, 'target')}, {part.value}" for part, count in counts if count]
     return lines + [f"  {aside_text(item)}" for item in found.left]
 
 

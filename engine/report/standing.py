@@ -10,7 +10,7 @@ from engine.api.report import Report
 from engine.api.status import under_way
 from engine.finish.gate import not_kept_text
 from engine.ledger import open_routes
-from engine.plan.lifecycle import ASIDE, DONE, ENDED, IN_FLIGHT, State
+from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
 from engine.plan.record import by_state
 from engine.report.page import Tone
 from engine.report.status import next_command, watching
@@ -47,8 +47,8 @@ def standing_of(report: Report) -> Standing:
         return Standing("At work", Tone.STRONG, said, watching(plan, report.ledger))
     if report.otherwise:
         return Standing("Another plan", Tone.WARNING, _otherwise(report.otherwise), "")
-    if last is not None and last.command == "revert" and not any(count.get(state) for state in DONE):
-        return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", again)
+    if status.taken_back:
+        return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", "")
     if not status.tallies and not any(item.opened_ms for item in status.snapshots):
         return Standing(NOT_BEGUN, Tone.FAINT, "Nothing was copied yet.", again)
     if opened or left:

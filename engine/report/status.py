@@ -20,6 +20,7 @@ from engine.report.meter import Meter, Reading
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import (
+    TAKEN_BACK,
     Ways,
     aside_lines,
     in_place_line,
@@ -136,6 +137,9 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         return [*page, *lines, next_step(watching(plan, status.ledger))]
     if status.failed_sync:
         page.append(Toned(f"{safe(not_kept_text(status.failed_sync))}: {run_again(plan)}", Tone.BAD))
+    if status.taken_back:
+        lines = aside_lines(aside, listing, Ways(), status.restoring) if aside else []
+        return [*page, f"{TAKEN_BACK}; a run makes them anew", *lines]
     if opened:
         page.append(f"listing not at its end: {safe(', '.join(opened))}; {run_again(plan)} to go on")
     if status.uploads:

@@ -59,6 +59,9 @@ def route_values(tallies: list[Tally]) -> dict[str, Any]:
     return routes
 
 
+TAKEN_BACK = "taken back: the copies that it made were removed again"
+
+
 def run_again(plan: Plan | None) -> str:
     """What has a run go on: what has no plan file is typed again by whoever typed it."""
     if plan is None or plan.source:

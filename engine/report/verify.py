@@ -12,7 +12,7 @@ from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.tallies import NO_RUN_MENDS, deep_for, nothing_taken, run_again
+from engine.report.tallies import NO_RUN_MENDS, TAKEN_BACK, deep_for, nothing_taken, run_again
 from engine.report.text import count_text, counted, key_text, pace_text, plural, safe, size_text
 
 SHOWN = 10
@@ -40,7 +40,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
     header = ["route", "objects", "size", "verified", "at proof", "different", "extra"]
     lines: list[str | Table] = [Table(header, rows)]
     for route in report.routes:
-        if not route.snapshot_closed:
+        if not route.snapshot_closed and not report.taken_back:
             lines.append(f"{route.route}: its listing never reached its end; {run_again(plan)} before trusting this")
     for route in report.routes:
         lines += _trees(route)
@@ -78,6 +78,8 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         return lines
     if report.agrees and not looked and not report.standing:
         return [*lines, nothing_taken(plan)]
+    if report.taken_back:
+        return [*lines, f"{TAKEN_BACK}; a run makes them anew"]
     if kept := sum(route.in_conflict for route in report.routes):
         way_out = OUT_OF_CONFLICT if plan.source else "move the target away, or give --overwrite if-different"
         lines.append(f"{plural(kept, 'target')} no run writes over: {way_out}")

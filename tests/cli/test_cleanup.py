@@ -472,6 +472,23 @@ def test_revert_shows_and_then_removes_the_copies_it_made(project: Project) -> N
     assert project.count("new/") == 26
 
 
+def test_what_was_taken_back_is_said_to_be_by_whoever_is_asked(project: Project) -> None:
+    project.migrate()
+    (gone, *_) = project.dump("new/")
+    place = f"s3://{project.bucket}/new/{gone}"
+    assert project.terminal.call("delete", place, "--confirm", place).code == 0
+    assert project.call("verify").code == 4
+    shown = project.call("revert").out
+    assert "1 copy gone already" in shown and "changed" not in shown
+    assert project.call("revert", "--delete", "--confirm", "moving").code == 0
+    for verb, code in (("status", 0), ("verify", 4), ("status", 0), ("revert", 0), ("report", 0)):
+        ended = project.call(verb)
+        assert ended.code == code and "taken back" in ended.out.lower(), ended.out
+        assert "cartage run" not in ended.out and "--delete" not in ended.out, "which would undo it"
+    assert project.call("run", "--yes", "-q").code == 0
+    assert project.call("status").out.endswith(f"next: cartage verify {project.plan}\n")
+
+
 def test_revert_in_a_bucket_that_keeps_versions_has_to_be_told(project: Project) -> None:
     project.migrate()
     project.server.control("bucket", {"name": project.bucket, "versioning": "Enabled"})

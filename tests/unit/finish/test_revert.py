@@ -262,6 +262,7 @@ async def test_every_state_has_its_part(tmp_path: Path) -> None:
     assert part_of(record._replace(state=State.FAILED, target_etag="")) is Part.NOTHING
     for state in set(State) - LEAVING:  # a target that was in place is no copy of ours, whatever became of it
         assert part_of(record._replace(state=state, found=True, held=record.target_etag)) is Part.FOUND
+    assert part_of(record._replace(state=State.DAMAGED, code="TargetMissing")) is Part.MISSING
 
 
 def test_the_way_back_is_a_plan_whose_routes_are_turned_round() -> None:
