@@ -13,7 +13,7 @@ from engine.plan.locations import is_access_point
 from engine.proof.survey import RouteSurvey
 from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, to_type
-from engine.report.set import change_page, change_values
+from engine.report.set import change_page, change_values, needs_text
 from engine.report.status import next_lines
 from engine.report.tallies import ways_of
 from engine.report.text import cost_text, count_text, duration_text, pace_text, plural, safe, size_text
@@ -93,7 +93,7 @@ def _cost(result: SurveyResult, writes_per_s: float) -> Page:
             f"cost       {cost_text(figures.requests_dollars)} for requests, "
             f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept{_egress(figures)}\n"
             f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
-            f"allowed    {', '.join(result.actions)}"
+            f"{needs_text(result.actions)}"
         )
     ]
 

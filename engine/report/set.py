@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.api.plan import SurveyResult
@@ -37,9 +38,14 @@ def change_page(result: SurveyResult, writes_per_s: float) -> Page:
     lines += [_versions(name, state, change, most) for name, state in result.versioning.items()]
     lines += [
         f"time       at least {duration_text(least_s)}, at {writes_per_s:,.0f} writes a second",
-        f"allowed    {', '.join(result.actions)}",
+        needs_text(result.actions),
     ]
     return [Toned("\n".join(line for line in lines if line), hang=11)]
+
+
+def needs_text(actions: Sequence[str]) -> str:
+    """What IAM has to allow for it: by the plan alone."""
+    return f"needs      {', '.join(actions)} (not tried; cartage check … --write tries them)"
 
 
 def change_values(result: SurveyResult) -> dict[str, Any]:
