@@ -40,7 +40,7 @@ paid."""
 class RouteCounts:
     """What an estimate needs of one route. `copy_requests` are the writes that its copies take: one a CopyObject;
     parts, create and complete for an upload; `head_requests` are the reads. `in_bytes`, `out_bytes` and `egress_bytes`
-    are as in `RouteSurvey`."""
+    are as in `RouteSurvey`. What goes `into_folder` takes no storage that anybody bills."""
 
     route: str
     objects: int = 0
@@ -51,6 +51,7 @@ class RouteCounts:
     in_bytes: int = 0
     out_bytes: int = 0
     egress_bytes: int = 0
+    into_folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,12 @@ def estimate(counts: Iterable[RouteCounts], *, hold_s: int = 86_400, writes_per_
     """What carrying these routes out takes: the listings, the copies, and the deletes of the sources in batches of
     1,000, which are free.
 
-    Storage is counted twice for everything that a route holds, copied or found, until the hold is over."""
+    Storage is counted twice for everything that a route to S3 holds, copied or found, until the hold is over."""
     counts = list(counts)
     lists = sum((2 * PASSES - 1) * _pages(item.objects) + _pages(item.there) for item in counts)
     copies = sum(item.copy_requests for item in counts)
     heads = sum(item.head_requests for item in counts)
-    a_day = sum(item.bytes for item in counts) / GIB * STANDARD.gb_month / DAYS_A_MONTH
+    a_day = sum(item.bytes for item in counts if not item.into_folder) / GIB * STANDARD.gb_month / DAYS_A_MONTH
     return Estimate(
         copy_requests=copies,
         head_requests=heads,

@@ -63,7 +63,9 @@ class RouteSurvey(RouteCounts):
         self.problems += other.problems
 
 
-_FIGURES = [item.name for item in fields(RouteSurvey) if item.name not in ("route", "problems", "change")]
+_FIGURES = [
+    item.name for item in fields(RouteSurvey) if item.name not in ("route", "problems", "change", "into_folder")
+]
 
 
 async def survey(
@@ -78,7 +80,10 @@ async def survey(
     """List both sides of every route and count what a run would do; `copies`: whether a server copies a route's objects
     by itself, where both sides are in S3; `digests`: whether its ETags are, as `decide` has it. Raises what the
     listings raise."""
-    found = [RouteSurvey(route.name, change=Change.of(route) if route.in_place else None) for route in routes]
+    found = [
+        RouteSurvey(route.name, change=Change.of(route) if route.in_place else None, into_folder=route.target.is_local)
+        for route in routes
+    ]
 
     def tell(*, done: bool) -> None:
         objects, size_bytes = sum(item.objects for item in found), sum(item.bytes for item in found)

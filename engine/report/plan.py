@@ -13,10 +13,10 @@ from engine.plan.locations import is_access_point
 from engine.proof.survey import RouteSurvey
 from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, to_type
-from engine.report.set import change_page, change_values, needs_text
+from engine.report.set import change_page, change_values, least_time_text, needs_text
 from engine.report.status import next_lines
 from engine.report.tallies import ways_of
-from engine.report.text import cost_text, count_text, duration_text, pace_text, plural, safe, size_text
+from engine.report.text import cost_text, count_text, pace_text, plural, safe, size_text
 from engine.sites.traits import NOTHING_KNOWN
 
 
@@ -84,15 +84,17 @@ def _cost(result: SurveyResult, writes_per_s: float) -> Page:
     if _stays_here(result.plan):
         return [_facts("requests   none: all of it is read and written on this machine")]
     figures = _estimate(result, writes_per_s)
+    kept = f", {cost_text(figures.storage_dollars_a_day)} a day while both sides are kept"
+    if all(route.target.is_local for route in result.plan.routes):
+        kept = ""
     return [
         _facts(
             f"requests   {count_text(figures.copy_requests)} copies and parts, "
             f"{count_text(figures.head_requests)} HEAD{' and GET' if figures.in_bytes else ''}, "
             f"{count_text(figures.list_requests)} list pages\n"
             f"{_passing(figures)}"
-            f"cost       {cost_text(figures.requests_dollars)} for requests, "
-            f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept{_egress(figures)}\n"
-            f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
+            f"cost       {cost_text(figures.requests_dollars)} for requests{kept}{_egress(figures)}\n"
+            f"{least_time_text(figures.copy_requests, writes_per_s)}"
             f"{needs_text(result.actions)}"
         )
     ]

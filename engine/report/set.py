@@ -21,7 +21,6 @@ def change_page(result: SurveyResult, writes_per_s: float) -> Page:
     assert change is not None
     most = "" if change.is_certain else "at most "
     writes = "PutObjectTagging" if route.sets_tags_alone else "copies and parts"
-    least_s = found.copy_requests / writes_per_s
     lines = [
         f"sets       {what_is_set(route)}; everything else that an object carries stays",
         f"requests   {most}{count_text(found.copy_requests)} {writes}, {count_text(found.head_requests)} reads",
@@ -37,10 +36,16 @@ def change_page(result: SurveyResult, writes_per_s: float) -> Page:
     lines += _warnings(change, found.archived, most)
     lines += [_versions(name, state, change, most) for name, state in result.versioning.items()]
     lines += [
-        f"time       at least {duration_text(least_s)}, at {writes_per_s:,.0f} writes a second",
-        needs_text(result.actions),
+        f"{least_time_text(found.copy_requests, writes_per_s)}{needs_text(result.actions)}",
     ]
     return [Toned("\n".join(line for line in lines if line), hang=11)]
+
+
+def least_time_text(writes: int, writes_per_s: float) -> str:
+    """How long so many requests that write take at least; nothing where there is none."""
+    if not writes:
+        return ""
+    return f"time       at least {duration_text(writes / writes_per_s)}, at {writes_per_s:,.0f} writes a second\n"
 
 
 def needs_text(actions: Sequence[str]) -> str:

@@ -147,7 +147,8 @@ def cost(report: Report) -> Element:
     for route in report.status.binding.routes:
         some = [item for item in report.status.tallies if item.route == route.name]
         copied = total([item for item in some if not item.found]).objects
-        counts.append(RouteCounts(route.name, *total(some), there=total(some).objects, copy_requests=copied))
+        there, into_folder = total(some).objects, "s3://" not in route.target
+        counts.append(RouteCounts(route.name, *total(some), there=there, copy_requests=copied, into_folder=into_folder))
     hold_s = report.plan.cleanup.hold_s if report.plan is not None else 0
     found = estimate(counts, hold_s=hold_s)
     sent = sum(run.last.requests for run in report.history.runs)

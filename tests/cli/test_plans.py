@@ -201,3 +201,15 @@ def test_init_writes_a_plan_that_is_accepted_and_never_over_another_file(termina
     with answering(Listing()) as server:
         terminal.at(server.url)
         assert terminal.call("plan", "plan.toml", "--allow-empty").code == 0
+
+
+def test_what_a_plan_says_of_costs_is_what_somebody_pays(terminal: Terminal) -> None:
+    with answering(lambda asked: Listing(("old/a", "old/b") if asked.prefix == "old/" else ())) as server:
+        terminal.at(server.url)
+        down = terminal.call("cp", "s3://cards-us/old/", "./down/", "--dry-run")
+        over = terminal.call("cp", "s3://cards-us/old/", "s3://cards-us/new/", "--dry-run")
+    assert "a day while both sides" not in down.out and "\ntime " not in down.out
+    assert "a day while both sides are kept\ntime       at least" in over.out
+    for ended in (down, over):
+        assert "\nneeds      s3:" in ended.out and "(not tried; cartage check … --write tries them)" in ended.out
+        assert "allowed" not in ended.out

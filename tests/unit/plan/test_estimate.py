@@ -42,6 +42,11 @@ def test_parts_and_heads_are_counted_where_they_are_known() -> None:
     assert (estimate([teacher]).copy_requests, estimate([teacher]).head_requests) == (670, 2)
 
 
+def test_nobody_bills_what_goes_into_a_folder() -> None:
+    counts = [RouteCounts("down", 1, 30 << 30, into_folder=True), RouteCounts("over", 1, 30 << 30, copy_requests=1)]
+    assert estimate(counts).storage_dollars_a_day == estimate(counts[1:]).storage_dollars_a_day > 0
+
+
 def test_nothing_to_copy_still_costs_its_listings() -> None:
     done = estimate([RouteCounts("r", 1500, 10, there=1500)])
     assert (done.copy_requests, done.list_requests, done.floor_s) == (0, 8, 0)
