@@ -75,12 +75,16 @@ class ExtraMissing(UsageError):
 
 
 class NothingThere(UsageError):
-    """A location holds nothing, and nobody said that this is all right."""
+    """A location holds nothing, and nobody said that this is all right; `said_by` is how that is said, empty where it
+    cannot be."""
 
-    ADVICE = "Mend the location; where it may hold nothing, --allow-empty (or allow_empty = true on the route) goes on."
+    def __init__(self, message: str, said_by: str = "") -> None:
+        super().__init__(message, advice=self.advice_of(said_by))
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, advice=self.ADVICE)
+    @staticmethod
+    def advice_of(said_by: str) -> str:
+        """What to do about it."""
+        return f"Mend the location{f'; where it may hold nothing, {said_by} goes on' if said_by else ''}."
 
 
 class PlanError(EngineError):

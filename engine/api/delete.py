@@ -81,7 +81,7 @@ async def delete(
                 confirmed=confirmed,
             )
             if result.fresh and not result.summary.total.objects and not location.is_prefix:
-                await refuse_nothing(site.store, location)
+                await refuse_nothing(site.store, location, "")
             if not result.summary.total.objects:  # nothing is left that could be closed, or be deleted
                 done = Deletion()
                 if confirmed:

@@ -13,7 +13,7 @@ from engine.errors import NothingThere, ObjectError, UsageError
 from engine.events import Progress
 from engine.freshness import running_s
 from engine.listing.lister import KeyRange
-from engine.listing.nearest import refuse_nothing
+from engine.listing.nearest import ALLOW_EMPTY, refuse_nothing
 from engine.listing.pages import Prefix
 from engine.model import ListedObject, Location, ObjectRef
 from engine.plan.decide import is_archived
@@ -125,7 +125,7 @@ async def share(
         if not listed and not options.allow_empty:
             await refuse_nothing(site.store, place)
         if not found and not options.allow_empty:
-            raise NothingThere(f"no object under {place} is one that the patterns take")
+            raise NothingThere(f"no object under {place} is one that the patterns take", ALLOW_EMPTY)
         made_s = await _now_s(site.store, ObjectRef(place.bucket, found[0].key)) if found else now_ms() // 1000
         links = await links_into(site.session, place.bucket, made_s, expires_s)
         shared = tuple(_shared(item, place, links) for item in found)

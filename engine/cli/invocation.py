@@ -260,7 +260,8 @@ class Invocation:
 
     def say_empty(self, empty: Sequence[str]) -> None:
         """The sources that hold nothing, and what to do about it."""
-        self._object(empty, NothingThere.ADVICE)
+        of_route = " (or allow_empty = true on the route)" if self.verb in ("plan", "run", "verify") else ""
+        self._object(empty, NothingThere.advice_of(f"--allow-empty{of_route}"))
 
     def say_no_room(self, no_room: Sequence[str]) -> None:
         """The disks that have too little left."""

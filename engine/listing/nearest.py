@@ -18,10 +18,14 @@ OURS = (".ledger", ".deletion")
 """In the names of what Cartage itself keeps in a folder: it is named after what was copied, and so begins alike."""
 
 
-async def refuse_nothing(store: ObjectStore, location: Location) -> None:
+ALLOW_EMPTY = "--allow-empty"
+"""By what a command that has it is told that there may be nothing."""
+
+
+async def refuse_nothing(store: ObjectStore, location: Location, said_by: str = ALLOW_EMPTY) -> None:
     """Raise `NothingThere` for a location that holds nothing. An empty bucket was not mistyped, and is let through."""
     if location.key and (said := await why_nothing(store, location)):
-        raise NothingThere(said)
+        raise NothingThere(said, said_by)
 
 
 async def empty_routes(store_of: StoreOf, routes: Sequence[Route], known: Mapping[str, int]) -> list[str]:

@@ -158,8 +158,7 @@ _FORMS = {
     _Kind.DENIED: _Form(
         errors.AccessDenied,
         "access denied ({said})",
-        "A plan lists the IAM actions that are needed; without s3:ListBucket a missing key is denied too. If "
-        "the bucket has its requesters pay, add --request-payer.",
+        "{action}If the bucket has its requesters pay, add --request-payer.",
     ),
     _Kind.PAYER: _Form(
         errors.AccessDenied,
@@ -204,6 +203,7 @@ def classify(
         "condition": condition or message or "S3 does not say which",
         "region": f": {region}" if region else "",
         "onward": onward,
+        "action": _needs(operation),
         "use_region": f"Use --region {region}.{OF_A_SIDE}"
         if region
         else f"Name its region with --region.{OF_A_SIDE} An endpoint that is AWS's own has to be of that region too.",
@@ -222,6 +222,31 @@ def classify(
     elif kind is _Kind.REGION:
         about["region"] = region
     return form.error(form.sentence.format_map(values), **about)
+
+
+_ACTIONS = {
+    "ListObjectsV2 HeadBucket": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "HeadObject GetObject": "s3:GetObject, and without s3:ListBucket a missing key is denied too",
+    "CopyObject UploadPartCopy": "s3:PutObject, and s3:GetObject of the source",
+    "PutObject CreateMultipartUpload UploadPart CompleteMultipartUpload": "s3:PutObject",
+    "DeleteObject DeleteObjects": "s3:DeleteObject",
+    "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration DeleteBucketLifecycle": "s3:PutLifecycleConfiguration",
+    "GetBucketReplication": "s3:GetReplicationConfiguration",
+    "GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "AbortMultipartUpload RestoreObject GetObjectTagging PutObjectTagging GetObjectAcl PutObjectAcl GetObjectRetention "
+    "GetObjectLegalHold GetBucketLocation GetBucketVersioning GetBucketAcl": "",
+}
+"""By operations, what IAM has to allow for them; empty where the action bears the operation's own name."""
+_ACTION_OF = {name: action or f"s3:{name}" for names, action in _ACTIONS.items() for name in names.split()}
+
+
+def _needs(operation: str) -> str:
+    action = _ACTION_OF.get(operation)
+    return f"It takes {action}: cartage check tells what is allowed. " if action else ""
 
 
 def lacks_reason(error: StoreError) -> bool:

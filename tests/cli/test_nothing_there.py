@@ -124,3 +124,20 @@ def test_an_empty_source_that_is_allowed_is_said_to_be_one(terminal: Terminal) -
     assert ended.out.endswith("\nnothing lies there: the source is empty\n")
     refused = terminal.call("cp", "./src/", "./dst/", "--ledger", "none.ledger")
     assert refused.code == 2 and "route " not in refused.out
+
+
+def test_what_a_command_has_not_is_not_advised(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder, source="/data/rwa/")
+    advised = {}
+    with answering(answer) as server:
+        terminal.at(server.url)
+        for words in (("run", plan), ("ls", "s3://bucket/data/rwa/"), ("delete", "s3://bucket/data")):
+            ended = terminal.call(*words)
+            assert ended.code == 2, ended.out + ended.err
+            (advised[words[0]],) = [line for line in ended.err.splitlines() if line.startswith("  Mend the location")]
+    assert advised == {
+        "run": "  Mend the location; where it may hold nothing, --allow-empty (or allow_empty = true on the route) "
+        "goes on.",
+        "ls": "  Mend the location; where it may hold nothing, --allow-empty goes on.",
+        "delete": "  Mend the location.",
+    }

@@ -37,7 +37,11 @@ REFUSALS = {
         "this machine's clock is too far from S3's",
         "Set the clock",
     ),
-    "an unreadable bucket": (Refusal(403, "AccessDenied", "Access Denied"), "access denied", "IAM actions"),
+    "an unreadable bucket": (
+        Refusal(403, "AccessDenied", "Access Denied"),
+        "access denied",
+        "cartage check tells what is allowed",
+    ),
     "another region, by redirect": (
         Refusal(301, "PermanentRedirect", headers={"x-amz-bucket-region": "eu-west-1"}),
         "the bucket is in another region: eu-west-1",

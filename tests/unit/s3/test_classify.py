@@ -181,3 +181,17 @@ def test_a_redirect_leads_to_an_endpoint_or_to_another_region(location: str, onw
     assert isinstance(error, Unreachable if onward else WrongRegion)
     assert not onward or f"on to {onward}," in error.message
     assert isinstance(classify("ListObjectsV2", "s3://b/k", 301, "PermanentRedirect", location=location), WrongRegion)
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        ("ListObjectsV2", "s3:ListBucket"),
+        ("CopyObject", "s3:PutObject, and s3:GetObject of the source"),
+        ("GetBucketVersioning", "s3:GetBucketVersioning"),
+    ],
+)
+def test_what_is_denied_is_named_by_its_action(operation: str, action: str) -> None:
+    advice = classify(operation, "s3://b/k", 403, "AccessDenied").advice
+    assert advice.startswith(f"It takes {action}: cartage check tells what is allowed. ")
+    assert "It takes" not in classify("Sign", "", 403, "AccessDenied").advice
