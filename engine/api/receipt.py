@@ -11,7 +11,7 @@ import anyio.to_thread
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.watching import watched
-from engine.errors import refused_as
+from engine.errors import UsageError, refused_as
 from engine.finish.acceptances import accepted_in
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
@@ -100,6 +100,12 @@ async def check_receipt(file: str | Path, plan: Plan, options: Options | None = 
     options, file = options or Options(), Path(file)
     with refused_as(f"the receipt {file} cannot be read"):
         body = await anyio.to_thread.run_sync(file.read_bytes)
+    if file.suffix != ".json" and not body.lstrip().startswith(b"{"):  # one that was damaged is not trusted
+        if file.name.endswith(".receipt.md"):
+            raise UsageError(f"{file} is the page to read; --check takes {file.with_suffix('.json')}.")
+        raise UsageError(
+            f"{file} is no receipt of Cartage.", advice="--check takes the .receipt.json that was written."
+        )
     try:
         given = read_receipt(body)
     except (ValueError, RecursionError) as error:

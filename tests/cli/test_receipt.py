@@ -133,6 +133,19 @@ def test_what_is_no_receipt_is_not_trusted(scene: Scene, body: str) -> None:
     assert "is not to be trusted" in check(scene, code=4)[0]
 
 
+def test_another_file_than_a_receipt_is_a_mistake_and_no_difference(scene: Scene) -> None:
+    made(scene)
+    page, other = scene.folder / "cards.receipt.md", scene.folder / "notes.txt"
+    other.write_text("my notes")
+    for path, said in (
+        (page, f"{page} is the page to read; --check takes {page.with_suffix('.json')}."),
+        (other, f"{other} is no receipt of Cartage."),
+    ):
+        assert said in scene.cartage("receipt", "--check", str(path), code=2).output
+    other.write_text('{"receipt": "cartage-')
+    assert "is not to be trusted" in scene.cartage("receipt", "--check", str(other), code=4).output
+
+
 def test_a_receipt_that_was_touched_is_not_trusted(scene: Scene) -> None:
     receipt = made(scene)
     receipt["routes"][0]["objects"] += 1
