@@ -36,15 +36,16 @@ async def try_reading(store: ObjectStore, where: Location) -> list[Trial]:
     """List, and read what is found first. Raises errors of scope `run`, such as a bucket that is not there."""
     trials = []
     found: ObjectRef | None = None
+    why = "there is no object to try it on"
     try:
         page = await store.list_page(ListPage(where.bucket, where.key, max_keys=1))
         found = ObjectRef(where.bucket, page.objects[0].key) if page.objects else None
         trials.append(Trial("s3:ListBucket", "allowed"))
     except AccessDenied as error:
+        why = "nothing could be listed"
         trials.append(Trial("s3:ListBucket", "denied", error.message))
     if found is None:
-        empty = "there is no object to try it on"
-        trials += [Trial(action, "not tried", empty) for action in ("s3:GetObject", "s3:GetObjectTagging")]
+        trials += [Trial(action, "not tried", why) for action in ("s3:GetObject", "s3:GetObjectTagging")]
     else:
         ref = found
         trials.append(await _try("s3:GetObject", lambda: store.get_range(GetRange(ref, 0, 0)), empty_is_fine=True))

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.errors import AccessDenied, Ambiguous
 from engine.model import Location
-from engine.transfer.checking import try_writing
+from engine.transfer.checking import try_reading, try_writing
 from tests.fake_store import FakeStore
 
 WHERE = Location("bkt", "new/")
@@ -66,3 +66,12 @@ async def test_where_nothing_may_be_put_nothing_is_left() -> None:
     store = denying("PutObject", "HeadObject", "ListObjectsV2", "DeleteObject")
     trials, left = await try_writing(store, WHERE)
     assert left == [] and [item.verdict for item in trials] == ["denied", *["not tried"] * 3]
+
+
+async def test_what_could_not_be_listed_is_not_said_to_be_empty() -> None:
+    listed, *others = await try_reading(denying("ListObjectsV2"), WHERE)
+    assert listed.verdict == "denied"
+    assert [item.reason for item in others[:2]] == ["nothing could be listed"] * 2
+    assert [item.reason for item in (await try_reading(FakeStore(), WHERE))[1:3]] == [
+        "there is no object to try it on"
+    ] * 2
