@@ -67,8 +67,8 @@ def kept(invocation: Invocation, plan: Plan, report: Path | None) -> AbstractCon
 
 @contextmanager
 def asked_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> Iterator[KeptListings | None]:
-    """Show what would be done and ask, if a person is there to be asked; end where the answer is no. What was listed
-    for it is kept for what is done then."""
+    """Show what would be done and ask, if a person is there to be asked and anything is to be done; end where the
+    answer is no. What was listed for it is kept for what is done then."""
     if yes or not can_ask(invocation):
         yield None
         return
@@ -87,6 +87,11 @@ def _ask(invocation: Invocation, plan: Plan, listed: KeptListings) -> None:
     if found.no_room:
         invocation.say_no_room(found.no_room)
         raise SystemExit(USAGE)
+    waits = invocation.options.wait_restore
+    if not any(item.to_copy + item.to_inspect + waits * item.archived for item in found.routes):
+        if found.empty:
+            raise SystemExit(USAGE)
+        return  # nothing is written: what is there already is noted, and why the rest stays
     if plan.in_place:
         agree("\nSet?", "nothing was set")
     else:

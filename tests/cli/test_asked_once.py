@@ -71,6 +71,23 @@ def test_what_was_listed_for_the_question_is_what_is_copied(
     assert not list(terminal.folder.rglob("*.listed")), "nothing of it stays"
 
 
+def never(question: str) -> bool:
+    raise AssertionError(f"asked where nothing is to be done: {question}")
+
+
+@pytest.mark.parametrize("verb", ["cp", "sync"])
+def test_nobody_is_asked_where_there_is_nothing_to_copy(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, bucket: str, listed: list[str], verb: str
+) -> None:
+    monkeypatch.setattr(click, "confirm", never)
+    mistyped = terminal.call(verb, f"s3://{bucket}/odl/", f"s3://{bucket}/new/raw/")
+    assert mistyped.code == 2 and mistyped.err.count("holds nothing; near it hold something") == 1
+    words = (verb, f"s3://{bucket}/old/", f"s3://{bucket}/new/raw/")
+    assert terminal.call(*words, "--yes").code == 0
+    done = terminal.call(*words)
+    assert done.code == 0 and "every object is in place" in done.out
+
+
 def test_a_no_leaves_nothing_behind(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, listed: list[str]) -> None:
     monkeypatch.setattr(click, "confirm", lambda _: False)
     assert terminal.call("run", "moving.toml").code == 1
