@@ -50,7 +50,7 @@ def least_time_text(writes: int, writes_per_s: float) -> str:
 
 def needs_text(actions: Sequence[str]) -> str:
     """What IAM has to allow for it: by the plan alone."""
-    return f"needs      {', '.join(actions)} (not tried; cartage check … --write tries them)"
+    return f"needs      {', '.join(actions)} (not tried; `cartage check` with --write tries them)"
 
 
 def change_values(result: SurveyResult) -> dict[str, Any]:

@@ -211,5 +211,5 @@ def test_what_a_plan_says_of_costs_is_what_somebody_pays(terminal: Terminal) -> 
     assert "a day while both sides" not in down.out and "\ntime " not in down.out
     assert "a day while both sides are kept\ntime       at least" in over.out
     for ended in (down, over):
-        assert "\nneeds      s3:" in ended.out and "(not tried; cartage check … --write tries them)" in ended.out
+        assert "\nneeds      s3:" in ended.out and "(not tried; `cartage check` with --write tries them)" in ended.out
         assert "allowed" not in ended.out
