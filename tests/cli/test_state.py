@@ -45,5 +45,5 @@ def test_a_plan_says_what_its_state_has_to_be_allowed(terminal: Terminal, sandbo
     assert with_state - alone == of_state
     policy = terminal.call("plan", plan, *kept, "--policy", "run", "--json").summary["policy"]
     assert with_state == {action for statement in policy["Statement"] for action in statement["Action"]}
-    [line] = [it for it in terminal.call("plan", plan, *kept).out.splitlines() if it.startswith("allowed")]
+    [line] = [it for it in terminal.call("plan", plan, *kept).out.splitlines() if it.startswith("needs")]
     assert "s3:DeleteObject" in line
