@@ -28,8 +28,8 @@ class Status(LedgerResult):
     known; `state` is what every command that changes it has to be given (`Options.state`), None where it is kept in no
     other place; `left` what the routes' sources hold that cannot be an object, or be
     looked at, and what a list of keys names that is not there; `failed_sync` is what the system said of a disk whose
-    objects do not say so yet: what stands in a folder is not proven then, until the next command looks at it. `taken_back`: a revert removed the
-    copies again."""
+    objects do not say so yet: what stands in a folder is not proven then, until the next command looks at it.
+    `taken_back`: a revert removed the copies again."""
 
     ledger: Path
     binding: Binding
