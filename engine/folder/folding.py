@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from pathlib import Path
 
+from engine.folder import system
 from engine.folder.names import PATH_BYTES, Limits
 
 WINDOWS_READS = frozenset(
@@ -59,17 +59,6 @@ def _written(directory: int, name: bytes, inode: int) -> bytes:
 
 
 def _kind_of(directory: int) -> str:
-    """The type of the file system under a descriptor, as /proc/self/mountinfo calls it (proc(5)); empty where there is
-    no such table."""
-    device = os.fstat(directory).st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    for line in table.splitlines():
-        before, _, after = line.partition(" - ")
-        if before.split()[2] == wanted:
-            kind, *rest = after.split()
-            return "drvfs" if kind == "9p" and "drvfs" in " ".join(rest) else kind
-    return ""
+    """The type of the file system under a descriptor, as the kernel calls it; empty where nothing tells it."""
+    kind, *rest = system.mounted_at(directory) or [""]
+    return "drvfs" if kind == "9p" and "drvfs" in " ".join(rest) else kind

@@ -10,13 +10,10 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
+from engine.folder import system
 from engine.folder.making import Identity
-
-LIST = Path("/proc/self/mountinfo")
-"""proc(5): number, parent's number, device, the part of its file system that is mounted, and where."""
 
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
@@ -32,7 +29,7 @@ class _Place(NamedTuple):
 def shared(folder: str, other: str) -> set[Identity]:
     """Directories below `folder` that are part of `other`, or that `other` is part of. Blocks."""
     try:
-        mounts = mounts_of(LIST.read_bytes())
+        mounts = mounts_of(system.MOUNTS.read_bytes())
     except OSError:
         return set()
     found: set[Identity] = set()
@@ -46,7 +43,7 @@ def shared(folder: str, other: str) -> set[Identity]:
 def below(folder: str) -> list[bytes]:
     """Where anything is mounted below a folder. Blocks."""
     try:
-        mounts = mounts_of(LIST.read_bytes())
+        mounts = mounts_of(system.MOUNTS.read_bytes())
     except OSError:
         return []
     real = os.fsencode(os.path.realpath(folder))
@@ -59,18 +56,9 @@ def is_mounted(directory: int, name: bytes) -> bool:
         return False
     file = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
-        return _mount_of(file) != _mount_of(directory)
+        return system.mount_of(file) != system.mount_of(directory)
     finally:
         os.close(file)
-
-
-def _mount_of(descriptor: int) -> bytes:
-    """The number of the mount that a descriptor is on; empty where nothing tells it."""
-    with suppress(OSError):
-        for line in Path(f"/proc/self/fdinfo/{descriptor}").read_bytes().splitlines():
-            if line.startswith(b"mnt_id:"):
-                return line
-    return b""
 
 
 def mounts_of(text: bytes) -> list[_Place]:

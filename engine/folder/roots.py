@@ -131,10 +131,13 @@ class Root:
         """What tells this folder from any other that may come under its name: its inode, and its file system's id.
 
         Not its device's number, which may be another after a restart, and the same of another disk at the same socket.
-        The id of ext4, btrfs and APFS stays; where it is no more than that number (XFS, FAT), the UUID tells."""
+        The id of ext4, btrfs and APFS stays; where it is no more than that number (XFS, FAT), or there is none (FUSE,
+        NFS: 0), the UUID tells; where there is none of either, what was mounted."""
         descriptor = self.descriptor()
         status, id_ = os.fstat(descriptor), os.fstatvfs(descriptor).f_fsid
-        uuid = system.uuid_of(descriptor) if id_ == status.st_dev else ""
+        uuid = system.uuid_of(descriptor) if id_ in (0, status.st_dev) else ""
+        if not (id_ or uuid) and (mounted := system.mounted_at(descriptor)):
+            uuid = f"unknown ({' '.join(mounted[:2])})"
         return folder_identity(status.st_ino, id_, uuid)
 
     def close(self) -> None:

@@ -26,6 +26,8 @@ _SWAP = 2  # RENAME_EXCHANGE, RENAME_SWAP
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # fallocate(2)
 _GET_UUID = 0x80111500  # FS_IOC_GETFSUUID, from Linux 6.9 on
 _BY_UUID = Path("/dev/disk/by-uuid")
+MOUNTS = Path("/proc/self/mountinfo")
+"""proc(5): number, parent's number, device, the part of its file system that is mounted, and where."""
 _FULLFSYNC = 51  # macOS' fcntl(2): fsync leaves the data in the drive's own cache
 
 CANNOT = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM})
@@ -300,6 +302,28 @@ def uuid_of(descriptor: int) -> str:
             with contextlib.suppress(OSError):
                 if entry.stat().st_rdev == device:
                     return entry.name
+    return ""
+
+
+def mounted_at(descriptor: int) -> list[str]:
+    """What is mounted where a descriptor is: the file system's type, what it is of, its options (proc(5)); empty where
+    nothing tells it."""
+    device = os.fstat(descriptor).st_dev
+    wanted = mount_of(descriptor) or f"{os.major(device)}:{os.minor(device)}"
+    with contextlib.suppress(OSError):
+        for line in MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines():
+            before, _, after = line.partition(" - ")
+            if wanted in before.split()[:3]:
+                return after.split()
+    return []
+
+
+def mount_of(descriptor: int) -> str:
+    """The number of the mount that a descriptor is on; empty where nothing tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines():
+            if line.startswith("mnt_id:"):
+                return line.split()[1]
     return ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.folder import mounts
+from engine.folder import mounts, system
 from engine.folder.apart import is_one_file
 from engine.folder.roots import Root
 from tests.unit.folder.scene import Scene
@@ -50,7 +50,7 @@ def test_the_list_of_mounts_tells_what_of_a_folder_is_anothers(
 
 def test_the_list_of_mounts_tells_what_lies_below_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = tmp_path / "mountinfo"
-    monkeypatch.setattr(mounts, "LIST", told)
+    monkeypatch.setattr(system, "MOUNTS", told)
     assert mounts.below("/dst") == []
     told.write_text("\n".join(f"40 30 0:9 / {at} rw - tmpfs t rw" for at in ("/dst", "/dst2", "/dst/x", "/dst/x/y")))
     assert mounts.below("/dst") == [b"/dst/x", b"/dst/x/y"]
@@ -67,7 +67,7 @@ async def test_what_is_mounted_out_of_the_other_folder_is_set_aside(
     told = tmp_path / "mountinfo"
     told.write_text(f"{DISK}\n40 30 254:0 {source}/other {scene.folder}/mounted rw - ext4 /dev/vda rw\n")
     assert (await scene.listing())[0] == ["a", "mounted/of the source", "z"]
-    monkeypatch.setattr(mounts, "LIST", told)
+    monkeypatch.setattr(system, "MOUNTS", told)
     keys, aside = await scene.listing()
     assert keys == ["a", "z"]
     assert [(item.key, item.code) for item in aside] == [("mounted/", "OtherFolder")]

@@ -31,6 +31,7 @@ from engine.folder.refusals import told
 from engine.folder.roots import Root
 from engine.folder.store import FolderStore
 from engine.model import ABSENT, Checksum, LifecycleConfiguration, ObjectRef, OpaqueEtag, Properties, UploadRef
+from engine.plan.binding import is_same_owner, known_owner
 from engine.store import (
     AbortUpload,
     AskBucket,
@@ -277,6 +278,49 @@ async def test_a_file_system_that_is_known_by_its_device_alone_is_told_by_its_uu
         found.append((await FolderStore().bucket_facts(AskBucket(str(scene.folder)))).owner_id)
     assert found[0] != found[1]
     assert found[0].endswith(f"{device:x}, UUID one")
+
+
+async def test_where_a_file_system_has_no_number_its_uuid_or_what_was_mounted_tells(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FUSE (ntfs-3g, sshfs) and NFS: the number is 0 of every one of them."""
+    monkeypatch.setattr(os, "fstatvfs", lambda descriptor: SimpleNamespace(f_fsid=0))
+    told = tmp_path / "mountinfo"
+    monkeypatch.setattr(system, "MOUNTS", told)
+    monkeypatch.setattr(system, "mount_of", lambda descriptor: "31")
+    monkeypatch.setattr(system, "uuid_of", lambda descriptor: "")
+
+    async def identity(mounted: str) -> str:
+        told.write_text(f"7 1 254:31 / / rw - ext4 /dev/vda rw\n31 7 0:52 / /mnt rw shared:1 - {mounted} rw,x=1\n")
+        return (await FolderStore().bucket_facts(AskBucket(str(scene.folder)))).owner_id
+
+    found = [await identity(f"fuseblk /dev/sd{which}1") for which in "aba"]
+    assert found[0] == found[2] != found[1]
+    assert found[0].endswith(" of file system 0, UUID unknown (fuseblk /dev/sda1)")
+    before = found[0].partition(",")[0]
+    assert is_same_owner(before, found[0]) and known_owner(before, found[0]) == found[0], "an older ledger learns it"
+    assert not is_same_owner(found[0], found[1])
+    monkeypatch.setattr(system, "uuid_of", lambda descriptor: "F0F0")
+    assert (await identity("fuseblk /dev/sdb1")).endswith(" of file system 0, UUID F0F0")
+
+
+def test_what_is_mounted_is_found_by_the_mounts_number_or_else_by_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = os.open(tmp_path, os.O_RDONLY)
+    told = tmp_path / "mountinfo"
+    device = os.fstat(at).st_dev
+    told.write_text(
+        f"5 1 {os.major(device)}:{os.minor(device)} / / rw - nfs4 server:/a rw\n"
+        f"31 5 {os.major(device)}:{os.minor(device)} / /b rw - nfs4 server:/b rw\n"
+    )
+    monkeypatch.setattr(system, "MOUNTS", told)
+    for number, source in (("31", "server:/b"), ("", "server:/a")):
+        monkeypatch.setattr(system, "mount_of", lambda descriptor, number=number: number)
+        assert system.mounted_at(at)[:2] == ["nfs4", source]
+    told.unlink()
+    assert system.mounted_at(at) == []
+    os.close(at)
 
 
 def test_a_uuid_is_told_by_the_system_or_by_the_name_of_its_device(
