@@ -19,7 +19,7 @@ from engine.finish.cleanup import settle
 from engine.finish.deleting import deleters
 from engine.finish.gate import Reason, closed, versions_text
 from engine.finish.gathering import conditions_of
-from engine.finish.names import names_reasons, remove_left_probes
+from engine.finish.names import names_outlook, names_reasons, remove_left_probes
 from engine.finish.project_deletion import ACCEPT_MARKERS
 from engine.finish.replication import replication_reasons
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
@@ -93,7 +93,8 @@ async def revert(
             raise GateClosed(list(markers))
         agreed = await ledger.accepted()
         removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
-        await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
+        shut = replication_reasons(facts, removed, resting, agreed)
+        await _refuse(ledger, plan, shut + names_outlook(plan, opened, await ledger.tallies(), agreed))
         force = consent.unconditional or plan.cleanup.unconditional
         claim = claim_for("revert", plan.name, ledger.path, opened, options.listener, plan.places, unconditional=force)
         async with claim as store_of:

@@ -25,10 +25,10 @@ from engine.finish.gate import ALIKE_NAMES, NAMES, UNKNOWN, Reason, names_of
 from engine.ledger import Ledger
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
-from engine.plan.lifecycle import State
 from engine.plan.own import PROBE
 from engine.plan.record import Tally
 from engine.plan.route import Route
+from engine.plan.sizes import plural
 from engine.sites.own import ATTEMPTS, is_seen, remove_own
 from engine.sites.sites import Sites
 from engine.store import ObjectStore, PutObject, StoreOf
@@ -167,8 +167,8 @@ PROBES = "name probes"
 SAME = "{why}: source and target are the same objects by two names, so that to delete the one is to delete both"
 
 ALIKE = (
-    "{} and {} have one name at two servers, and all of it was in place before the run: where the servers keep them "
-    "alike, to delete the one is to delete both, and that may show too late to be seen"
+    "{} and {} have one name at two servers, and {:,} of {} there were in place before the run: where the servers keep "
+    "them alike, to delete the one is to delete both, and that may show too late to be seen"
 )
 FOUND = "found"
 """The figure of that."""
@@ -188,9 +188,9 @@ def names_outlook(
         return [Reason(NAMES, True, "sources and targets are different objects, as their names tell")]
     said = "whether sources and targets are the same objects is tried before anything is deleted"
     alike = {
-        (source.bucket_name, target.bucket_name): ALIKE.format(source, target)
-        for source, target in ((route.source, route.target) for route in plan.routes if _all_alike(route, tallies))
-        if opened.may_lag(source, target)
+        (route.source.bucket_name, route.target.bucket_name): why
+        for route in plan.routes
+        if opened.may_lag(route.source, route.target) and (why := _alike(route, tallies))
     }
     found = [
         Reason.unless_accepted(NAMES, why, names_of(*names, kind=ALIKE_NAMES), FOUND, accepted)
@@ -199,12 +199,16 @@ def names_outlook(
     return [Reason(NAMES, True, said), *found]
 
 
-def _all_alike(route: Route, tallies: Sequence[Tally]) -> bool:
-    """Whether both sides bear one name, and no run wrote anything of it."""
+def _alike(route: Route, tallies: Sequence[Tally]) -> str:
+    """What speaks for it that two servers keep the route's sides alike; empty where nothing does. Both bear one name,
+    and a target stood there that no run wrote: one is enough, since what was written to the one side just before the
+    run is not handed on to the other yet."""
     if (route.source.bucket, route.source.key) != (route.target.bucket, route.target.key):
-        return False
-    proven = [tally for tally in tallies if tally.route == route.name and tally.state is State.VERIFIED]
-    return bool(proven) and all(tally.found for tally in proven)
+        return ""
+    known = [tally for tally in tallies if tally.route == route.name]
+    found = sum(tally.objects for tally in known if tally.found)
+    objects = plural(sum(tally.objects for tally in known), "object")
+    return ALIKE.format(route.source, route.target, found, objects) if found else ""
 
 
 async def names_reasons(

@@ -233,3 +233,23 @@ async def test_what_was_found_under_one_name_at_both_servers_is_accepted_by_name
     done = await cleanup(plan, Options(), delete=True)
     assert done.cleaned is not None and done.cleaned.deleted == 2
     assert keys_at(near) == {"old/a", "old/b", "old/x"}
+
+
+async def test_one_found_under_one_name_at_both_servers_is_enough_and_a_revert_asks_too(
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint
+) -> None:
+    """As between two zones where one object was not handed on yet."""
+    near.client().put_object(
+        Bucket=BUCKET, Key="old/a", Body=sandbox.client().get_object(Bucket=BUCKET, Key="old/a")["Body"].read()
+    )
+    plan = alike(tmp_path, near)
+    await migrate(plan, Options())
+    assert (await verify(plan, Options())).agrees
+    (shut,) = closed((await cleanup(plan, Options())).reasons)
+    assert "1 of 2 objects there were in place before the run" in shut.sentence
+    with pytest.raises(GateClosed, match=r"one name at two servers.*to accept it: .*accept"):
+        await revert(plan, Options(), delete=True)
+    assert keys_at(near) == {"old/a", "old/b", "old/x"}
+    await accept(plan, Options(), name=shut.accept, found=shut.found, because="two machines of ours")
+    done = await revert(plan, Options(), delete=True)
+    assert done.reverted is not None and keys_at(near) == {"old/a", "old/x"}
