@@ -184,8 +184,9 @@ def _may_name(rest: str, folder: str, reading: _Reading, route: Route, lookup: L
     """Whether what is written behind a folder may name what a route moves from under it."""
 
     def known(relative: str) -> bool:
-        found = lookup(route.name, relative)
-        return (found.under if relative.endswith("/") else found.exact) is not None
+        folder = relative.removesuffix("/") + "/"
+        is_object = relative != folder and lookup(route.name, relative).exact is not None
+        return is_object or lookup(route.name, folder).under is not None
 
     head = route.source.key.removeprefix(folder)
     return rest != "" and may_name(rest, head, inside=folder != "", percent=reading.percent, known=known)

@@ -551,6 +551,9 @@ def test_what_a_member_is_called_is_no_path(name: str, text: str, found: list[st
         ("*/*/x.png", True),
         ("$PREFIX/card_images/base1-4.png", True),
         ("${PREFIX}/card_images/", True),
+        ("{prefix}/card_images", True),
+        ("data/$STAGE/card_images", True),
+        ("data/$STAGE/card", False),
         ("data/r{kind}/", True),
     ],
 )
