@@ -144,7 +144,7 @@ def _mention(text: str, form: Form, found: re.Match[str]) -> Mention:
     open_end, end = run_from(text, key, start) if found.group("slash") else (key, key)
     why_not = ""
     if form is Form.URL:
-        query = re.compile(r"[?#]").search(text, key, open_end)
+        query = re.compile(r"\?|#(?!\{)").search(text, key, open_end)  # `#{stage}` is Ruby's variable
         if query:
             tail = text[query.start() : open_end]
             why_not = SIGNED if _SIGNATURE.search(tail) else VERSIONED if _VERSION.search(tail) else ""

@@ -14,6 +14,7 @@ from engine.references import pairing
 from engine.references.filetext import read_text
 from engine.references.judging import Moves, Presence
 from engine.references.references import Examined, examine
+from engine.references.wildcards import may_name
 
 B = "pokemon-card-training-us-east-2"
 P = "project/pokemon-card-recognition/"
@@ -525,6 +526,14 @@ def test_what_a_member_is_called_is_no_path(name: str, text: str, found: list[st
     assert [item.written for item in examined.findings] == found
 
 
+def test_a_key_of_many_parts_that_are_known_later_is_matched_in_a_moment() -> None:
+    began = time.process_time()
+    known = "".join(f"{{{name}}}a" for name in "abcdefghijkl")
+    assert not may_name(known + "Q/zz", "a" * 1000 + "/", inside=True, percent=False, known=lambda _: False)
+    assert may_name(known + "/zz", "a" * 1000 + "/", inside=True, percent=False, known=lambda _: False)
+    assert time.process_time() - began < 2  # each place of each for itself would be years
+
+
 @pytest.mark.parametrize(
     ("written", "reported"),
     [
@@ -554,6 +563,15 @@ def test_what_a_member_is_called_is_no_path(name: str, text: str, found: list[st
         ("{prefix}/card_images", True),
         ("data/$STAGE/card_images", True),
         ("data/$STAGE/card", False),
+        ("data/{{stage}}/card_images/base1-4.png", True),
+        ("data/{{stage}}/no-such.png", False),
+        ("data/${{env.STAGE}}/card_images/base1-4.png", True),
+        ("data/#{stage}/card_images/base1-4.png", True),
+        ("data/%{stage}/card_images/base1-4.png", True),
+        ("data/r%{rest}/x.png", True),
+        ("data/{n:{w}}/card_images/base1-4.png", True),
+        ("data/{a}/{b}/{c}/{d}/{e}/{f}/{g}", True),
+        ("data/{a}-{b}-{c}-{d}-{e}-{f}-{g}/x.png", False),
         ("data/r{kind}/", True),
     ],
 )
@@ -564,3 +582,11 @@ def test_a_part_that_is_known_later_may_name_what_moves_within_its_folder(
     moves = Moves((Route("raw", Location(B, "data/raw/"), Location(B, target)),))
     found = look(f'x = "s3://{B}/{written}"', moves=moves)
     assert [(item.why != "", item.becomes) for item in found.findings] == [(True, "")] * reported
+
+
+def test_a_variable_of_rubys_is_no_end_of_a_url() -> None:
+    moves = Moves((Route("raw", Location(B, "data/raw/"), Location(B, "data/raw-2/")),))
+    (found,) = look(
+        f'x = "https://{B}.s3.amazonaws.com/data/#{{stage}}/card_images/base1-4.png#top"', moves=moves
+    ).findings
+    assert found.written.endswith("/base1-4.png")
