@@ -8,7 +8,8 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -87,6 +88,17 @@ def _freeze() -> None:
     """What the modules themselves hold is never looked at again. Once in a process: a second time would keep whatever
     the command before left to be collected, 20 MB each."""
     gc.freeze()
+
+
+@contextmanager
+def _put_back(number: signal.Signals) -> Iterator[None]:
+    """Have a signal do afterwards what it did before. An event loop that no longer listens lets SIGTERM kill, and a
+    command may ask a question then, with files to remove."""
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, before or signal.SIG_DFL)
 
 
 @dataclass(slots=True)
@@ -225,7 +237,7 @@ class Invocation:
         if os.name == "nt":  # pragma: no cover
             task_status.started()
             return  # asyncio has no signals there: Ctrl-C cancels the work
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with _put_back(signal.SIGTERM), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             task_status.started()  # the work begins with what takes half a second to load
             async for _ in signals:
                 # Out of reach nothing can be finished: it would be tried for minutes.

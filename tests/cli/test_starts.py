@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from engine.api import run
+from engine.api.options import Options
+from engine.api.stopping import StopSignal
+from engine.cli.invocation import Invocation
 from engine.listing.first_pages import first_pages
 from engine.plan.route import Route
 from engine.sandbox import SandboxSettings, start_sandbox
@@ -55,6 +58,22 @@ def test_what_one_command_leaves_to_be_collected_is_not_kept_by_the_next(termina
         passed_over = gc.get_freeze_count()
         assert terminal.call("ls", "s3://nowhere/").code == 1
         assert 0 < gc.get_freeze_count() <= passed_over
+
+
+def test_after_an_event_loop_sigterm_does_what_it_did_before() -> None:
+    """A command asks its question then, and has files to remove."""
+    invocation = Invocation("cp", Options(), json=False, quiet=True, progress=None)
+    seen = []
+
+    async def work(options: Options, stop: StopSignal) -> None:
+        seen.append(signal.getsignal(signal.SIGTERM))
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        invocation.run(work)
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler is not seen[0]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 MET = """
