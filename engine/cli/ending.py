@@ -3,6 +3,7 @@ command ends."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -77,18 +78,19 @@ def explain(error: BaseException) -> EngineError | None:
     if any(isinstance(item, BrokenPipeError) for item in errors):
         return None
     first = errors[0]
+    no_thread = isinstance(first, RuntimeError) and str(first) == NO_THREAD
+    if no_thread or (isinstance(first, BlockingIOError) and first.strerror == os.strerror(errno.EAGAIN)):
+        return EngineError(
+            f"the system lets this process begin no further {'thread' if no_thread else 'process'}.",
+            advice="It bounds memory or processes (ulimit -v, ulimit -u, a container's limits). Raise that, and run "
+            "the same command again: it goes on.",
+        )
     if isinstance(first, OSError) and first.strerror:
         about = f"{os.fsdecode(first.filename)}: " if first.filename else ""
         advice = MORE_FILES if first.errno in OUT_OF_FILES else "Mend that and run the same command again."
         return EngineError(f"{about}{first.strerror}.", advice=advice)
     if isinstance(first, MemoryError):
         return EngineError("the machine has no memory left.", advice="Run the same command again: it goes on.")
-    if isinstance(first, RuntimeError) and str(first) == NO_THREAD:
-        return EngineError(
-            "the system lets this process begin no further thread.",
-            advice="It bounds memory or processes (ulimit -v, ulimit -u, a container's limits). Raise that, and run "
-            "the same command again: it goes on.",
-        )
     if os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error)
     where = traceback.extract_tb(first.__traceback__)

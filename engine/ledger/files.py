@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.errors import LedgerCorrupt, LedgerError
 from engine.ledger.descriptors import Hold, open_own
 from engine.ledger.schema import APPLICATION_ID
+from engine.process import MORE_FILES, OUT_OF_FILES
 
 NAME_ANOTHER = "Name another with --ledger."
 IN_ANOTHER = "--ledger FOLDER/NAME.ledger, or --state-dir FOLDER."
@@ -44,9 +45,10 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        elsewhere = f"Choose a folder that you may write to, with room: {IN_ANOTHER}"
         raise LedgerError(
             f"the ledger {path} cannot be written: {error.strerror or error}.",
-            advice=f"Choose a folder that you may write to, with room: {IN_ANOTHER}",
+            advice=MORE_FILES if error.errno in OUT_OF_FILES else elsewhere,
         ) from error
 
 

@@ -35,11 +35,11 @@ Result = TypeVar("Result")
 
 class LocalProcesses(Executor):
     """`count` processes, begun when there is something for them to do. A call whose process died raises
-    `BrokenExecutor`; the next one gets a new process."""
+    `BrokenExecutor`; the next one gets a new process. One for which the system begins none raises its `OSError`."""
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="shard", initializer=_shield)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="shard")
         self._own = threading.local()
         self._guard = threading.Lock()
         self._pools: set[ProcessPoolExecutor] = set()
@@ -58,6 +58,7 @@ class LocalProcesses(Executor):
 
         pool: ProcessPoolExecutor | None = getattr(self._own, "pool", None)
         if pool is None:
+            _shield()  # here, and not as the thread begins: what the system refuses is the call's own error
             with _beginning, _past_the_current_folder(), _without_the_script():
                 pool = ProcessPoolExecutor(
                     1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(destination(),)

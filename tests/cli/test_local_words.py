@@ -105,9 +105,10 @@ def test_a_name_that_the_system_tells_in_bytes_is_text() -> None:
     [
         (OSError(errno.EMFILE, "Too many open files", "/proc/mounts"), "ulimit -n"),
         (RuntimeError("can't start new thread"), "ulimit -u"),
+        (BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), "ulimit -u"),
         (MemoryError(), "goes on"),
     ],
-    ids=["files", "threads", "memory"],
+    ids=["files", "threads", "processes", "memory"],
 )
 def test_what_the_system_bounds_is_no_mistake_of_ours(error: Exception, advice: str) -> None:
     known = explain(error)

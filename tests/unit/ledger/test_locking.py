@@ -19,7 +19,9 @@ from engine.errors import LedgerError, LedgerLocked
 from engine.finish.deletion_list import DeletionList
 from engine.ledger import Ledger, LedgerReader, descriptors
 from engine.ledger.descriptors import SIDE_FILES
+from engine.ledger.files import writing
 from engine.ledger.locking import FileLock
+from engine.process import MORE_FILES
 from tests.unit.ledger.scene import BINDING, Clock, decision, opened
 
 LINUX = pytest.mark.skipif(not hasattr(fcntl, "F_OFD_SETLK"), reason="the system has no lock of one descriptor alone")
@@ -84,6 +86,15 @@ async def test_a_disk_that_is_full_when_the_lock_is_taken_is_named_with_the_ledg
             await open_again(path)
     async with opened(path):
         pass
+
+
+async def test_a_ledger_for_which_too_many_files_are_open_is_no_matter_of_its_folder(tmp_path: Path) -> None:
+    def refused() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with pytest.raises(LedgerError) as caught, writing(tmp_path / "p.ledger"):
+        refused()
+    assert caught.value.advice == MORE_FILES
 
 
 # --- in a process that was forked off -----------------------------------------------------------------------

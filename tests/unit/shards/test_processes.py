@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
 import subprocess
 import sys
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
-from multiprocessing import spawn
+from multiprocessing import resource_tracker, spawn, util
 from multiprocessing.synchronize import SemLock
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,24 @@ def test_nothing_of_a_pool_waits_for_the_collector_not_even_of_one_whose_process
         assert semaphores() == before
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("what", [(resource_tracker, "ensure_running"), (util, "spawnv_passfds")])
+def test_what_the_system_refuses_to_begin_is_the_calls_own_error_and_another_call_tries_again(
+    what: tuple[object, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not a thread's, which says so in a traceback and has all calls given up."""
+
+    def refused(*given: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with LocalProcesses(1) as processes:
+        with monkeypatch.context() as patch:
+            patch.setattr(*what, refused)
+            with pytest.raises(BlockingIOError):
+                processes.submit(os.getpid).result()
+        assert processes.submit(os.getpid).result() != os.getpid()
+    assert capfd.readouterr().err == ""
 
 
 def test_what_lies_in_the_current_folder_is_not_taken_for_the_standard_library(
