@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.cli.codes import FATAL
+from engine.cli.entry import was_interrupted
 from engine.errors import EngineError, PlanError, StoreError, UsageError, each_error
 from engine.logs import log
 from engine.process import MORE_FILES, OUT_OF_FILES
@@ -46,7 +47,10 @@ def conclude(verb: str, code: int, values: dict[str, Any], *, as_json: bool) -> 
 
 def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") -> NoReturn:
     """Say what went wrong and what to do, and end with the error's exit code. `example` is what is told to whoever
-    asked for what makes no sense, and whom nothing better is said."""
+    asked for what makes no sense, and whom nothing better is said. Raises `KeyboardInterrupt` where a signal was what
+    went wrong."""
+    if any(map(was_interrupted, each_error(error))):
+        raise KeyboardInterrupt from None
     known = explain(error)
     if known is None:  # the reader of stdout has gone: nobody is left to be told
         _silence_stdout()

@@ -77,12 +77,19 @@ def test_after_an_event_loop_sigterm_does_what_it_did_before() -> None:
 
 
 MET = """
-import os, signal, sys
+import functools, os, signal, sys
 class Sender:
     def find_spec(self, name, *where):
         if name == {met!r}:
             sys.meta_path.remove(self)
-            os.kill(os.getpid(), {number})
+            {then}
+def kill():
+    os.kill(os.getpid(), {number})
+def send(*given):
+    functools.cached_property.__set_name__ = before
+    kill()
+    before(*given)
+before = functools.cached_property.__set_name__
 sys.meta_path.insert(0, Sender())
 sys.argv = ["cartage", *{words!r}, "--json"]
 from engine.cli.entry import main
@@ -106,8 +113,20 @@ def test_a_signal_in_its_first_moments_ends_it_as_any(
     tmp_path: Path, number: signal.Signals, words: list[str], met: str
 ) -> None:
     """While modules are imported, before anything listens to signals, and when the event loop has only begun."""
+    begin_and_meet(tmp_path, words, met, "kill()", number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("met", ["click", "engine.cli.grammar"])
+def test_a_signal_while_a_class_is_made_ends_it_as_any(tmp_path: Path, number: signal.Signals, met: str) -> None:
+    """Before Python 3.12 it is the cause of a `RuntimeError` then."""
+    begin_and_meet(tmp_path, COPY, met, "functools.cached_property.__set_name__ = send", number)
+
+
+def begin_and_meet(tmp_path: Path, words: list[str], met: str, then: str, number: signal.Signals) -> None:
+    """Have a process of these words send itself a signal once it comes to the module `met`, and see how it ends."""
     (tmp_path / "src").mkdir()
-    command = [sys.executable, "-c", MET.format(words=words, met=met, number=int(number))]
+    command = [sys.executable, "-c", MET.format(words=words, met=met, then=then, number=int(number))]
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-2"}
     environment = os.environ | keys | {"PYTHONPATH": str(REPOSITORY), "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
     done = subprocess.run(
