@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -73,13 +74,14 @@ class _Keeper:
             self._begin()
 
     def _begin(self) -> None:
-        self._process = subprocess.Popen(
-            self._words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the work: the page of how that ended is still to be written
-        )
+        with _for_the_work():
+            self._process = subprocess.Popen(
+                self._words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
 
     def end(self) -> str:
         """Have it write the last page; gives why that was not to be."""
@@ -92,3 +94,17 @@ class _Keeper:
         if not self._process.returncode:
             return ""
         return safe(said.decode("utf-8", "replace").strip().splitlines()[0]) if said.strip() else "it was killed"
+
+
+@contextmanager
+def _for_the_work() -> Iterator[None]:
+    """Ctrl-C, and SIGTERM to every process of a service, are for the work: the page of how that ended is still to be
+    written. A process inherits what the thread that begins it has blocked; this one ends with its stdin."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -20,6 +20,7 @@ import pytest
 
 import engine
 from engine.api.report import kept_current
+from engine.cli import keeping
 from engine.cli.report import NO_LONGER
 from engine.errors import LedgerMissing
 from engine.ledger import History, Worker, open_to_read
@@ -261,6 +262,27 @@ def test_a_page_is_kept_current_until_a_signal_at_a_terminal_where_nobody_types(
         assert keeper.stderr is not None and keeper.wait(30) == 130  # stdin is open still
         assert keeper.stderr.read().endswith(f"{NO_LONGER}\n")
     assert "Interrupted</title>" in page.read_text()
+
+
+HIT = """
+import os, signal, sys
+for number in (signal.SIGTERM, signal.SIGINT):
+    os.kill(os.getpid(), number)
+sys.exit(sys.stdin.read() != "")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal is blocked there")
+@pytest.mark.parametrize("source", ["p.toml", ""])
+def test_a_signal_to_all_of_a_service_leaves_the_page_to_whoever_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setattr(keeping, "CARTAGE", (sys.executable, "-c", HIT))
+    (ledger := tmp_path / "p.ledger").touch()
+    plan = replace(engine.Plan.of("s3://source/", "s3://target/"), source=source)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert keeping._Keeper(plan, ledger, tmp_path / "now.html").end() == ""
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_a_run_keeps_its_page_and_the_last_one_is_of_its_end(sandbox: Endpoint, tmp_path: Path) -> None:
