@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import Ambiguous, NameNotFound, Rejected, StoreError, Unavailable, Unreachable
-from engine.s3.classify import classify
+from engine.s3.classify import OF_PROXY, classify
 from engine.s3.credential_sources import credentials_error
 
 NAME_NOT_FOUND = "NameNotFound"
 """`Unreachable.code` where the endpoint's name does not resolve: the only kind that time may mend."""
 TLS_REFUSED = "TLSRefused"
+PROXY_REFUSES = "Proxy"
 
 
 def translate(operation: str, ref: str, endpoint: str, error: Exception) -> StoreError | None:
@@ -76,6 +77,8 @@ def unreachable(endpoint: str, why: str, operation: str = "Connect", code: str =
             "Check that the endpoint's name is the one in its certificate and that this machine's clock is right; for "
             "an authority of your own, name its certificates with AWS_CA_BUNDLE."
         )
+    if code == PROXY_REFUSES:
+        advice = OF_PROXY
     kind = NameNotFound if code == NAME_NOT_FOUND else Unreachable
     return kind(f"{endpoint} cannot be used: {why}", operation=operation, code=code, advice=advice)
 

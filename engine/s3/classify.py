@@ -100,6 +100,12 @@ _KIND_OF_STATUS = {
 }
 
 
+OF_PROXY = (
+    "HTTP_PROXY and HTTPS_PROXY take a name and a password before the host (http://name:password@host:port); NO_PROXY "
+    "names hosts that are spoken to without a proxy."
+)
+
+
 class _Form(NamedTuple):
     """Sentence and advice; `{said}` is S3's own message, `{code}` its code, `{region}` where it says the bucket is."""
 
@@ -136,8 +142,7 @@ _FORMS = {
     _Kind.PROXY: _Form(
         errors.Unreachable,
         "the proxy asks for a name and a password",
-        "HTTP_PROXY and HTTPS_PROXY take them before the host (http://name:password@host:port); NO_PROXY names hosts "
-        "that are spoken to without a proxy.",
+        OF_PROXY,
     ),
     _Kind.BUCKET: _Form(
         errors.BucketMissing,

@@ -229,7 +229,10 @@ class Connector:
                 raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} gave no answer", code="Proxy")
         status = connect_status(head)
         if not 200 <= status < 300:
-            said = f"the proxy {proxy.host}:{proxy.port} refuses a tunnel (status {status})"
+            does = f"refuses a tunnel (status {status})"
+            if status == 407:
+                does = "refuses that name and password" if proxy.authorization else "asks for a name and a password"
+            said = f"the proxy {proxy.host}:{proxy.port} {does}"
             raise ConnectFailed(said, code="Proxy", final=status in (401, 403, 405, 407))
 
 

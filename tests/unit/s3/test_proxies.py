@@ -142,6 +142,25 @@ async def test_a_proxy_that_refuses_is_said(
             await store.list_page(LIST)
 
 
+@pytest.mark.parametrize(
+    ("status", "named", "said"),
+    [
+        ("407 Proxy Authentication Required", True, "refuses that name and password"),
+        ("407 Proxy Authentication Required", False, "asks for a name and a password"),
+        ("403 Forbidden", True, r"refuses a tunnel \(status 403\)"),
+    ],
+)
+async def test_a_proxy_that_opens_no_tunnel_is_what_is_to_be_looked_at(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, status: str, named: bool, said: str
+) -> None:
+    async with proxying(f"HTTP/1.1 {status}\r\n\r\n".encode()) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url if named else proxy.url.replace("user:p%40ss@", ""))
+        store = await open_store("https://s3.example.test")
+        with pytest.raises(Unreachable, match=said) as raised:
+            await store.list_page(LIST)
+        assert "http://name:password@host:port" in raised.value.advice and "NO_PROXY" in raised.value.advice
+
+
 async def test_no_proxy_leaves_the_proxy_out(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(serve_page) as server, proxying() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
