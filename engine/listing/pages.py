@@ -109,9 +109,17 @@ async def level_of(store: ObjectStore, location: Location, tell: Listener = igno
     of each thing there that cannot be an object. Raises `ListingBroken` as `Prefix.pages`."""
     token: str | None = None
     tokens = _Tokens(location)
-    newest = ""
+    start_after = newest = ""
     while True:
-        page = await store.list_page(ListPage(location.bucket, location.key, token=token, delimiter="/"))
+        try:
+            page = await store.list_page(ListPage(location.bucket, location.key, start_after, token, delimiter="/"))
+        except Rejected:
+            if token is None or newest == start_after:
+                raise
+            start_after, token = newest, None  # as `Prefix.pages`
+            continue
+        if page.common_prefixes[:1] == (start_after,):  # what lies under it comes after its name
+            page = page._replace(common_prefixes=page.common_prefixes[1:])
         token = tokens.after(page)
         for names in (list(page.common_prefixes), [item.key for item in page.objects]):
             if fault := fault_of(names, location.key, newest):

@@ -219,14 +219,17 @@ async def test_a_server_that_never_ends_is_not_listed_for_ever(
         await act(store, lambda item: None)
 
 
-async def test_where_a_server_forgets_its_token_the_newest_key_says_as_much() -> None:
-    class Forgetting(FakeStore):
-        async def list_page(self, request: ListPage) -> Page:
-            page = await super().list_page(request)
-            if request.token is not None and len(self.requests) % 2:
-                raise Rejected("the continuation token provided is incorrect", operation="ListObjectsV2")
-            return page
+class Forgetting(FakeStore):
+    """Every other of its tokens is refused."""
 
+    async def list_page(self, request: ListPage) -> Page:
+        page = await super().list_page(request)
+        if request.token is not None and len(self.requests) % 2:
+            raise Rejected("the continuation token provided is incorrect", operation="ListObjectsV2")
+        return page
+
+
+async def test_where_a_server_forgets_its_token_the_newest_key_says_as_much() -> None:
     store = Forgetting(page_keys=2)
     for number in range(9):
         store.put(f"s3://b/proj/{number}")
@@ -235,6 +238,21 @@ async def test_where_a_server_forgets_its_token_the_newest_key_says_as_much() ->
     assert [item.key for item in told] == [f"proj/{number}" for number in range(9)]
     asked = [(request.start_after, request.token is not None) for request in store.made("ListObjectsV2")]
     assert asked[:4] == [("", False), ("", True), ("", True), ("proj/3", False)]
+
+
+@pytest.mark.parametrize("page_keys", [2, 3])
+async def test_a_level_goes_on_after_its_newest_name_where_a_server_forgets_its_token(page_keys: int) -> None:
+    store = Forgetting(page_keys=page_keys)
+    names = ["0", "1/", "2/", "3", "4/", "5/", "6", "7/", "8/"]
+    for name in names:
+        for end in "xyz" if name.endswith("/") else [""]:
+            store.put(f"s3://b/proj/{name}{end}")
+    told: list[Any] = []
+    assert await list_level(store, HERE, told.append) == len(names)
+    shown = [item.prefix if isinstance(item, PrefixSummed) else item.key.removeprefix("proj/") for item in told]
+    assert sorted(shown) == names
+    began = [request.start_after for request in store.made("ListObjectsV2") if request.token is None]
+    assert began[0] == "" and any(name.endswith("/") for name in began)
 
 
 async def test_what_a_server_refuses_from_a_key_on_too_ends_the_listing() -> None:
