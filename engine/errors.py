@@ -159,7 +159,8 @@ class StoreError(EngineError):
     """A request to S3 did not succeed.
 
     `operation` is the S3 action's name ("CopyObject"), `ref` what it was about ("s3://bucket/key"), `code` the
-    error code that S3 gave (or a short word of ours where S3 gave none), `request_id` what to quote to support.
+    error code that S3 gave (or a short word of ours where S3 gave none), `request_id` what to quote to support. `site`
+    is the plan's name for where it was sent, empty for its own connection: two may have a bucket of one name.
     """
 
     scope: ClassVar[Scope]
@@ -173,9 +174,16 @@ class StoreError(EngineError):
         self.ref = ref
         self.code = code or self.usual_code
         self.request_id = request_id
+        self.site = ""
+
+    @property
+    def place(self) -> str:
+        """`ref` as a plan says it, with its site; empty where it was about none."""
+        return f"{self.site}:{self.ref}" if self.site and self.ref else self.ref
 
     def __str__(self) -> str:
-        about = f" {self.ref}" if self.ref else ""
+        at = f' at the site "{self.site}"' if self.site else ""
+        about = f" {self.place}" if self.ref else at
         code = f" [{self.code}]" if self.code else ""
         return f"{self.operation}{about}: {self.message}{code}"
 

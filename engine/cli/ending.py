@@ -122,7 +122,7 @@ def error_values(error: EngineError) -> dict[str, Any]:
         "advice": error.advice,
     }
     if isinstance(error, StoreError):
-        values |= {"operation": error.operation, "ref": error.ref, "request_id": error.request_id}
+        values |= {"operation": error.operation, "ref": error.place, "request_id": error.request_id}
     if isinstance(error, PlanError):
         values["problems"] = list(error.problems)
     return values

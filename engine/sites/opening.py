@@ -68,6 +68,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
             follow=plane.move,
             observe=retried,
             outage=lambda since_s, why: options.listener(OutOfReach(since_s, why)),
+            site=name,
         )
         tolerant = DoubtingStore(ToleratingStore(retrying, options.listener), options.listener)
 
@@ -92,7 +93,11 @@ async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
     async with AsyncExitStack() as stack:
         opened = {"": await stack.enter_async_context(open_site(plan.connection, options))}
         for name, connection in plan.sites:
-            opened[name] = await stack.enter_async_context(open_site(connection, options, name))
+            try:
+                opened[name] = await stack.enter_async_context(open_site(connection, options, name))
+            except StoreError as error:  # credentials
+                error.site = name
+                raise
         if FILE_SITE in plan.sites_in_use:
             opened[FILE_SITE] = stack.enter_context(_open_folders(options, plan.routes))
         yield Sites(opened)

@@ -33,8 +33,8 @@ class RetryingStore(StoreDecorator):
     who wait for it.
     `follow` has requests to a bucket signed for the region that the server names: each request is sent so once more.
     `observe` is told of each retry; `outage` for how long S3 has been out of reach, and why, and 0 when it no longer
-    is. Clock, sleep and randomness can be given. `requests` counts every attempt, `throttled` those that S3 answered
-    with a wish for fewer, `retried` what was sent again."""
+    is. `site` is the site's name, which errors say. Clock, sleep and randomness can be given. `requests` counts every
+    attempt, `throttled` those that S3 answered with a wish for fewer, `retried` what was sent again."""
 
     def __init__(
         self,
@@ -48,8 +48,10 @@ class RetryingStore(StoreDecorator):
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
+        site: str = "",
     ) -> None:
         super().__init__(inner)
+        self._site = site
         self._policy = policy
         self._refresh = refresh
         self._follow = follow
@@ -76,7 +78,11 @@ class RetryingStore(StoreDecorator):
         except TooLate:
             raise
         except StoreError as error:
-            return await self._again(method, request, error, generation)
+            try:
+                return await self._again(method, request, error, generation)
+            except StoreError as ended:
+                ended.site = self._site
+                raise
         self._answered = True
         if self._lost_at is not None:
             self._reached()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import random
 import weakref
 from contextlib import suppress
@@ -12,6 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from engine.cli.ending import error_values
 from engine.decorator import Method, StoreDecorator
 from engine.errors import (
     AccessDenied,
@@ -78,6 +80,25 @@ async def test_throttling_is_waited_out_and_counted() -> None:
     await inner.copy_object(COPY)
     assert (inner.requests, inner.throttled, inner.retried) == (6, 5, 5)
     assert len(time.slept) == 5
+
+
+@pytest.mark.parametrize(
+    ("site", "ref", "said"),
+    [
+        ("other", "s3://bkt", "HeadObject other:s3://bkt: no [x]"),
+        ("other", "", 'HeadObject at the site "other": no [x]'),
+        ("", "s3://bkt", "HeadObject s3://bkt: no [x]"),
+        ("", "", "HeadObject: no [x]"),
+    ],
+)
+async def test_an_error_says_of_which_site_it_is(site: str, ref: str, said: str) -> None:
+    """Two may have a bucket of one name, and credentials are about none."""
+    store = FakeStore()
+    store.plan("HeadObject", *failing(AccessDenied("no", operation="HeadObject", ref=ref, code="x"), 1))
+    with pytest.raises(AccessDenied) as caught:
+        await retrying(store, Time(), site=site).head_object(HEAD)
+    assert str(caught.value) == str(pickle.loads(pickle.dumps(caught.value))) == said
+    assert error_values(caught.value)["ref"] == said.partition(" ")[2].partition(": ")[0] * bool(ref)
 
 
 async def test_a_copy_with_an_unknown_outcome_is_never_sent_again_by_this_layer() -> None:
