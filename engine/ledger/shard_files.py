@@ -71,6 +71,8 @@ class ShardFiles(Generic[Opened]):
         failed: list[EngineError] = []
         with anyio.CancelScope(shield=True):
             for number, slot in list(self._slots.items()):
+                if slot.ledger is None:
+                    continue
                 if len(self.open) <= kept:
                     break
                 while slot.ledger is not None and not slot.users:

@@ -80,11 +80,17 @@ class ShardedLedger(InShards, Ledger):
             await ledger._read_atlas()
             for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
                 await ledger.record(number)
+            await ledger._check_shards()
             ledger.fresh = not await ledger._recorded_tallies()  # only read: tallies() writes down what it counts
         except BaseException:
             await ledger.close()
             raise
         return ledger
+
+    async def _check_shards(self) -> None:
+        """Hold each shard's file against its record, as a ledger of one file is held against its totals."""
+        if not await self._is_view():
+            await self._each(LedgerReader.tallies)
 
     async def _join(self, journals: Journals) -> None:
         """Be a view of the journals' index. What that is bound to is compared before anything is claimed."""
@@ -96,6 +102,7 @@ class ShardedLedger(InShards, Ledger):
         self._route_ids = dict(await self._rows("SELECT name, id FROM routes"))
 
     async def _open_one(self, number: int) -> Ledger:
+        await self._begun(number)
         await self._do_durably("open_shard", number)
         shard = await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms)
         try:
@@ -106,7 +113,7 @@ class ShardedLedger(InShards, Ledger):
             raise
         return shard
 
-    async def _open_reader(self, number: int) -> LedgerReader:
+    async def _open_shard(self, number: int) -> LedgerReader:
         if self._journals is None:
             return await self._open_own(number)
         async with self._files.use(number):  # which brings it up to its journal
@@ -116,8 +123,11 @@ class ShardedLedger(InShards, Ledger):
         path = shard_path(self._folder, number)
         return await to_the_end(partial(open_alone, path, own=True), give_back=LedgerReader.close)
 
-    def _begun(self, number: int) -> bool:
-        return self._journals is not None or super()._begun(number)
+    async def _is_view(self) -> bool:
+        return self._journals is not None or await super()._is_view()
+
+    async def _begun(self, number: int) -> bool:
+        return self._journals is not None or await super()._begun(number)
 
     async def _close_one(self, number: int, shard: Ledger) -> None:
         try:
@@ -157,6 +167,7 @@ class ShardedLedger(InShards, Ledger):
 
     async def begin(self, number: int) -> None:
         """Mark a shard as one that another process changes from now on."""
+        await self._begun(number)
         await self._files.close()
         await self._readers.close()
         await self._do_durably("open_shard", number)
@@ -173,7 +184,7 @@ class ShardedLedger(InShards, Ledger):
         in `index.Closing`."""
         if closing is None:
             closing = index.Closing([], {}, 0, [])
-            if self._begun(number):
+            if await self._begun(number):
                 async with self._readers.use(number) as shard:
                     closing = await closing_of(shard)
         await self._keep(number, closing._replace(listings=list(listings)), still_open=still_open)

@@ -4,16 +4,17 @@ from the index's records, or shard by shard in the order of keys.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from functools import partial, reduce
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from engine.errors import LedgerError
+from engine.errors import LedgerCorrupt, LedgerError
 from engine.ledger import composition, index
 from engine.ledger.reader import Held, LedgerReader, open_alone
+from engine.ledger.rebinding import VIEW
 from engine.ledger.shard_files import ShardFiles
 from engine.ledger.shard_places import index_path, shard_path
 from engine.ledger.writer import damaged
@@ -40,6 +41,16 @@ class InShards(LedgerReader):
         self._readers = ShardFiles(self._open_reader, lambda number, shard: shard.close())
 
     async def _open_reader(self, number: int) -> LedgerReader:
+        """One shard's own ledger, to read. Raises `LedgerCorrupt` where it is not what the index recorded."""
+        shard = await self._open_shard(number)
+        try:
+            await self._hold_against_record(number, shard)
+        except BaseException:
+            await shard.close()
+            raise
+        return shard
+
+    async def _open_shard(self, number: int) -> LedgerReader:
         return await LedgerReader.open_to_read(shard_path(self._folder, number))
 
     async def _read_atlas(self) -> None:
@@ -63,14 +74,64 @@ class InShards(LedgerReader):
         finally:
             await super().close_reading()
 
-    def _begun(self, number: int) -> bool:
-        """Whether there is anything of a shard yet."""
-        return shard_path(self._folder, number).exists()
+    async def _is_view(self) -> bool:
+        """Whether all that it holds is in a journal: its files may be behind that then, and are not what counts."""
+        return await self.meta(VIEW) is not None
+
+    async def _begun(self, number: int) -> bool:
+        """Whether there is a file of a shard yet. Raises `LedgerCorrupt` where there was one."""
+        if shard_path(self._folder, number).exists():
+            return True
+        await self._refuse_missing(number)
+        return False
+
+    async def _refuse_missing(self, number: int | None = None) -> None:
+        """Raise `LedgerCorrupt` where objects of this shard, or of any, were recorded, and its file is not there."""
+        if await self._is_view():
+            return
+        sql = "SELECT DISTINCT shard FROM shard_tallies WHERE objects > 0 AND shard = coalesce(?, shard) ORDER BY shard"
+        for (recorded,) in await self._rows(sql, (number,)):
+            if not shard_path(self._folder, recorded).exists():
+                raise self._not_recorded(recorded, "is missing")
+
+    async def _hold_against_record(self, number: int, shard: LedgerReader) -> None:
+        """Raise `LedgerCorrupt` where a shard has other keys than its own (two may come to the same), or is closed and
+        not what it was when it was recorded. One that changes while it is looked at is looked at again."""
+        state = "SELECT is_open, recorded_ms FROM shards WHERE number = ?"
+        while not await self._is_view():
+            before = await self._rows(state, (number,))
+            recorded = await self._tallies(f"(SELECT * FROM shard_tallies WHERE shard = {number:d})")
+            found = await shard.tallies()
+            is_open = bool(before[0][0])
+            if (is_open or set(found) == set(recorded)) and await self._has_keys_of(number, shard, found):
+                return
+            if before == await self._rows(state, (number,)):
+                raise self._not_recorded(number, "is not what the index recorded of it")
+
+    async def _has_keys_of(self, number: int, shard: LedgerReader, tallies: Sequence[Tally]) -> bool:
+        sql = "SELECT r.name, p.after, p.upto FROM pieces p JOIN routes r ON r.id = p.route WHERE p.shard = ?"
+        pieces = [Piece(*row) for row in await self._rows(sql, (number,))]
+        for route in {tally.route for tally in tallies}:
+            keys = [entry.key for entry in await shard.entries(route, None, None, 1)]
+            if (last := await shard.last_key(route, None, None)) is not None:
+                keys.append(last)
+            for key in keys:
+                if not any(piece.route == route and piece.holds(key) for piece in pieces):
+                    return False
+        return True
+
+    def _not_recorded(self, number: int, how: str) -> LedgerCorrupt:
+        file = shard_path(self._folder, number).relative_to(self._folder)
+        return LedgerCorrupt(
+            f"the ledger {self._folder} is damaged (its file {file} {how}); nothing in it is trusted.",
+            advice="Put back that file as it was, or the whole folder from one backup. Or move the folder away and run "
+            "the same command again: what is copied is found.",
+        )
 
     async def _shards_with(self, condition: str, *parameters: str) -> list[int]:
         """Those of which their record says so, and those that may have changed since."""
         rows = await self._rows(f"SELECT number FROM shards WHERE is_open OR {condition} ORDER BY number", parameters)
-        return [number for (number,) in rows if self._begun(number)]
+        return [number for (number,) in rows if await self._begun(number)]
 
     async def _each(self, ask: Callable[[LedgerReader], Awaitable[Answer]], condition: str = "1") -> list[Answer]:
         """What each of them answers, one after the other."""
@@ -85,7 +146,7 @@ class InShards(LedgerReader):
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         found: list[Entry] = []
         for piece, number in self._atlas.within(route, after, upto):
-            if not self._begun(number):
+            if not await self._begun(number):
                 continue
             async with self._readers.use(number) as shard:
                 found += await shard.entries(route, piece.after, piece.upto, limit - len(found))
@@ -124,14 +185,14 @@ class InShards(LedgerReader):
             number = self._atlas.shard_of(route, key)
         except LookupError:
             return None
-        if not self._begun(number):
+        if not await self._begun(number):
             return None
         async with self._readers.use(number) as shard:
             return await ask(shard)
 
     async def last_key(self, route: str, after: str | None, upto: str | None) -> str | None:
         for piece, number in reversed(self._atlas.within(route, after, upto)):
-            if self._begun(number):
+            if await self._begun(number):
                 async with self._readers.use(number) as shard:
                     if (last := await shard.last_key(route, piece.after, piece.upto)) is not None:
                         return last
@@ -139,7 +200,7 @@ class InShards(LedgerReader):
 
     async def has_undone(self, piece: Piece) -> bool:
         for part, number in self._atlas.within(*piece):
-            if self._begun(number):
+            if await self._begun(number):
                 async with self._readers.use(number) as shard:
                     if await shard.has_undone(part):
                         return True
@@ -197,6 +258,7 @@ class ShardedReader(InShards):
         reader = await to_the_end(partial(cls._opened, path), give_back=cls.close)
         try:
             await reader._read_atlas()
+            await reader._refuse_missing()
         except BaseException:
             await reader.close()
             raise

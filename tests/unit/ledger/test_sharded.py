@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
-from engine.errors import LedgerError, LedgerLocked, LedgerMismatch
+from engine.errors import LedgerCorrupt, LedgerError, LedgerLocked, LedgerMismatch
 from engine.ledger.ledger import Ledger
-from engine.ledger.shard_places import INDEX, SHARDS
+from engine.ledger.shard_places import INDEX, SHARDS, shard_path
 from engine.ledger.sharded import ShardedLedger, open_to_read
+from engine.model import Proof
 from engine.plan.shards import Piece
 from tests.unit.ledger.scene import BINDING, RAW, Clock, decision, outcome
 
@@ -85,3 +87,83 @@ async def test_what_is_asked_of_a_range_of_keys_is_asked_of_the_shards_that_have
             assert await reader.has_undone(Piece("raw")) and await reader.has_undone(Piece("raw", "b"))
             assert not await reader.has_undone(Piece("raw", None, "q"))
         await reader.close()
+
+
+async def closed(path: Path) -> dict[int, Path]:
+    """Two shards of an object each, closed: their files by number."""
+    await (await begun(path)).close()
+    return {number: shard_path(path, number) for number in (1, 2)}
+
+
+async def test_a_shard_that_is_missing_is_not_taken_for_one_that_was_never_begun(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    files = await closed(path)
+    files[2].unlink()
+    for opening in (open_to_read(path), ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())):
+        with pytest.raises(LedgerCorrupt, match=r"l\.ledger is damaged \(its file shards/000002\.ledger is missing\)"):
+            await opening
+    assert not files[2].exists()
+
+
+async def test_a_shard_that_was_lost_while_it_was_at_work_is_missed_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    files = await closed(path)
+    async with await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock()) as ledger:
+        await ledger.begin(1)
+    files[1].unlink()
+    with pytest.raises(LedgerCorrupt, match="is missing"):
+        await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())
+
+
+async def test_a_shard_that_vanishes_while_the_ledger_is_open_is_not_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    await closed(path)
+    async with await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock()) as ledger:
+        file = shard_path(path, 1)
+        file.unlink()
+        for asking in (
+            ledger.decide("raw", [decision("b")]),
+            ledger.entries("raw", None, None, 10),
+            ledger.last_key("raw", None, "b"),
+            ledger.has_undone(Piece("raw")),
+            ledger.begin(1),
+            ledger.record(1),
+        ):
+            with pytest.raises(LedgerCorrupt, match="is missing"):
+                await asking
+        assert not file.exists()
+
+
+async def test_another_shards_file_is_not_taken_for_a_shard_of_the_same_figures(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    files = await closed(path)
+    shutil.copy(files[2], files[1])
+    with pytest.raises(LedgerCorrupt, match=r"its file shards/000001\.ledger is not what the index"):
+        await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())
+    async with await open_to_read(path) as reader:
+        with pytest.raises(LedgerCorrupt, match="is not what the index recorded"):
+            await reader.entries("raw", None, None, 10)
+
+
+async def test_an_earlier_file_of_a_shard_is_not_taken_for_what_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    files = await closed(path)
+    shutil.copy(files[1], tmp_path / "earlier")
+    async with await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock()) as ledger:
+        await ledger.conclude("raw", [outcome("a")])
+    shutil.copy(tmp_path / "earlier", files[1])
+    with pytest.raises(LedgerCorrupt, match="is not what the index recorded"):
+        await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())
+
+
+async def test_who_reads_beside_a_writer_sees_a_shard_change_without_doubting_it(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    await closed(path)
+    async with await open_to_read(path) as reader:
+        async with await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock()) as ledger:
+            await ledger.decide("raw", [decision("b")])
+            assert await ledger.hand_over(1, [Piece("raw", None, "c")], [[Piece("raw", "c", "m")]]) == [3]
+            await ledger.decide("raw", [decision("d")])
+            assert sum(tally.objects for tally in await reader.tallies()) == 4
+            assert await reader.held(Proof.NONE, 0) == []
+        assert await reader.held(Proof.NONE, 0) == []
