@@ -138,6 +138,9 @@ class InPlace(ServerSideCopy):
         if head is None or head.etag != outcome.target_etag:
             raise Drifted(requests, etag_now=head.etag if head is not None else "")
         there = await seen_properties(self.target, task.route, ref, head)
+        # What came on it besides, from somebody who set the object at the same moment, is no loss.
+        own = {name for name, _ in before.wanted.metadata}
+        there = there._replace(metadata=tuple(pair for pair in there.metadata if pair[0] in own))
         lost = differences(task.route, before.wanted, there)
         if acl is not None:
             lost += await acl_differences(self.target, task.route, acl, ref)
@@ -154,10 +157,11 @@ class InPlace(ServerSideCopy):
         outcome = outcome._replace(requests=requests)
         if not lost:
             return outcome._replace(properties=AGREE)
-        if set(lost) <= not_taken:
+        if {*map(_what, lost)} <= {*map(_what, not_taken)}:  # nothing but what was to become another
             return _not_taken(outcome, lost)
         outcome = outcome._replace(state=State.FAILED, proof=Proof.NONE, compared="")
-        said = f"the server did not keep what the object carried, which has to be put back by hand: {'; '.join(lost)}"
+        said = f"the server did not keep what the object carried: {'; '.join(lost)}. Put it back by hand"
+        said += "; this ledger goes on saying so, and a new one (--ledger) finds it as it is then"
         return outcome._replace(code="NotKept", message=said)
 
     async def _put_tags(self, task: Task, wanted: Tags) -> Tags:
@@ -175,13 +179,18 @@ def _tags_text(there: Tags, wanted: Tags) -> list[str]:
     return [] if _alike(there, wanted) else [f"tags are {dict(there)}, wanted {dict(wanted)}"]
 
 
+def _what(difference: str) -> str:
+    """What a difference is one of, whatever it says is there."""
+    return difference.partition(" is ")[0]
+
+
 def _by_parts(task: Task) -> bool:
     """So that an ETag of parts stays what it is, and since one CopyObject goes to 5 GiB."""
     return bool(task.source.size) and (parts_of(task.source.etag) > 0 or task.source.size > MAX_COPY_BYTES)
 
 
 def _not_taken(outcome: Outcome, lost: list[str]) -> Outcome:
-    """What the server said yes to, and did not do."""
+    """What the server said yes to, and is not so: the next run tries again."""
     return outcome._replace(
         state=State.FAILED,
         proof=Proof.NONE,
@@ -189,7 +198,8 @@ def _not_taken(outcome: Outcome, lost: list[str]) -> Outcome:
         target_etag="",
         checksum="",
         code=NOT_TAKEN,
-        message=f"the server said yes and did not do it: {'; '.join(lost)}",
+        message=f"the server said yes, and it is not so (it did not do it, or somebody else set the object at the same "
+        f"moment): {'; '.join(lost)}",
     )
 
 

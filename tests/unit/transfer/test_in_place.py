@@ -351,6 +351,25 @@ async def test_what_a_server_loses_for_good_is_said_with_what_it_was() -> None:
     assert "metadata.card is missing, wanted '25'" in outcome.message
 
 
+@pytest.mark.parametrize("others", [{"color": "red"}, {"size": "8"}, {"color": "red", "size": "8"}])
+async def test_what_somebody_else_sets_at_the_same_moment_is_no_loss(others: dict[str, str]) -> None:
+    """The other looked before us and wrote after us: the next run sets what is not there, over what he set."""
+    route = setting(metadata={"color": "blue"})
+    scene = Scene(route, store=Forgetful(metadata=(*PLAIN.metadata, *others.items())))
+    outcome = await scene.carry()
+    assert (outcome.state, outcome.code, outcome.target_etag) == (State.FAILED, "NotTaken", "")
+    assert "somebody else set the object at the same moment" in outcome.message
+    scene.store.forgets = {}  # type: ignore[attr-defined]
+    assert (await scene.carry()).state is State.COPIED
+    assert dict(scene.held.properties.metadata) == {"card": "25"} | others | {"color": "blue"}
+
+
+async def test_what_somebody_else_set_after_us_leaves_ours_as_it_is() -> None:
+    both = (*PLAIN.metadata, ("color", "blue"), ("size", "8"))
+    outcome = await Scene(setting(metadata={"color": "blue"}), store=Forgetful(metadata=both)).carry()
+    assert (outcome.state, outcome.code) == (State.COPIED, "")
+
+
 async def test_an_acl_that_is_gone_is_said_too() -> None:
     outcome = await Scene(COLDER, store=Forgetful(acl=Acl())).carry()
     assert (outcome.state, outcome.code) == (State.FAILED, "NotKept") and "acl is 'private'" in outcome.message
