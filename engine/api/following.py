@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from engine.api.opening import binding_of, emptied, nothing_carried, open_bound, refuse_one_file
 from engine.api.options import Options, ledger_path
-from engine.errors import BucketMissing, LedgerLocked, one_error
+from engine.errors import BucketMissing, LedgerLocked, LedgerMissing, one_error
+from engine.journal.holding import seen_at_work
 from engine.journal.views import Journals
 from engine.ledger.sharded import follow as bring_up
 from engine.plan.document import Plan
@@ -20,7 +21,7 @@ async def follow(plan: Plan, options: Options, *, rows: bool = True) -> None:
     claimed: whoever is at work goes on. A view that somebody here is at work on is up to date by itself. Without a
     `state` there is nothing to follow.
 
-    Raises `LedgerMissing` where nothing was carried there, `LedgerMismatch`, `LedgerCorrupt`, and what S3 raises.
+    Raises `LedgerMissing` where nothing was carried there yet, `LedgerMismatch`, `LedgerCorrupt`, and what S3 raises.
     """
     if options.state is None:
         return
@@ -36,5 +37,11 @@ async def follow(plan: Plan, options: Options, *, rows: bool = True) -> None:
                 raise
             binding = await binding_of(plan, opened, folders=False)
         with suppress(LedgerLocked):
-            if not await bring_up(path, binding, journals, now_ms=now_ms, rows=rows):
-                raise nothing_carried(options)
+            if await bring_up(path, binding, journals, now_ms=now_ms, rows=rows):
+                return
+            if (seen := await seen_at_work(opened.store(place), place)) is not None:
+                raise LedgerMissing(
+                    f"{seen[0]} is at work with --state {options.state}, and still looks at what there is to carry.",
+                    advice="Wait a little, then ask again.",
+                )
+            raise nothing_carried(options)

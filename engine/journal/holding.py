@@ -43,13 +43,31 @@ class AtWork:
         return f'"cartage {self.command}" at {self.host}, since {self.since},'
 
 
+async def seen_at_work(store: ObjectStore, place: Location) -> tuple[AtWork, int | None] | None:
+    """Who was seen at work at a place just now, and how many seconds ago: None where that cannot be told. What a later
+    version says besides is passed over: it is somebody all the same."""
+    ref = _sign_at(place)
+    try:
+        head = await store.head_object(HeadObject(ref))
+        said = json.loads((await store.get_range(GetRange(ref))).data)
+        found = AtWork(**{name: value for name, value in dict(said).items() if name in AtWork.__dataclass_fields__})
+    except (NotFound, ValueError, TypeError):
+        return None
+    seen_s = age_s(head.modified, _now_ms(head.date))
+    return None if seen_s is not None and seen_s >= STALE_S else (found, seen_s)
+
+
+def _sign_at(place: Location) -> ObjectRef:
+    return ObjectRef(place.bucket, f"{place.key}at-work/index")
+
+
 class Sign:
     """A holder's sign of life beside the journals at a place."""
 
     def __init__(self, store: ObjectStore, place: Location, holder: AtWork, ledger: str) -> None:
         self._store = store
         self._place = place
-        self._ref = ObjectRef(place.bucket, f"{place.key}at-work/index")
+        self._ref = _sign_at(place)
         self.holder = replace(holder, ledger=ledger)
         self._task: asyncio.Task[None] | None = None
 
@@ -94,14 +112,8 @@ class Sign:
 
     async def _other(self) -> tuple[AtWork, int | None] | None:
         """Who else was seen at work just now, and how many seconds ago: None where that cannot be told."""
-        try:
-            head = await self._store.head_object(HeadObject(self._ref))
-            other = AtWork(**json.loads((await self._store.get_range(GetRange(self._ref))).data))
-        except (NotFound, ValueError, TypeError):
-            return None
-        seen_s = age_s(head.modified, _now_ms(head.date))
-        is_gone = seen_s is not None and seen_s >= STALE_S
-        return None if is_gone or other == self.holder else (other, seen_s)
+        seen = await seen_at_work(self._store, self._place)
+        return None if seen is None or seen[0] == self.holder else seen
 
     async def _give(self) -> None:
         with suppress(EngineError):

@@ -44,7 +44,7 @@ from engine.api.status import Status, status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import EngineError, LedgerLocked, LedgerMismatch, LedgerMissing, PlanError, Unsupported, UsageError
-from engine.events import Event, Notice, Progress
+from engine.events import Event, Notice, Progress, RunStarted
 from engine.ledger import Ledger, ShardedLedger, open_to_read
 from engine.ledger.shard_places import AT_WORK, shard_path
 from engine.ledger.sharded_reader import ShardedReader
@@ -965,6 +965,29 @@ async def test_what_is_known_in_s3_is_read_elsewhere_while_who_has_it_goes_on(
     assert [row[0] for row in await rows(there.ledger or Path())] == [
         *(f"old/img/{number:04d}.jpg" for number in range(IMAGES)), "old/notes/a", "old/notes/b", "model.bin",
     ]  # fmt: skip
+
+
+async def test_a_run_elsewhere_that_has_cut_no_shards_yet_is_waited_for(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, small: None, state: str
+) -> None:
+    """To run the plan first, as is said where nobody is at work, would take it over."""
+    there = Options(ledger=tmp_path / "there.ledger", state=state)
+    refused: list[LedgerMissing] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            with ThreadPoolExecutor(1) as alone:
+                alone.submit(anyio.run, look).result()
+
+    async def look() -> None:
+        with pytest.raises(LedgerMissing) as error:
+            await follow(plan, there, rows=False)
+        refused.append(error.value)
+
+    assert (await migrate(plan, in_shards(tmp_path, state=state, listener=listen), executor=threads)).complete
+    (said,) = refused
+    assert said.message.startswith('"cartage run" at ') and "is at work with --state" in said.message
+    assert said.advice == "Wait a little, then ask again."
 
 
 async def test_a_look_from_elsewhere_does_not_end_a_run_at_work(

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import json
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import anyio
@@ -138,6 +138,13 @@ async def test_what_is_no_sign_stands_in_nobodys_way(tmp_path: Path, body: bytes
     store = FakeStore()
     store.put("s3://state/cartage/moving/at-work/index", body)
     await (await opened(tmp_path / "other", store, LOOK)).close()
+
+
+async def test_a_later_version_that_says_more_is_somebody_all_the_same(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.put("s3://state/cartage/moving/at-work/index", json.dumps(asdict(RUN) | {"more": 1}).encode())
+    with pytest.raises(LedgerLocked, match='"cartage run" at one'):
+        await opened(tmp_path / "other", store, LOOK)
 
 
 async def test_it_is_seen_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
