@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NoReturn
-
-import anyio
+from typing import Any, NoReturn
 
 from engine.api.commands import command
+from engine.api.options import Options
 from engine.api.receipt import check_receipt, receipt
-from engine.api.report import report_on
+from engine.api.report import Report, report_on
 from engine.cli.codes import DIFFERENT, DONE
 from engine.cli.invocation import Invocation
 from engine.errors import refused_as
@@ -25,18 +24,22 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
     plan = invocation.plan(file)
     if checked is not None:
         _check(invocation, plan, checked)
-    values = invocation.run(lambda options, _: receipt(plan, options))
+    values, report = invocation.run(lambda options, _: _documents(plan, options))
     folder = output if output is not None else Path(plan.folder)
-    paths = [
-        folder / f"{plan.name}.receipt.json",
-        folder / f"{plan.name}.receipt.md",
-        folder / f"{plan.name}.report.html",
-    ]
-    with refused_as(f"the receipt cannot be written to {folder}", "Choose a folder with --output."):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_new(paths[0], (json.dumps(values, indent=2, ensure_ascii=True) + "\n").encode())
-        write_new(paths[1], receipt_markdown(values, paths[2].name).encode())
-    anyio.run(report_on, plan, invocation.options).write(paths[2])
+    page = f"{plan.name}.report.html"
+    texts = {
+        f"{plan.name}.receipt.json": json.dumps(values, indent=2, ensure_ascii=True) + "\n",
+        f"{plan.name}.receipt.md": receipt_markdown(values, page),
+        page: report.html,
+    }
+    paths: list[Path] = []
+    for name, text in texts.items():
+        said = f"; written: {', '.join(path.name for path in paths)}" if paths else ""
+        advice = "Make room there, or whatever it lacks, or choose another folder with --output."
+        with refused_as(f"the receipt cannot be written to {folder}{said}; not {name}", advice):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_new(folder / name, text.encode())
+        paths.append(folder / name)
     total = values["total"]
     check_it = command(plan, invocation.options.ledger, "receipt", "--check", str(paths[0]))
     invocation.say(
@@ -49,6 +52,11 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
         ]
     )
     invocation.end(DONE, {"files": [str(path) for path in paths], "receipt": values})
+
+
+async def _documents(plan: Plan, options: Options) -> tuple[dict[str, Any], Report]:
+    """All that is written, before anything is."""
+    return await receipt(plan, options), await report_on(plan, options)
 
 
 def _check(invocation: Invocation, plan: Plan, checked: Path) -> NoReturn:

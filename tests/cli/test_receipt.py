@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
+import signal
 import sqlite3
 import stat
 from pathlib import Path
@@ -14,8 +17,10 @@ from typing import Any
 import anyio
 import pytest
 
+import engine.cli.receipt
 from engine.ledger import open_to_read
 from engine.proof.receipt import OLDER, seal_of, sum_up
+from engine.references.local_files import write_new
 from tests.cli.finish_scene import IMAGES, PREFIX, Scene
 from tests.servers import Endpoint
 
@@ -310,3 +315,33 @@ def test_a_source_that_is_gone_before_its_cleanup_is_missed(sandbox: Endpoint, t
     scene.moved()
     (tmp_path / "old").rename(tmp_path / "elsewhere")
     assert "does not exist" in scene.cartage("receipt", code=1).output
+
+
+def test_a_signal_that_comes_while_its_page_is_made_is_answered_and_nothing_is_written(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def terminated(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await anyio.sleep_forever()
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(engine.cli.receipt, "report_on", terminated)
+        assert scene.summary("receipt", code=130)["interrupted"] is True
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not [*scene.folder.glob("cards.re*")]
+
+
+def test_a_disk_that_is_full_at_its_page_is_told_with_what_was_written(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, body: bytes) -> None:
+        if path.suffix == ".html":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_new(path, body)
+
+    monkeypatch.setattr(engine.cli.receipt, "write_new", full)
+    said = scene.cartage("receipt", code=2).stderr
+    assert "written: cards.receipt.json, cards.receipt.md; not cards.report.html: No space left on device" in said
+    assert "Make room there" in said and "--output" in said
