@@ -80,7 +80,7 @@ class DeletionList:
     def _open(cls, path: Path, location: str, endpoint: str, made_of: str) -> DeletionList:
         path = real_place(path)
         refuse_network(path)
-        lock = FileLock(path)
+        lock = FileLock(path, wait="Wait for it, then run the same command again: it deletes what is left then.")
         lock.acquire()
         wanted = {"location": location, "endpoint": endpoint}
         try:

@@ -65,12 +65,14 @@ class FileLock:
     """Exclusive, held until `release` or the process's end, however it ends.
 
     `acquire` takes `<ledger>.lock`, of which there is one before there is a ledger; `hold` takes the ledger's own file,
-    which has the same lock by any name, and when somebody has removed the lock file. A forked child has neither."""
+    which has the same lock by any name, and when somebody has removed the lock file. A forked child has neither.
+    `wait` is what to do while another has it, where that is nothing that `status` reads."""
 
     _held: ClassVar[WeakSet[FileLock]] = WeakSet()
 
-    def __init__(self, ledger: Path) -> None:
+    def __init__(self, ledger: Path, *, wait: str = "") -> None:
         self._ledger = ledger
+        self._wait = wait
         self._path = beside(ledger, ".lock")
         self._file: IO[str] | None = None
         self._hold: Hold | None = None
@@ -174,7 +176,7 @@ class FileLock:
         ledger = goes_by(self._ledger)
         return LedgerLocked(
             f"another run is at work on {ledger} ({holder or 'another process'}).",
-            advice=f"Wait for it, or look at it with: cartage status --ledger {shell_word(str(ledger))}",
+            advice=self._wait or f"Wait for it, or look at it with: cartage status --ledger {shell_word(str(ledger))}",
         )
 
 

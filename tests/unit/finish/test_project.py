@@ -419,6 +419,14 @@ async def test_a_file_that_is_no_list_is_refused(tmp_path: Path) -> None:
         await DeletionList.open(path, "s3://b/proj/", "https://s3")
 
 
+async def test_who_finds_a_deletion_at_work_is_told_to_wait_and_not_to_look_at_a_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "d.deletion"
+    async with await DeletionList.open(path, "s3://b/proj/", "https://s3"):
+        with pytest.raises(LedgerLocked) as refused:
+            await DeletionList.open(path, "s3://b/proj/", "https://s3")
+    assert refused.value.advice == "Wait for it, then run the same command again: it deletes what is left then."
+
+
 async def test_keys_of_every_kind_come_back_as_they_were(tmp_path: Path) -> None:
     store = FakeStore()
     keys = ["proj/a b", "proj/a\x01b", "proj/é", "proj/🐦", "proj/%41", "proj//x", "proj/..", "proj/-"]
