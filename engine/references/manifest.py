@@ -29,7 +29,7 @@ from engine.plan.document import Plan
 from engine.plan.manifest_text import CONTENT_TYPES, form_of
 from engine.references.filetext import FileText, read_text
 from engine.references.local_files import create_file, remove_file, replace_file
-from engine.references.replacing import LOOKS, ReplaceRefused, Restored, mark_of, ref_of, replace_object
+from engine.references.replacing import LOOKS, ReplaceRefused, Restored, keeping, mark_of, ref_of, replace_object
 from engine.references.telling import ManifestRefused, held_by, updated, with_data
 from engine.references.undoing import RestoredFile, by_name, put_back, restoring
 from engine.store import Body, DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, head_or_none
@@ -167,14 +167,14 @@ async def write(store: ObjectStore, ledger: Ledger, what: Sequence[Draft], *, co
 async def _write(store: ObjectStore, ledger: Ledger, what: Draft, conditional: bool) -> None:
     ref, path, name = ObjectRef(what.at.bucket, what.at.key), _path(what.at), what.name
     if not what.before:
-        await ledger.keep(CREATED, name, mark_of(what.after), b"")
-        if what.at.is_local:
-            await anyio.to_thread.run_sync(create_file, path, name, what.after)
-        else:
-            await _create(store, ref, what.after, conditional)
+        async with keeping(ledger, CREATED, name, b"", what.after, path if what.at.is_local else None):
+            if what.at.is_local:
+                await anyio.to_thread.run_sync(create_file, path, name, what.after)
+            else:
+                await _create(store, ref, what.after, conditional)
     elif what.at.is_local:
-        await ledger.keep(KIND, name, mark_of(what.after), what.before)
-        await anyio.to_thread.run_sync(lambda: replace_file(path, name, before=what.before, after=what.after))
+        async with keeping(ledger, KIND, name, what.before, what.after, path):
+            await anyio.to_thread.run_sync(lambda: replace_file(path, name, before=what.before, after=what.after))
     else:
         await replace_object(
             store, ledger, KIND, ref, etag=what.etag, before=what.before, after=what.after, conditional=conditional

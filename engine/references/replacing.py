@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import StrEnum
+from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from engine.checksums import checksum_of
 from engine.errors import (
@@ -99,8 +103,32 @@ async def replace_object(
     Raises ReplaceRefused where it changed since, where its tags, its lock or its ACL cannot be read, or its ACL not
     written again, and would be lost, or where the server cannot write conditionally."""
     carried = await dated(_carried(store, ref, etag))  # first: what cannot be written is not kept either
-    await ledger.keep(kind, str(ref), mark_of(after), before)
-    return await _write(store, ref, etag, after, carried, conditional)
+    async with keeping(ledger, kind, str(ref), before, after):
+        return await _write(store, ref, etag, after, carried, conditional)
+
+
+@asynccontextmanager
+async def keeping(
+    ledger: Ledger, kind: str, name: str, before: bytes, after: bytes, path: Path | None = None
+) -> AsyncIterator[None]:
+    """Keep `before` while `after` is written over it, and from then on. Where that is refused for certain it is kept no
+    longer: going back would end at it, though nothing was written there. At a `path` the file itself tells."""
+    await ledger.keep(kind, name, mark_of(after), before)
+    try:
+        yield
+    except (ReplaceRefused, AccessDenied):
+        if path is None or not await anyio.to_thread.run_sync(_may_hold, path, after):
+            await ledger.forget_kept(kind, name)
+        raise
+
+
+def _may_hold(path: Path, body: bytes) -> bool:
+    try:
+        return path.read_bytes() == body
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 async def restore_object(

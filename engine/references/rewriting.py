@@ -22,7 +22,7 @@ from engine.plan.lifecycle import TRANSITIONS, State
 from engine.plan.locations import may_cover
 from engine.plan.record import Outcome
 from engine.references.local_files import replace_file
-from engine.references.replacing import ReplaceRefused, Restored, mark_of, ref_of, replace_object
+from engine.references.replacing import ReplaceRefused, Restored, keeping, ref_of, replace_object
 from engine.references.scanning import FileFound, Inside, Scan, Scanner
 from engine.references.undoing import RestoredFile, by_name, put_back, restoring
 from engine.sites.sites import Sites
@@ -109,8 +109,8 @@ async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound
         )
         return renewed
     path = Path(plan.local_path(file.name))
-    await ledger.keep(KIND, file.name, mark_of(file.after), file.before)
-    await anyio.to_thread.run_sync(lambda: replace_file(path, file.name, before=file.before, after=file.after))
+    async with keeping(ledger, KIND, file.name, file.before, file.after, path):
+        await anyio.to_thread.run_sync(lambda: replace_file(path, file.name, before=file.before, after=file.after))
     return False
 
 

@@ -39,7 +39,7 @@ from engine.references.local_files import (
     write_new,
     writing_new,
 )
-from engine.references.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
+from engine.references.replacing import ReplaceRefused, Restored, keeping, mark_of, replace_object, restore_object
 from engine.references.scanning import Scanner
 from engine.references.undoing import RestoredFile
 from engine.sites.clock import now_ms
@@ -226,6 +226,44 @@ async def test_what_was_not_carried_out_is_not_taken_for_it(store: Meddling, led
     with pytest.raises(Ambiguous):
         await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
     assert await body_of(store, ref) == BEFORE
+    assert [item.body for item in await ledger.kept("k")] == [BEFORE]
+
+
+async def test_what_was_refused_for_certain_is_no_step_on_the_way_back(
+    store: Meddling, ledger: Ledger, ref: ObjectRef, tmp_path: Path
+) -> None:
+    """Else a file that was written later would not be put back to what it was at first."""
+    etag = await put(store, ref, BEFORE)
+
+    async def refuse() -> None:
+        raise AccessDenied("no", operation="PutObject")
+
+    store.before["PutObject"] = refuse
+    with pytest.raises(AccessDenied):
+        await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+    path = tmp_path / "m.json"
+    path.write_bytes(b"somebody's")
+    with pytest.raises(ReplaceRefused, match="changed since it was read"):
+        async with keeping(ledger, "k", "m.json", BEFORE, AFTER, path):
+            replace_file(path, "m.json", before=BEFORE, after=AFTER)
+    assert await ledger.kept("k") == []
+
+
+async def test_what_is_there_though_it_was_refused_stays_kept(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that cannot be synced refuses when the file has its new content."""
+    path = tmp_path / "m.json"
+    path.write_bytes(BEFORE)
+
+    def fail(path: Path) -> None:
+        raise OSError(errno.EIO, "fails")
+
+    monkeypatch.setattr(local_files, "sync_folder", fail)
+    with pytest.raises(ReplaceRefused):
+        async with keeping(ledger, "k", "m.json", BEFORE, AFTER, path):
+            replace_file(path, "m.json", before=BEFORE, after=AFTER)
+    assert path.read_bytes() == AFTER
     assert [item.body for item in await ledger.kept("k")] == [BEFORE]
 
 
@@ -422,11 +460,7 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
         await rewriting.apply(store, ledger, plan, scan)
     assert await body_of(store, ref) == text
     results = {item.name: item.result for item in await rewriting.undo(sites_of(store), ledger, plan)}
-    assert results == {
-        "./local/a.md": Restored.CHANGED,
-        str(ref): Restored.ALREADY,
-        str(other): Restored.BACK,
-    }
+    assert results == {str(ref): Restored.ALREADY, str(other): Restored.BACK}, "the local file was never written"
     left = await rewriting.remaining(sites_of(store), ledger, plan)
     assert left.count == 2 and left.first[0] == f"{ref}:1 s3://{ref.bucket}/old/a"
 
