@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ from engine.api.options import Options, ledger_path
 from engine.api.run import MigrationResult, migrate
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
-from engine.errors import UsageError
+from engine.errors import LedgerLocked, UsageError
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.extras import extras_under, not_at_source
 from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, note_arrived, snapshot_of
@@ -73,13 +75,13 @@ async def synchronize(
             refuse_inside(file, [plan.routes[0].target], flag)
     run = await migrate(plan, options, stop=stop, listed=listed)
     if not ENDED.isdisjoint(run.aside):
-        async with ledger_alone(plan, options) as ledger:  # for whoever looks at that later, too
+        async with _once_copied(run), ledger_alone(plan, options) as ledger:  # for whoever looks at that later, too
             await accept_ended(ledger, TAKEN)
     run = replace(run, accepted=run.accepted | ENDED)
     if not delete or run.stopped or run.empty:
         return SyncResult(run)
     (route,) = plan.routes
-    async with at_work("sync", plan, options, lists=True) as (opened, ledger):
+    async with _once_copied(run), at_work("sync", plan, options, lists=True) as (opened, ledger):
         site, target = opened.target(route), route.target
         facts = await site.facts(target.bucket)
         undone = _undone(run, options)
@@ -121,6 +123,16 @@ async def synchronize(
                 async with extras_under(opened, route) as batches:
                     await note_arrived(batches, extra_keys, done)
             return SyncResult(run, replace(extras, deletion=done))
+
+
+@asynccontextmanager
+async def _once_copied(run: MigrationResult) -> AsyncIterator[None]:
+    """Whoever took the ledger between the copy and the deletion is told of with what was done by then."""
+    try:
+        yield
+    except LedgerLocked as error:
+        done = f"the copy is done ({run.counters.copied:,} copied), and nothing was deleted"
+        raise LedgerLocked(f"{done}: {error.message}", advice=error.advice) from error
 
 
 def _made_of(route: Route) -> str:

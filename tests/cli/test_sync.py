@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+import engine.api.sync
+from engine.api import run as api_run
 from engine.folder import mounts, system
+from engine.ledger.locking import FileLock
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
@@ -223,6 +226,26 @@ def test_extras_are_shown_and_stay_until_they_are_confirmed(scene: Scene) -> Non
     assert scene.keys("q/") == {"a", "alone", "later"}
     assert scene.sync(P, Q, "--delete", "--yes").code == 0
     assert scene.keys("q/") == {"a"}
+
+
+def test_who_takes_the_ledger_after_the_copy_is_told_of_with_what_was_done(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.put("p/a", "q/alone")
+    taken: list[FileLock] = []
+
+    async def migrate(*arguments: Any, **more: Any) -> Any:
+        result = await api_run.migrate(*arguments, **more)
+        taken.append(FileLock(result.ledger))
+        taken[0].acquire()
+        return result
+
+    monkeypatch.setattr(engine.api.sync, "migrate", migrate)
+    ended = scene.sync(P, Q, "--delete", "--yes")
+    assert ended.code == 1
+    assert "the copy is done (1 copied), and nothing was deleted: another run is at work on" in ended.err
+    taken[0].release()
+    assert scene.keys("q/") == {"a", "alone"}
 
 
 def test_what_came_back_at_the_source_stays(scene: Scene) -> None:
