@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from engine.errors import (
 from engine.events import Doing, Progress
 from engine.finish.rule_change import Applied, History, change, put_back, read_history
 from engine.finish.rule_holds import KnownMove, Watch, add_versions, moves_into
+from engine.ledger.locking import FileLock
 from engine.listing.nearest import why_nothing
 from engine.listing.ranges import listed_under
 from engine.model import LifecycleConfiguration, Location, ObjectRef, UploadRef
@@ -124,14 +126,16 @@ async def lifecycle(
         site = opened.site(place)
         kept = _kept_at(options, place)
         if act is Act.UNDO:
-            return await _undo(site, place, kept)
+            with _alone(kept) if kept.exists() else nullcontext():
+                return await _undo(site, place, kept)
         if shown is None:
             shown = await _look(site, place, options, rule, plans)
         if act is Act.SHOW:
             return shown
         if shown.refused:
             raise GateClosed(shown.refused)
-        return await _apply(site, place, kept, shown)
+        with _alone(kept):
+            return await _apply(site, place, kept, shown)
 
 
 async def _look(
@@ -305,6 +309,17 @@ async def _keep(path: Path, history: History) -> None:
         return
     text = msgspec.json.format(msgspec.json.encode(history)).decode()
     await anyio.to_thread.run_sync(write_private, path, text + "\n", "configuration that was there", "--state-dir")
+
+
+@contextmanager
+def _alone(kept: Path) -> Iterator[None]:
+    """Of two at once each would keep what was there without what the other applied. Raises `LedgerLocked`."""
+    lock = FileLock(kept, wait="Wait for it, then run the same command again.")
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 async def _apply(site: Site, place: Location, kept: Path, shown: LifecycleResult) -> LifecycleResult:

@@ -20,6 +20,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 import engine
+from engine.ledger.locking import FileLock
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.cli.conftest import terminal
@@ -357,7 +358,7 @@ def test_what_makes_no_sense_is_refused(here: Project, words: tuple[str, ...], s
 
 def test_what_was_there_is_kept_where_ledgers_are(here: Project) -> None:
     here.call(*PROPOSAL, "--apply", "--state-dir", "state")
-    assert [path.suffix for path in (here.terminal.folder / "state").iterdir()] == [".lifecycle"]
+    assert {path.suffix for path in (here.terminal.folder / "state").iterdir()} == {".lifecycle", ".lock"}
     assert "there is nothing to put back" in here.call("--undo", code=2).err
     here.call("--undo", "--state-dir", "state")
     assert here.rules_there() == {}
@@ -400,3 +401,18 @@ def test_a_server_that_knows_no_lifecycles_is_said(swift: Endpoint, terminal: Te
     ended = terminal.call("lifecycle", f"s3://{bucket}/p/")
     assert ended.code == 1, ended.out + ended.err
     assert_said_well(ended, "lifecycle")
+
+
+def test_two_at_once_do_not_lose_what_the_other_kept(here: Project) -> None:
+    here.call(*PROPOSAL, "--apply", "--yes")
+    there = here.rules_there()
+    (kept,) = here.terminal.folder.glob("*.lifecycle")
+    before = kept.read_bytes()
+    lock = FileLock(kept)
+    lock.acquire()
+    for words in (("--abort-uploads", "3d", "--apply", "--yes"), ("--undo",)):
+        assert f"another run is at work on {kept.name}" in here.call(*words, code=1).err
+    lock.release()
+    assert (here.rules_there(), kept.read_bytes()) == (there, before)
+    here.call("--undo")
+    assert not kept.exists()
