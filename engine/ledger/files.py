@@ -105,3 +105,18 @@ def sync_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def sync_wal(path: Path) -> None:
+    """Make durable what was committed into a ledger that somebody has open still, and that is so not all in its file.
+    The -wal alone: closing the file itself here would lift the locks that this process has on it."""
+    if os.name != "posix":
+        return
+    try:
+        wal = os.open(beside(path, "-wal"), os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(wal)
+    finally:
+        os.close(wal)

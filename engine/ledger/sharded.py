@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
+import anyio.to_thread
 
 from engine.ledger import index
 from engine.ledger.binding import Binding
+from engine.ledger.files import sync_wal, writing
 from engine.ledger.forming import finish_forming, make_folder
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.reader import LedgerReader, open_alone
@@ -137,7 +139,10 @@ class ShardedLedger(InShards, Ledger):
         await self._keep(number, closing)
 
     async def _keep(self, number: int, closing: index.Closing, *, still_open: bool = False) -> None:
-        # What a shard that is open comes to is reckoned anew if it is lost.
+        # What a shard that is open comes to is reckoned anew if it is lost; what is closed is held against its record.
+        if not still_open and self._journals is None:
+            with writing(self._folder):
+                await anyio.to_thread.run_sync(sync_wal, shard_path(self._folder, number))
         await self._do("record_shard", number, closing, self._now_ms(), still_open, durable=not still_open)
 
     async def close(self) -> None:

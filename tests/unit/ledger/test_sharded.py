@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 
@@ -167,3 +168,18 @@ async def test_who_reads_beside_a_writer_sees_a_shard_change_without_doubting_it
             assert sum(tally.objects for tally in await reader.tallies()) == 4
             assert await reader.held(Proof.NONE, 0) == []
         assert await reader.held(Proof.NONE, 0) == []
+
+
+async def test_a_shard_that_somebody_reads_is_as_durable_as_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite puts the -wal into the file, and that on the disk, only where nobody else has it open."""
+    path, synced = tmp_path / "l.ledger", list[int]()
+    await closed(path)
+    async with await open_to_read(path) as reader, await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock()) as ledger:
+        await reader.entries("raw", None, None, 10)
+        await ledger.decide("raw", [decision("b")])
+        wal = shard_path(path, 1).with_name("000001.ledger-wal")
+        monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+        await ledger.close()
+        assert wal.stat().st_size and wal.stat().st_ino in synced
