@@ -7,6 +7,7 @@ from typing import Any
 from engine.api.commands import command
 from engine.api.run import MigrationResult
 from engine.plan.document import Plan
+from engine.plan.lifecycle import DONE
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table
 from engine.report.set import what_is_set
@@ -30,14 +31,9 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     if result.empty and not result.tallies:
         return []  # nothing was done: what there is to say is said of the sources that hold nothing
     counters = result.counters
-    done, there = "copied", "in place"
-    if plan.in_place:
-        done, there = f"set {what_is_set(plan.routes[0])} on", "as they are wanted"
     asked = f"; {plural(result.requests, 'request')}, {count_text(result.throttled)} answered SlowDown"
     lines: list[str | Table] = [
-        f"{plan.name}: {done} {amount_text(counters.copied, counters.copied_bytes)}, "
-        f"found {count_text(counters.found)} {there}, {count_text(counters.aside)} set aside"
-        f"{asked if result.requests else ''}",  # between folders nobody is asked
+        f"{plan.name}: {_came_to(plan, result)}{asked if result.requests else ''}",  # between folders nobody is asked
         f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",
     ]
     if result.tallies:
@@ -60,6 +56,25 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     elif not (result.stopped or result.empty or not result.tallies):
         lines += next_lines(result, plan, "")
     return lines
+
+
+def _came_to(plan: Plan, result: MigrationResult) -> str:
+    """What this run did, apart from what earlier ones had done."""
+    counters = result.counters
+    done, do, there = "copied", "copy", "in place"
+    if plan.in_place:
+        done, do, there = f"set {what_is_set(plan.routes[0])} on", "set", "as they are wanted"
+    rows = [item for item in result.tallies if item.state in DONE] if result.resumed else []
+    earlier = sum(item.objects for item in rows) - counters.copied - counters.found
+    if result.complete and earlier > 0 and not (counters.copied or counters.found):
+        amount = amount_text(earlier, sum(item.bytes for item in rows))
+        return f"nothing was left to {do}; {amount} {'was' if earlier == 1 else 'were'} {there} from earlier runs"
+    said = f"{done} {amount_text(counters.copied, counters.copied_bytes)}"
+    if earlier <= 0:
+        return f"{said}, found {count_text(counters.found)} {there}, {count_text(counters.aside)} set aside"
+    said += f", found {count_text(counters.found)} {there}" if counters.found else ""
+    said += f", {count_text(counters.aside)} set aside" if counters.aside else ""
+    return f"{said}; {count_text(earlier)} {'was' if earlier == 1 else 'were'} {there} before"
 
 
 def result_values(result: MigrationResult) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""What a run came to, in its first line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.api.run import MigrationResult
+from engine.ledger import Snapshot
+from engine.model import Proof
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import Tally
+from engine.report.run import result_page
+from engine.transfer.counting import Counters
+
+PLAN = Plan.of("s3://mine/old/", "s3://mine/new/")
+
+
+def first_line(counters: Counters, *, resumed: bool, **states: int) -> str:
+    tallies = [Tally("r", State(name), Proof.NONE, False, objects, objects * 1_000) for name, objects in states.items()]
+    result = MigrationResult(
+        Path("p.ledger"), counters, tallies, [Snapshot("r", 1, 2, 0, 0)], False, resumed, requests=9, throttled=0
+    )
+    line = str(result_page(PLAN, result, 1.0)[0])
+    return line.removeprefix(f"{PLAN.name}: ").removesuffix("; 9 requests, 0 answered SlowDown")
+
+
+@pytest.mark.parametrize(
+    ("counters", "resumed", "states", "said"),
+    [
+        (
+            Counters(),
+            True,
+            {"copied": 523},
+            "nothing was left to copy; 523 objects (523 kB) were in place from earlier runs",
+        ),
+        (Counters(), True, {"verified": 1}, "nothing was left to copy; 1 object (1 kB) was in place from earlier runs"),
+        (
+            Counters(copied=3_156, copied_bytes=316),
+            True,
+            {"copied": 4_000},
+            "copied 3,156 objects (316 B); 844 were in place before",
+        ),
+        (
+            Counters(aside=1),
+            True,
+            {"copied": 2, "failed": 1},
+            "copied 0 objects (0 B), 1 set aside; 2 were in place before",
+        ),
+        (
+            Counters(copied=1, copied_bytes=5, found=2),
+            False,
+            {"copied": 3},
+            "copied 1 object (5 B), found 2 in place, 0 set aside",
+        ),
+    ],
+)
+def test_what_earlier_runs_did_is_told_apart_from_what_this_one_found(
+    counters: Counters, resumed: bool, states: dict[str, int], said: str
+) -> None:
+    assert first_line(counters, resumed=resumed, **states) == said
