@@ -108,11 +108,14 @@ def markdown(table: Table) -> list[str]:
 
 
 def fitted(table: Table, width: int) -> Table | list[str]:
-    """The table within so many columns, what it says kept whole: columns that are empty in every row go first, and
-    where even short names leave too little room, each row becomes a block of lines, a figure each."""
-    if _least(table) <= width:
-        return table
-    fewer = _without_empty(table)
+    """The table within so many columns, what it says kept whole: columns that are empty in every row go first, from
+    the last on, and where even short names leave too little room, each row becomes a block of lines, a figure each."""
+    fewer = table
+    for column in reversed(range(1, len(table.header))):
+        if _least(fewer) <= width:
+            return fewer
+        if all(row[column] in NOTHING for row in table.rows):
+            fewer = _without(fewer, column)
     return fewer if _least(fewer) <= width else list(_blocks(table))
 
 
@@ -123,21 +126,12 @@ def _least(table: Table) -> int:
     return sum(shrunk) + GAP * (len(widths) - 1)
 
 
-NOTHING = {"", "0", "-"}
+NOTHING = {"", "0", "0 B", "-"}
 
 
-def _without_empty(table: Table) -> Table:
-    kept = [
-        column
-        for column in range(len(table.header))
-        if column == 0 or any(row[column] not in NOTHING for row in table.rows)
-    ]
-    return replace(
-        table,
-        header=[table.header[column] for column in kept],
-        rows=[[row[column] for column in kept] for row in table.rows],
-        left=sum(column < table.left for column in kept),
-    )
+def _without(table: Table, column: int) -> Table:
+    header, *rows = ([*line[:column], *line[column + 1 :]] for line in table.lines)
+    return replace(table, header=header, rows=rows, left=table.left - (column < table.left))
 
 
 def _blocks(table: Table) -> Iterable[str]:

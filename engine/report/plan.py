@@ -45,7 +45,7 @@ def plan_page(result: SurveyResult, writes_per_s: float, took_s: float) -> list[
     for item in result.routes:
         total.add(item)
     there, to_do = ("set already", "to set") if plan.in_place else ("there", "to copy")
-    header = ["route", "objects", "size", there, to_do, "size", "over 5 GiB", "archived", "conflicts"]
+    header = ["route", "objects", "size", there, to_do, f"size {to_do}", "over 5 GiB", "archived", "conflicts"]
     rows = [
         [
             safe(item.route),

@@ -166,3 +166,11 @@ def test_how_long_and_how_fast() -> None:
 
 def test_nothing_is_wider_than_what_is_never_broken() -> None:
     assert max(map(len, plain(PAGE).splitlines())) < UNBROKEN
+
+
+def test_only_as_many_columns_go_as_have_to_and_a_size_goes_with_its_count() -> None:
+    header = ["route", "objects", "size", "there", "to copy", "size to copy", "archived", "conflicts"]
+    table = Table(header, [["processed-and-more", "20", "20 kB", "20", "0", "0 B", "0", "0"]])
+    for width, kept in ((80, 8), (78, 7), (67, 6), (57, 5), (43, 4)):
+        found = fitted(table, width)
+        assert isinstance(found, Table) and list(found.header) == header[:kept], width
