@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from engine.report.meter import Drawn, Meter, Outage, drawn, written
 from engine.report.text import aside_text, duration_text, safe
 
 ASIDES_PRINTED = 10
+ALIKE_PRINTED = 3
+"""Of those that are set aside for one reason: what is alike need not be read ten times."""
 KEYS_SHOWN = 3
 """Columns left free: for "^C", which would else be on the next line, and for terminals that go there too early."""
 TICK_S = 0.2
@@ -45,14 +48,18 @@ class Beside:
     def __init__(self, *, asides: bool = True) -> None:
         self._shows_asides = asides
         self._asides = 0
+        self._alike: Counter[tuple[str, str]] = Counter()
+        self._withheld = False
 
     def said(self, event: Event) -> str:
         """A line about an event; empty where none is said of it."""
         if isinstance(event, ObjectAside) and self._shows_asides:
-            self._asides += 1
-            if self._asides <= ASIDES_PRINTED:
+            self._alike[event.state, event.code] += 1
+            if self._asides < ASIDES_PRINTED and self._alike[event.state, event.code] <= ALIKE_PRINTED:
+                self._asides += 1
                 return aside_text(event)
-            return "more are in the ledger" if self._asides == ASIDES_PRINTED + 1 else ""
+            told, self._withheld = self._withheld, True
+            return "" if told else "more are in the ledger"
         return f"note: {safe(event.message)}" if isinstance(event, Notice) else ""
 
 

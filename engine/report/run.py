@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.api.commands import command
+from engine.api.commands import command, typed
 from engine.api.run import MigrationResult
 from engine.plan.document import Plan
-from engine.plan.lifecycle import DONE
+from engine.plan.lifecycle import DONE, State
 from engine.report.ndjson import picked
-from engine.report.page import Page, Table
+from engine.report.page import Page, Table, Tone, Toned
 from engine.report.set import what_is_set
 from engine.report.status import next_lines
 from engine.report.tallies import (
@@ -23,7 +23,9 @@ from engine.report.tallies import (
     tallies_table,
     ways_of,
 )
-from engine.report.text import amount_text, count_text, pace_text, plural
+from engine.report.text import amount_text, count_text, pace_text, plural, safe
+
+DENIED = "AccessDenied"
 
 
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
@@ -50,7 +52,11 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         ways = ways_of(plan, result.ledger)
         if result.resumed and not counters.copied:  # what this run could not mend, the same again does not
             ways = ways._replace(again="")
-        lines += ["", *left[:1], *aside_lines(result.aside, listing, ways, result.restoring)]
+        if (why := _one_reason(result)) == DENIED:
+            ways = ways._replace(again=_looking(plan, counters.first_asides[0].route) or ways.again)
+        first, *others = aside_lines(result.aside, listing, ways, result.restoring)
+        first = Toned(f"{first}, all with {safe(why)}", Tone.WARNING) if why else first
+        lines += ["", *left[:1], first, *others]
     elif left:
         lines += ["", *(left[:1] if result.stopped or result.empty else left)]
     elif not (result.stopped or result.empty or not result.tallies):
@@ -75,6 +81,21 @@ def _came_to(plan: Plan, result: MigrationResult) -> str:
     said += f", found {count_text(counters.found)} {there}" if counters.found else ""
     said += f", {count_text(counters.aside)} set aside" if counters.aside else ""
     return f"{said}; {count_text(earlier)} {'was' if earlier == 1 else 'were'} {there} before"
+
+
+def _one_reason(result: MigrationResult) -> str:
+    """The code that all have which are set aside, where they failed, and are several; empty where that is not so, or
+    not known: of what earlier runs or other processes set aside."""
+    reasons = result.counters.reasons
+    ((code, count),) = reasons.most_common(1) or [("", 0)]
+    return code if count > 1 and result.aside == {State.FAILED: count} else ""
+
+
+def _looking(plan: Plan, name: str) -> str:
+    """What tells which action is denied where a route writes; empty where it writes into a folder, or to a site that
+    `check` is not told of."""
+    target = plan.route(name).target
+    return "" if target.is_local or target.site else typed("cartage", "check", str(target), "--write", *plan.flags)
 
 
 def result_values(result: MigrationResult) -> dict[str, Any]:

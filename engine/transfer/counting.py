@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from heapq import heappush, heappushpop
@@ -34,6 +35,8 @@ class Counters:
     aside: int = 0
     requests: int = 0
     first_asides: list[ObjectAside] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    """The codes of what was set aside, by this process."""
 
 
 def progress_of(counters: Counters, told_bytes: int, gauges: Gauges) -> Progress:

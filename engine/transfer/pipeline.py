@@ -402,6 +402,7 @@ class Run:
     def _set_aside(self, route: Route, key: str, state: State, code: str, message: str) -> None:
         counters = self.counters
         counters.aside += 1
+        counters.reasons[code] += 1
         event = ObjectAside(route.name, key, state.value, code, message)
         if len(counters.first_asides) < ASIDES_SHOWN:
             counters.first_asides.append(event)

@@ -12,7 +12,7 @@ import pytest
 import engine
 from engine.api.status import Pulse, pulses
 from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progress, SlowedDown
-from engine.report.bar import ASIDES_PRINTED, LINE_S, Manner, ProgressBar
+from engine.report.bar import ALIKE_PRINTED, ASIDES_PRINTED, LINE_S, Manner, ProgressBar
 from engine.report.drawing import Look
 from engine.report.meter import Meter
 from tests.cli.canned import Copied, Listing, answering
@@ -157,11 +157,20 @@ def test_what_is_said_stands_above_the_bar() -> None:
 def test_the_first_objects_set_aside_are_shown_and_the_rest_counted_elsewhere() -> None:
     told = Told(Manner.SILENT)
     for number in range(ASIDES_PRINTED + 5):
-        told.bar(ObjectAside("raw", f"{number}\n", "failed", "AccessDenied", "access denied"))
+        told.bar(ObjectAside("raw", f"{number}\n", "failed", f"{number}", "access denied"))
     lines = told.text.splitlines()
     assert lines[0] == "failed: raw: 0\\n: access denied"
     assert len(lines) == ASIDES_PRINTED + 1
     assert lines[-1] == "more are in the ledger"
+
+
+def test_what_is_set_aside_for_one_reason_is_shown_by_three_examples() -> None:
+    told = Told(Manner.SILENT)
+    for number in range(3_000):
+        told.bar(ObjectAside("raw", f"{number}", "failed", "AccessDenied", "access denied"))
+    told.bar(ObjectAside("raw", "a", "conflict", "TargetDiffers", "other bytes"))
+    denied = [f"failed: raw: {number}: access denied" for number in range(ALIKE_PRINTED)]
+    assert told.text.splitlines() == [*denied, "more are in the ledger", "conflict: raw: a: other bytes"]
 
 
 def test_a_quiet_bar_says_nothing() -> None:

@@ -167,7 +167,8 @@ def test_tags_that_cannot_be_read_are_asked_for_three_times_and_not_object_by_ob
 
     with between(scene.endpoint.url, change=object_itself) as server:
         ran = scene.through(server, "run", scene.plan, "--yes", "--concurrency", "1")
-        assert (ran.code, ran.err.count("cannot be read, so that they would be lost unseen")) == (3, 5), ran.err
+        shown = ran.err.count("cannot be read, so that they would be lost unseen")
+        assert (ran.code, shown, "not done: 5 failed" in ran.out) == (3, 3, True), ran.err
         assert sum(asked.setting == "tagging" for asked in server.requests) == 3
 
 

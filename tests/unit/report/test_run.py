@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from engine.api.run import MigrationResult
+from engine.events import ObjectAside
 from engine.ledger import Snapshot
 from engine.model import Proof
 from engine.plan.document import Plan
@@ -18,12 +20,16 @@ from engine.transfer.counting import Counters
 PLAN = Plan.of("s3://mine/old/", "s3://mine/new/")
 
 
-def first_line(counters: Counters, *, resumed: bool, **states: int) -> str:
+def page_of(counters: Counters, *, resumed: bool, **states: int) -> list[str]:
     tallies = [Tally("r", State(name), Proof.NONE, False, objects, objects * 1_000) for name, objects in states.items()]
     result = MigrationResult(
         Path("p.ledger"), counters, tallies, [Snapshot("r", 1, 2, 0, 0)], False, resumed, requests=9, throttled=0
     )
-    line = str(result_page(PLAN, result, 1.0)[0])
+    return [str(line) for line in result_page(PLAN, result, 1.0)]
+
+
+def first_line(counters: Counters, *, resumed: bool, **states: int) -> str:
+    line = page_of(counters, resumed=resumed, **states)[0]
     return line.removeprefix(f"{PLAN.name}: ").removesuffix("; 9 requests, 0 answered SlowDown")
 
 
@@ -61,3 +67,15 @@ def test_what_earlier_runs_did_is_told_apart_from_what_this_one_found(
     counters: Counters, resumed: bool, states: dict[str, int], said: str
 ) -> None:
     assert first_line(counters, resumed=resumed, **states) == said
+
+
+def test_one_reason_of_all_is_said_and_what_is_denied_is_looked_at() -> None:
+    first = ObjectAside(PLAN.routes[0].name, "a", "failed", "AccessDenied", "access denied")
+    refused = Counters(aside=3_000, first_asides=[first], reasons=Counter({"AccessDenied": 3_000}))
+    page = page_of(refused, resumed=False, failed=3_000)
+    assert "not done: 3,000 failed, all with AccessDenied" in page
+    assert page[-1] == "next: cartage check s3://mine/new/ --write"
+    for reasons, failed in ((Counter({"AccessDenied": 2_999, "Rejected": 1}), 3_000), (refused.reasons, 3_001)):
+        several = Counters(aside=3_000, first_asides=[first], reasons=reasons)
+        page = page_of(several, resumed=False, failed=failed)
+        assert f"not done: {failed:,} failed" in page and not any("cartage check" in line for line in page)
