@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from engine.errors import UsageError
 from engine.model import FILE_SITE, Location
@@ -29,6 +29,15 @@ _MODERN = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 _LEGACY = re.compile(r"[A-Z_]")
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}\Z")
 _ACCESS_POINT = re.compile(r"arn:aws[a-z-]*:s3:[a-z0-9-]+:\d{12}:accesspoint[:/][a-z0-9-]{3,50}")
+_WINDOWS = re.compile(r"([A-Za-z]):([\\/].*)")
+_SPELLINGS = (
+    re.compile(r"(?i:s3)(?::/*|//)(?P<place>[^/].*)"),
+    re.compile(r"arn:aws[a-z-]*:s3:::(?P<place>.+)"),
+    re.compile(
+        r"https?://(?:(?P<host>[a-z0-9.-]+)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?/(?P<place>[^?#]*)"
+    ),
+)
+"""How else a place in S3 is written: `place` is a bucket and a key, or the key alone where `host` is the bucket."""
 _LOOPBACK = re.compile(r"localhost\Z|127(\.\d{1,3}){3}\Z|::1\Z")
 _PORTS = {"http": 80, "https": 443}
 _REFUSED_SUFFIXES = {
@@ -173,11 +182,18 @@ def resolve_location(text: str, around: Around, site: str = "") -> Location:
         hint = f"write file:///path/{rest}, or ./{rest} for one from here"
         raise UsageError(f'"{text}" is not an S3 location, and no absolute path: {hint}')
     elif "://" in text[:12]:
-        raise UsageError(f'"{text}" is not an S3 location: it must begin with s3://')
+        hint = f"write {meant}" if (meant := _meant(text)) else "it must begin with s3://"
+        raise UsageError(f'"{text}" is not an S3 location: {hint}')
     elif text.startswith("/"):
         if not bucket:
             raise UsageError(f'"{text}" needs a bucket: write s3://bucket{text}, or name the plan\'s bucket')
         location = Location(bucket, text[1:])
+    elif (prefix is None or not bucket) and (on_windows := _WINDOWS.match(text)):
+        drive, below = on_windows[1].lower(), on_windows[2].replace("\\", "/").strip("/")
+        there = f"{'' if around.absolute else 'file://'}/mnt/{drive}/{below and f'{below}/'}"
+        raise UsageError(f'"{text}" is a Windows path: under WSL a folder there is {there}')
+    elif (prefix is None or not bucket) and (meant := _meant(text)):
+        raise UsageError(f'"{text}" is not an S3 location: write {meant}')
     elif prefix is None:
         hint = f's3://bucket/{text} or "/{text}"' if bucket else f"s3://bucket/{text}"
         hint = _as_typed(text, around) if around.absolute or around == Around() else hint
@@ -194,6 +210,18 @@ def resolve_location(text: str, around: Around, site: str = "") -> Location:
     if problem:
         raise UsageError(f'the key of "{_short(text)}" {problem}')
     return Location(location.bucket, location.key, site)
+
+
+def _meant(text: str) -> str:
+    """The location that is meant by one of S3 in another spelling: a scheme that was mistyped, an ARN, a URL. Empty for
+    any other text."""
+    found = next(filter(None, (pattern.fullmatch(text) for pattern in _SPELLINGS)), None)
+    if found is None:
+        return ""
+    parts = found.groupdict()
+    bucket, _, key = "/".join(filter(None, (parts.get("host"), parts["place"]))).partition("/")
+    meant = f"{SCHEME}{bucket}/{unquote(key) if text.startswith('http') else key}"
+    return "" if problem_of_bucket(bucket) or not meant.isprintable() else meant
 
 
 def _as_typed(text: str, around: Around) -> str:

@@ -91,6 +91,29 @@ def test_a_path_that_cannot_be_kept_or_meant_is_refused(text: str, message: str)
         parsed(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (r"C:\Users\me\data", "is a Windows path: under WSL a folder there is /mnt/c/Users/me/data/"),
+        ("d:/", "is a Windows path: under WSL a folder there is /mnt/d/"),
+        ("s3:/one/x", "is not an S3 location: write s3://one/x"),
+        ("S3://one/x/", "is not an S3 location: write s3://one/x/"),
+        ("s3//one/x", "is not an S3 location: write s3://one/x"),
+        ("arn:aws:s3:::one/x", "is not an S3 location: write s3://one/x"),
+        ("arn:aws:s3:::one", "is not an S3 location: write s3://one/"),
+        ("https://one.s3.amazonaws.com/x%20y", "is not an S3 location: write s3://one/x y"),
+        ("https://one.two.s3.eu-west-1.amazonaws.com/x", "is not an S3 location: write s3://one.two/x"),
+        ("https://s3.eu-west-1.amazonaws.com/one/x", "is not an S3 location: write s3://one/x"),
+        ("https://s3.amazonaws.com/", "is not an S3 location: it must begin with s3://"),
+        ("S3://a", "is not an S3 location: it must begin with s3://"),
+    ],
+)
+def test_what_is_spelled_otherwise_is_said_as_it_has_to_be(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parsed(text)
+    assert refused.value.message == f'"{text}" {message}'
+
+
 def test_what_takes_only_locations_in_s3_says_so() -> None:
     with pytest.raises(UsageError, match=r'"\./x/" is a local path, and this takes'):
         parse_location("./x/")
