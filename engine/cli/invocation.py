@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -26,6 +26,7 @@ from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, INTERRUPTED
 from engine.cli.ending import end
 from engine.cli.grammar.mistakes import nearest_example
+from engine.cli.grammar.shared import SIDES
 from engine.cli.grammar.words import Verb
 from engine.cli.logs import heard, logging_command
 from engine.errors import NothingThere, PlanError, UsageError
@@ -342,15 +343,16 @@ def _carried_out(verb: Verb, invocation: Invocation, given: dict[str, Any]) -> A
         raise
     except Exception as error:
         if isinstance(error, PlanError) and not {"file", "what"} & given.keys():
-            error = _of_no_plan(error)
+            error = _of_no_plan(error, SIDES if "source" in given else dict.fromkeys(SIDES, "LOCATION"))
         example = nearest_example(verb.examples, sys.argv[1:])
         end(error, invocation.verb, as_json=invocation.json, example=f"As in: {example.line}")
 
 
-def _of_no_plan(error: PlanError) -> PlanError:
-    """The same for whoever wrote no plan, and gave its one route no name."""
+def _of_no_plan(error: PlanError, sides: Mapping[str, str]) -> PlanError:
+    """The same for whoever wrote no plan, and gave its one route no name; `sides` are what its ends are called."""
     problems = [re.sub(r'^route "[^"]*": ', "", problem) for problem in error.problems]
-    return PlanError(problems, advice=error.advice, subject="What was asked for")
+    problems = [re.sub(r"^(from|to): ", lambda end: f"{sides[end[1]]}: ", problem) for problem in problems]
+    return PlanError([*dict.fromkeys(problems)], advice=error.advice, subject="What was asked for")
 
 
 def options_of(verb: Verb, given: dict[str, Any]) -> Options:

@@ -35,7 +35,7 @@ def show_plan(
     """Show what a run of the plan would do, and end. `deletes`: what stands in the target alone would go too."""
     result = invocation.run(lambda options, _: survey(plan, options, probe=probe))
     page = plan_page(result, max_rps, invocation.took_s)
-    if deletes:
+    if deletes and page:
         surplus = sum(item.surplus for item in result.routes)
         size_bytes = sum(item.surplus_bytes for item in result.routes)
         page.append(f"\ndeletes    {amount_text(surplus, size_bytes)} in the target alone")

@@ -13,12 +13,14 @@ from engine.cli.grammar.shared import CONNECTION_OF_A_SIDE, SIDES
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError, refused_as
 from engine.plan.document import Plan
+from engine.plan.locations import parse_location
 from engine.plan.settings import Connection
 
 
 def plan_of_flags(invocation: Invocation, source: str, target: str, given: dict[str, Any], **more: Any) -> Plan:
     """The plan that the flags of a route ask for. Raises `UsageError`, `PlanError`."""
     here, home = Path.cwd(), home_folder()
+    _refuse_a_missing_slash(source, target)
     for side, text in (("from", source), ("to", target)):
         connection = Connection(**{name: given.pop(f"{side}_{name}") for name in CONNECTION_OF_A_SIDE})
         if connection == Connection():
@@ -36,6 +38,24 @@ def plan_of_flags(invocation: Invocation, source: str, target: str, given: dict[
         given[name] = pairs(flag, given[name])
     rules = {name: value for name, value in given.items() if value}
     return invocation.named(with_list_kept(Plan.of(source, target, folder=here, home=home, **rules, **more)))
+
+
+def _refuse_a_missing_slash(source: str, target: str) -> None:
+    """Raise `UsageError` for a folder, or everything under a prefix, where one file or key was written."""
+    try:
+        start, there, end = (
+            parse_location(source, folder=Path.cwd(), home=home_folder()),
+            place_of(source),
+            parse_location(target, folder=Path.cwd(), home=home_folder()),
+        )
+        is_folder = there.is_prefix and not start.is_prefix and not Path(start.bucket, start.key).is_symlink()
+    except (UsageError, OSError):
+        return  # said with everything else that is wrong
+    if is_folder:
+        raise UsageError(f"{source} is a folder: write {source}/ for everything in it")
+    if start.is_prefix and not end.is_prefix:
+        one = "file" if end.is_local else "exact key"
+        raise UsageError(f"{target} is one {one}, and {source} is everything under it: write {target}/")
 
 
 def with_list_kept(plan: Plan) -> Plan:

@@ -84,9 +84,12 @@ async def _no_such_key(store: ObjectStore, location: Location) -> str:
     if location.is_local:
         beside = [key for key in beside if not any(mark in key for mark in OURS)]
         said = f"there is no file {location}"
+    if location.key.rpartition("/")[2] == "*":
+        said += f"; no wildcard is needed: write {location.at(location.key[:-1])}"
     more = "or more " if page.next_token else ""
     if under:
-        said += f"; {under} {more}lie under {location}/ (a trailing slash means everything under it)"
+        lie = "lies" if under == 1 and not more else "lie"
+        said += f"; {under} {more}{lie} under {location}/ (a trailing slash means everything under it)"
     if beside:
         said += f"; {len(beside)} {more}only begin alike, such as {beside[0]!r}, and are not meant by it"
     return said

@@ -16,7 +16,7 @@ from engine.report.page import Page, Table, Tone, Toned, to_type
 from engine.report.set import change_page, change_values, least_time_text, needs_text
 from engine.report.status import next_lines
 from engine.report.tallies import ways_of
-from engine.report.text import cost_text, count_text, pace_text, plural, safe, size_text
+from engine.report.text import cost_text, count_text, pace_text, plural, safe, size_text, writes_text
 from engine.sites.traits import NOTHING_KNOWN
 
 
@@ -39,8 +39,10 @@ HIDES = (
 
 
 def plan_page(result: SurveyResult, writes_per_s: float, took_s: float) -> list[str | Table]:
-    """Everything that a plan says, for people."""
+    """Everything that a plan says, for people; nothing where its sources hold nothing: what is said of them is all."""
     plan = result.plan
+    if result.empty and not any(item.objects for item in result.routes):
+        return []
     total = RouteSurvey("total")
     for item in result.routes:
         total.add(item)
@@ -72,7 +74,7 @@ def plan_page(result: SurveyResult, writes_per_s: float, took_s: float) -> list[
         shown = f"; what that costs and takes: {restore}" if restore else ""
         page.append(_facts(f"\narchived   {count_text(total.archived)} to be restored first{shown}"))
     page += [_facts(f"\nnames      {safe(bucket)} {HIDES}") for bucket in plan.buckets if is_access_point(bucket)]
-    page += ["", f"listed {count_text(total.objects)} objects in {pace_text(total.objects, took_s)}"]
+    page += ["", f"listed {plural(total.objects, 'object')} in {pace_text(total.objects, took_s)}"]
     return page
 
 
@@ -89,7 +91,7 @@ def _cost(result: SurveyResult, writes_per_s: float) -> Page:
         kept = ""
     return [
         _facts(
-            f"requests   {count_text(figures.copy_requests)} copies and parts, "
+            f"requests   {writes_text(figures.copy_requests)}, "
             f"{count_text(figures.head_requests)} HEAD{' and GET' if figures.in_bytes else ''}, "
             f"{count_text(figures.list_requests)} list pages\n"
             f"{_passing(figures)}"

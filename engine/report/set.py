@@ -11,7 +11,7 @@ from engine.plan.prices import CLASSES, KIB, SAID
 from engine.plan.route import Route
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned
-from engine.report.text import cost_text, count_text, duration_text, plural, safe, size_text
+from engine.report.text import cost_text, count_text, duration_text, plural, safe, size_text, writes_text
 
 
 def change_page(result: SurveyResult, writes_per_s: float) -> Page:
@@ -20,10 +20,12 @@ def change_page(result: SurveyResult, writes_per_s: float) -> Page:
     change = found.change
     assert change is not None
     most = "" if change.is_certain else "at most "
-    writes = "PutObjectTagging" if route.sets_tags_alone else "copies and parts"
+    writes = f"{count_text(found.copy_requests)} PutObjectTagging"
+    if not route.sets_tags_alone:
+        writes = writes_text(found.copy_requests)
     lines = [
         f"sets       {what_is_set(route)}; everything else that an object carries stays",
-        f"requests   {most}{count_text(found.copy_requests)} {writes}, {count_text(found.head_requests)} reads",
+        f"requests   {most}{writes}, {plural(found.head_requests, 'read')}",
     ]
     if not change.is_certain:
         lines.append("           no listing tells tags and metadata: each object is looked at, and left where it is so")

@@ -52,6 +52,11 @@ def amount_text(count: int, size_bytes: float, noun: str = "object") -> str:
     return f"{plural(count, noun)} ({size_text(size_bytes)})"
 
 
+def writes_text(count: int) -> str:
+    """ "1 copy", "176 copies and parts": requests that write objects."""
+    return "1 copy" if count == 1 else f"{count_text(count)} copies and parts"
+
+
 def counted(counts: Mapping[str, int]) -> str:
     """ "1,024 verified, 3 drifted": a count before each name."""
     return ", ".join(f"{count_text(count)} {name}" for name, count in counts.items())

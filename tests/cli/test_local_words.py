@@ -57,6 +57,24 @@ def test_a_local_place_is_told_of_as_one(
 
 
 @pytest.mark.parametrize("verb", ["cp", "sync"])
+@pytest.mark.parametrize(
+    ("source", "target", "sentence"),
+    [
+        ("./src", "s3://bucket/n/", "./src is a folder: write ./src/ for everything in it\n"),
+        ("./src", "s3://bucket/n", "./src is a folder: write ./src/ for everything in it\n"),
+        ("./src/", "./dst", "./dst is one file, and ./src/ is everything under it: write ./dst/\n"),
+        ("s3://b/x/", "./dst/", 'has one problem:\n  - SOURCE: "b" is not a bucket name'),
+        ("./src/", "dst/", 'has one problem:\n  - TARGET: "dst/" is not a complete location'),
+    ],
+)
+def test_a_slash_that_was_forgotten_and_a_location_that_is_none(
+    terminal: Terminal, here: Path, verb: str, source: str, target: str, sentence: str
+) -> None:
+    ended = terminal.call(verb, source, target)
+    assert ended.code == 2 and sentence in ended.err, ended.err
+
+
+@pytest.mark.parametrize("verb", ["cp", "sync"])
 def test_who_wrote_no_plan_is_not_told_of_one(terminal: Terminal, here: Path, verb: str) -> None:
     err = said(terminal.call(verb, "./src/", "./src/x/"), verb, 2)
     assert f"cartage {verb}: What was asked for has one problem:\n  - its target {here}/src/x/ is inside" in err

@@ -141,3 +141,13 @@ def test_what_a_command_has_not_is_not_advised(terminal: Terminal) -> None:
         "ls": "  Mend the location; where it may hold nothing, --allow-empty goes on.",
         "delete": "  Mend the location.",
     }
+
+
+def test_of_sources_that_hold_nothing_no_estimate_is_shown(terminal: Terminal) -> None:
+    with answering(answer) as server:
+        terminal.at(server.url)
+        ended = terminal.call("cp", "s3://bucket/data/raw/*", "./x/", "--dry-run")
+        told = terminal.call("cp", "s3://bucket/data/raw/*", "./x/", "--dry-run", "--json")
+    assert (ended.code, ended.out) == (2, ""), ended.out
+    assert "s3://bucket/data/raw/*; no wildcard is needed: write s3://bucket/data/raw/\n" in ended.err
+    assert told.summary["requests"]["copies"] == 0
