@@ -169,7 +169,7 @@ class ProgressBar:
 
     def _trouble(self, now_s: float) -> str:
         lasts_s = self._outage.lasts_s(now_s)
-        return f"out of reach for {duration_text(lasts_s)}" if lasts_s else ""
+        return f"S3 out of reach for {duration_text(lasts_s)}" if lasts_s else ""
 
     def _waiting(self, now_s: float) -> str:
         """Where nothing is counted: what it is about, and since when."""

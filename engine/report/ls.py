@@ -83,7 +83,7 @@ def _group_text(group: Group, by: str) -> str:
         return "(could not be read)"
     if group is Odd.NONE:
         return "(untagged)" if by.startswith(TAG) else "(none)"
-    return safe(str(group)) or ("(directly there)" if by in ("", "prefix") else '""')
+    return safe(str(group)) or ("(here)" if by in ("", "prefix") else '""')
 
 
 def _moment(text: str) -> str:

@@ -156,7 +156,8 @@ _MENDED_BY = {
     State.FAILED: "run again to try again",
     State.DRIFTED: "run again to copy what is there now",
     State.DAMAGED: "run again to copy anew",
-    State.CONFLICT: "what is in conflict stays until you move the target away, or allow it to be overwritten",
+    State.CONFLICT: "what is in conflict stays until you move the target away, or have it overwritten: "
+    'overwrite = "if-different" in [[routes]], --overwrite if-different with cp',
 }
 
 

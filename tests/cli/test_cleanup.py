@@ -568,7 +568,7 @@ def test_delete_shows_a_snapshot_and_deletes_exactly_that(project: Project) -> N
     here = f"s3://{project.bucket}/old/"
     ended = project.terminal.call("delete", here)
     assert (ended.code, project.count("old/")) == (0, 25)
-    assert "(directly there)" in ended.out and "nothing is deleted yet" in ended.out
+    assert "(here)" in ended.out and "nothing is deleted yet" in ended.out
     assert " (2.5 kB), exactly as listed:" in ended.out
     project.put("old/late.txt", "late")
     assert project.terminal.call("delete", here, "--confirm", f"s3://{project.bucket}/").code == 2

@@ -121,7 +121,7 @@ def test_an_outage_is_told_once_it_lasts_until_somebody_answers_again() -> None:
     assert "out of reach" not in told.line
     told.at(31, OutOfReach(29.0, "no connection could be made"))
     told.at(36)
-    assert ", out of reach for 34 s" in told.line
+    assert ", S3 out of reach for 34 s" in told.line
     told.at(37, OutOfReach(0.0))
     assert "out of reach" not in told.line
 
@@ -129,7 +129,7 @@ def test_an_outage_is_told_once_it_lasts_until_somebody_answers_again() -> None:
 def test_a_line_of_an_outage_says_why() -> None:
     told = Told(Manner.LINES, Look())
     told.at(LINE_S, progress(10, 5), OutOfReach(10.0, "no connection could be made\x1b[31m"))
-    assert ", out of reach for 10 s (no connection could be made\\x1b[31m), " in told.text
+    assert ", S3 out of reach for 10 s (no connection could be made\\x1b[31m), " in told.text
 
 
 def test_nothing_is_drawn_unless_asked_for_and_notices_are_said_all_the_same() -> None:
