@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.accept import accept, acceptances, take_back
+from engine.api.commands import accept_command as to_accept
 from engine.api.commands import command
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
@@ -44,6 +45,13 @@ def accept_command(
         invocation.run(lambda options, _: accept(plan, options, name=what, found=found, because=because))
         invocation.say([f"accepted: {safe(what)} = {safe(found)} ({safe(because)})", *gate_next])
         values = {"what": what, "found": found, "because": because}
+    elif what is not None and not listed and remove is None:
+        left = invocation.run(lambda options, _: acceptances(plan, options)).open
+        figure = left.get(what) or found or "FIGURE"
+        raise UsageError(
+            f"say with --found and --because as what {what} was found, and why that is right.",
+            advice=f"next: {to_accept(plan, invocation.options.ledger, what, figure)}",
+        )
     else:
         raise UsageError(
             "say what is accepted, as what it was found and why; or --list, or --remove NAME.",

@@ -39,6 +39,13 @@ def test_only_the_figure_that_was_found_is_accepted(scene: Scene) -> None:
     assert "nothing was found of 'raw.objects'" in refused  # seven were expected
 
 
+def test_who_says_neither_figure_nor_reason_is_given_the_whole_command(scene: Scene) -> None:
+    scene.cartage("plan")
+    refused = scene.cartage("accept", "raw.objects", code=2).output
+    assert "say with --found and --because as what raw.objects was found" in refused
+    assert " raw.objects --found 5 --because WHY\n" in refused and "\n  next: cartage accept " in refused
+
+
 def test_what_was_never_found_is_not_accepted(scene: Scene) -> None:
     scene.cartage("plan")
     refused = scene.cartage("accept", "references", "--found", "3:0123456789ab", "--because", "x", code=2).output
