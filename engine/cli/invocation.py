@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -24,15 +24,16 @@ from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, INTERRUPTED
-from engine.cli.ending import end
+from engine.cli.ending import end, explain
 from engine.cli.grammar.mistakes import nearest_example
 from engine.cli.grammar.shared import SIDES
 from engine.cli.grammar.words import Verb
 from engine.cli.logs import heard, logging_command
-from engine.errors import NothingThere, PlanError, UsageError
+from engine.errors import NothingThere, PlanError, StoreError, UsageError
 from engine.events import Event, Listener, ObjectAside, OutOfReach
 from engine.extras import loop_factory
 from engine.plan.document import Plan
+from engine.plan.starter import EXAMPLE
 from engine.report.bar import TICK_S, Manner, ProgressBar
 from engine.report.drawing import draw, look_at, writing_to
 from engine.report.meter import Outage
@@ -344,8 +345,22 @@ def _carried_out(verb: Verb, invocation: Invocation, given: dict[str, Any]) -> A
     except Exception as error:
         if isinstance(error, PlanError) and not {"file", "what"} & given.keys():
             error = _of_no_plan(error, SIDES if "source" in given else dict.fromkeys(SIDES, "LOCATION"))
+        known = explain(error)
+        if isinstance(known, StoreError) and (told := _untouched(known, given.get("file"))):
+            known.advice = told
         example = nearest_example(verb.examples, sys.argv[1:])
         end(error, invocation.verb, as_json=invocation.json, example=f"As in: {example.line}")
+
+
+def _untouched(error: StoreError, file: Path | None) -> str:
+    """What is said of a plan as `init` wrote it, whose example of a bucket is refused; empty of any other."""
+    if file is None or error.ref.removeprefix("s3://").partition("/")[0] != EXAMPLE:
+        return ""
+    with suppress(OSError, UnicodeDecodeError):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if EXAMPLE in line:
+                return f"{file} still names {EXAMPLE}, the example's: put your own bucket into line {number}."
+    return ""
 
 
 def _of_no_plan(error: PlanError, sides: Mapping[str, str]) -> PlanError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 
+EXAMPLE = "my-bucket"
+"""The bucket of a plan that nobody has put a bucket into yet: the default of `starter_plan`."""
 _TEXT = """\
 # A plan for cartage: which objects go where, and what is expected of them.
 #

@@ -89,6 +89,17 @@ def test_a_bucket_that_was_mistyped_is_no_burden_once_it_is_mended(terminal: Ter
     assert (ended.code, ended.summary["copied"]) == (0, 2)
 
 
+def test_a_plan_that_still_names_the_examples_bucket_is_told_so(terminal: Terminal) -> None:
+    assert terminal.call("init", "plan.toml").code == 0
+    with answering(REFUSALS["a missing bucket"][0]) as server:
+        terminal.at(server.url)
+        ended = terminal.call("plan", "plan.toml")
+    lines = (terminal.folder / "plan.toml").read_text().splitlines()
+    number = next(number for number, line in enumerate(lines, 1) if line.startswith("bucket "))
+    assert ended.code == 1
+    assert f"plan.toml still names my-bucket, the example's: put your own bucket into line {number}.\n" in ended.err
+
+
 def keys_of(asked: Asked) -> tuple[str, ...]:
     return ("old/a", "old/b") if asked.prefix == "old/" else ()
 
