@@ -92,7 +92,7 @@ VERBS = {verb: text for group in GROUPS for verb, text in group.verbs.items()}
 """Each command and its short help, in the order in which a user meets them."""
 
 _OTHER_NAMES = {
-    "copy": "cp", "migrate": "run", "mv": "run", "move": "run", "resume": "run", "list": "ls", "dir": "ls",
+    "copy": "cp", "migrate": "run", "resume": "run", "list": "ls", "dir": "ls",
     "du": "ls", "rm": "delete", "remove": "delete", "undo": "revert", "rollback": "revert", "mirror": "sync",
     "whoami": "check", "new": "init", "hash": "fingerprint",
     "tag": "set", "retag": "set", "chclass": "set", "presign": "share", "link": "share", "expire": "lifecycle",
@@ -143,6 +143,8 @@ def did_you_mean(name: str) -> str:
     """A sentence that names the command most like `name`, after a space; empty where none is."""
     import difflib
 
+    if name in ("mv", "move"):
+        return " A move is cp (or a plan), verify, cleanup: cartage help cleanup"
     alike = _OTHER_NAMES.get(name) or next(iter(difflib.get_close_matches(name.lower(), VERBS, n=1)), "")
     return f" Did you mean {alike!r}?" if alike else ""
 

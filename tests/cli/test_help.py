@@ -121,6 +121,19 @@ def test_what_the_flags_of_all_commands_mean_is_shown_in_one_place(terminal: Ter
     assert ended.code == 2 and "Did you mean 'run'?" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("cp s3://one/ s3://two/ --overwrite", "requires an argument. There are never, if-different and always.\n"),
+        ("verify plan.toml --deep sample:20", "\n  Write --deep=sample:20, with the equals sign.\n"),
+        ("mv s3://one/ s3://two/", " A move is cp (or a plan), verify, cleanup: cartage help cleanup\n"),
+    ],
+)
+def test_a_line_that_was_nearly_right_is_told_how_it_is_right(terminal: Terminal, line: str, said: str) -> None:
+    ended = terminal.call(*line.split())
+    assert ended.code == 2 and said in ended.err, ended.err
+
+
 def test_the_choices_that_help_shows_are_those_that_there_are() -> None:
     """They are written again where nothing heavy is loaded."""
     from engine.cli.export import PARQUET

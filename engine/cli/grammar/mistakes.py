@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Sequence
 
 import click
@@ -17,7 +18,19 @@ def sentence_of(error: click.ClickException) -> str:
     """What is wrong, on one line."""
     if isinstance(error, click.NoSuchOption) and error.option_name in NOT_NEEDED:
         return " ".join(error.message.split())  # no flag of ours that is spelled alike does the same
-    return " ".join(error.format_message().split())
+    sentence = " ".join(error.format_message().split())
+    values = _values_of(error)
+    return f"{sentence} There are {', '.join(values[:-1])} and {values[-1]}." if values else sentence
+
+
+def _values_of(error: click.ClickException) -> list[str]:
+    """What may stand behind a flag that lacks its value, where that is one of a few words."""
+    if not isinstance(error, click.BadOptionUsage) or error.ctx is None:
+        return []
+    flag = next((param for param in error.ctx.command.params if error.option_name in param.opts), None)
+    return (
+        [str(value) for value in flag.type.choices] if flag is not None and isinstance(flag.type, click.Choice) else []
+    )
 
 
 def advice_for(error: click.ClickException, words: Sequence[str]) -> list[str]:
@@ -28,8 +41,19 @@ def advice_for(error: click.ClickException, words: Sequence[str]) -> list[str]:
     usage = " ".join(context.get_usage().split())
     example = nearest_example(context.command.examples, words) if isinstance(context.command, Verb) else None
     more = f"More: {context.command_path} --help"
-    how = NOT_NEEDED.get(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    how = NOT_NEEDED.get(error.option_name) if isinstance(error, click.NoSuchOption) else _joined(context, words)
     return [*filter(None, [how]), usage, *([f"As in: {example.line}"] if example is not None else []), more]
+
+
+def _joined(context: click.Context, words: Sequence[str]) -> str | None:
+    """How a value is written that stands alone behind a flag which takes one only with an equals sign."""
+    flags = [param for param in context.command.params if str(param.metavar or "").startswith("[=")]
+    alone = [
+        f"{word}={value}"
+        for word, value in itertools.pairwise(words)
+        if not value.startswith("-") and any(word in flag.opts for flag in flags)
+    ]
+    return f"Write {alone[0]}, with the equals sign." if alone else None
 
 
 def nearest_example(examples: Sequence[Example], words: Sequence[str]) -> Example:

@@ -172,7 +172,11 @@ class Verb(click.Command):
         return call(self, given)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, self._preparing(args) if self._preparing is not None else args)
+        try:
+            return super().parse_args(ctx, self._preparing(args) if self._preparing is not None else args)
+        except click.BadOptionUsage as error:
+            error.ctx = error.ctx or ctx  # click does not say whose the flag is that lacks a value
+            raise
 
     @property
     def paragraphs(self) -> tuple[str, ...]:
