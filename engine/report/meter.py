@@ -167,7 +167,10 @@ def drawn(what: str, progress: Progress, reading: Reading, width: int, trouble: 
         return Drawn(f"{what}: ", None, within(words, width - len(what) - 3))
     head = f"{what} {percent_text(reading)} "
     room = width - len(head) - NARROWEST_BAR - len("|| ") - 1
-    return Drawn(head, reading.fraction, within(words, room))
+    tail = within(words, room)
+    if width_of(tail) <= room:
+        return Drawn(head, reading.fraction, tail)
+    return Drawn(head, None, within(words, width - len(head) - 1))  # the words say it, and the bar only shows it
 
 
 def percent_text(reading: Reading) -> str:
