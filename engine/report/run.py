@@ -39,7 +39,7 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",
     ]
     if result.tallies:
-        lines += ["", tallies_table(result.tallies)]
+        lines += ["", tallies_table(result.tallies, in_place=plan.in_place)]
     if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
         lines += ["", *told]
     listing = command(plan, result.ledger, "status", "--failed")

@@ -126,7 +126,8 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     if plan is not None and (otherwise := status.said_otherwise(plan)):
         page, plan = [*(Toned(line, Tone.WARNING) for line in otherwise_lines(otherwise)), "", *page], None
     plan = plan and kept_at(plan, status.state)
-    page.append(tallies_table(status.tallies) if status.tallies else "no object yet")
+    sets = plan is not None and plan.in_place
+    page.append(tallies_table(status.tallies, in_place=sets) if status.tallies else "no object yet")
     opened = open_routes(status.snapshots)
     by_hand = plan is not None and not plan.source  # a copy that has no plan file is typed again by whoever typed it
     page.append("")
@@ -146,7 +147,6 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         page.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
     if in_flight := sum(by_state(status.tallies, IN_FLIGHT).values()):
         page.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
-    sets = plan is not None and plan.in_place
     page += noted_lines(status.noted, status.accepted, plan if sets else None, status.ledger)
     gone = by_state(status.tallies, LEAVING)
     if State.DELETING in gone:

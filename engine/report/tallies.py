@@ -20,8 +20,8 @@ from engine.report.page import Table, Tone, Toned, next_step, to_type
 from engine.report.text import count_text, counted, safe, size_text, unlisted_sentence
 
 
-def tallies_table(tallies: list[Tally]) -> Table:
-    """Objects by route and state, with the bytes of all."""
+def tallies_table(tallies: list[Tally], *, in_place: bool = False) -> Table:
+    """Objects by route and state, with the bytes of all. What was done in place was set, and not copied."""
     states = [state for state in State if any(tally.state is state for tally in tallies)]
     routes: dict[str, list[Tally]] = defaultdict(list)
     for tally in tallies:
@@ -34,7 +34,8 @@ def tallies_table(tallies: list[Tally]) -> Table:
     rows = [row(name, some) for name, some in routes.items()]
     if tallies:
         rows.append(row("total", tallies))
-    return Table(["route", *(state.value for state in states), "size"], rows, total=True)
+    heads = ["set" if in_place and state is State.COPIED else state.value for state in states]
+    return Table(["route", *heads, "size"], rows, total=True)
 
 
 def nothing_taken(plan: Plan | None) -> Toned:

@@ -27,7 +27,7 @@ def gate(report: Report) -> Element:
     if scan.gate:
         said = f"closed by {plural(shut, 'reason')}" if shut else "open, as far as it was looked at"
         parts.append(tag("p", "The gate is ", tag("span", said, class_=f"badge {'bad' if shut else 'good'}"), "."))
-    items = [_check(report, item.reason) for item in scan.gate]
+    items = [_check(report, *item) for item in scan.gate]
     if items:
         parts.append(tag("ul", items, class_="checks"))
     looked_ms = max((item.at_ms for item in scan.gate), default=0)
@@ -39,7 +39,16 @@ def gate(report: Report) -> Element:
     return section("gate", "Before the sources are deleted", parts)
 
 
-def _check(report: Report, reason: Reason) -> Element:
+JUST_NOW = "just now"
+
+
+def _when_read(sentence: str, at_ms: int) -> list[Child]:
+    """A sentence that may say "just now" for whoever reads it later: with the time that it was said."""
+    before, now, after = sentence.partition(JUST_NOW)
+    return [before, "at ", moment(at_ms), after] if now and at_ms else [sentence]
+
+
+def _check(report: Report, reason: Reason, at_ms: int) -> Element:
     said = "open" if reason.open else "closed"
     row: list[Element] = [
         tag(
@@ -49,7 +58,7 @@ def _check(report: Report, reason: Reason) -> Element:
             class_="mark",
         ),
         tag("span", reason.name, class_="name"),
-        tag("span", reason.sentence),
+        tag("span", _when_read(reason.sentence, at_ms)),
     ]
     opens = "" if reason.open else _opens(report, reason)
     if opens:

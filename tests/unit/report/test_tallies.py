@@ -32,6 +32,11 @@ def test_a_route_of_any_name_counts_once() -> None:
     ]
 
 
+def test_what_was_set_in_place_is_not_called_copied() -> None:
+    tallies = [tally("a", State.COPIED, 6, 42), tally("a", State.FAILED, 1, 8)]
+    assert tallies_table(tallies, in_place=True).header == ["route", "set", "failed", "size"]
+
+
 def test_a_ledger_without_an_object_has_no_sum() -> None:
     assert tallies_table([]).rows == []
 
