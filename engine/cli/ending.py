@@ -18,7 +18,7 @@ from engine.logs import log
 from engine.process import MORE_FILES, OUT_OF_FILES
 from engine.report.drawing import draw
 from engine.report.ndjson import NdjsonWriter
-from engine.report.page import Tone, Toned
+from engine.report.page import COMMAND, Tone, Toned
 from engine.report.text import safe
 
 TRACEBACK = "CARTAGE_TRACEBACK"
@@ -58,10 +58,11 @@ def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") ->
     if isinstance(known, UsageError) and not known.advice:
         known.advice = example
     log(logging.ERROR, "error", **{name: value for name, value in error_values(known).items() if name != "advice"})
-    # Not broken into lines: either may name a command to be copied.
-    said: list[str] = [Toned(f"cartage{verb and f' {verb}'}: {_sentence(known)}", Tone.BAD, whole=True)]
-    if known.advice:
-        said.append(Toned(f"  {safe(known.advice)}", whole=True))
+    sentence, advice = _sentence(known), safe(known.advice)
+    # What names a command to be copied is not broken into lines.
+    said: list[str] = [Toned(f"cartage{verb and f' {verb}'}: {sentence}", Tone.BAD, whole=COMMAND in sentence)]
+    if advice:
+        said.append(Toned(f"  {advice}", hang=2, whole=COMMAND in advice))
     draw(said, sys.stderr)
     conclude(verb, known.exit_code, error_values(known), as_json=as_json)
     raise SystemExit(known.exit_code)

@@ -4,6 +4,7 @@ nobody does; a widget in a notebook. And what is said beside it: notices, and th
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from typing import Any, TextIO
 from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progress, SlowedDown
 from engine.report.drawing import Look, terminal_width
 from engine.report.meter import Drawn, Meter, Outage, drawn, written
-from engine.report.text import aside_text, duration_text, safe
+from engine.report.page import COMMAND
+from engine.report.text import aside_text, duration_text, safe, width_of
 
 ASIDES_PRINTED = 10
 ALIKE_PRINTED = 3
@@ -120,7 +122,7 @@ class ProgressBar:
         if self._look.width is None and self._manner is Manner.LINES:
             line = f"{self._utc():%Y-%m-%dT%H:%M:%SZ} {line}"
         self._clear()
-        self._stream.write(line + "\n")
+        self._stream.write(broken(line, self._look.width) + "\n")
         self._stream.flush()
         if self._bar is not None:
             self._bar.refresh()
@@ -191,6 +193,16 @@ class ProgressBar:
             return
         self._bar.bar_format, self._bar.ncols, self._bar.n = form, width, line.fraction or 0.0
         self._bar.refresh()
+
+
+def broken(line: str, width: int | None) -> str:
+    """The line as lines of so many columns, broken between words. What names a command stays whole, to be copied."""
+    if width is None or COMMAND in line or width_of(line) <= width:
+        return line
+    breaking = textwrap.TextWrapper(
+        width, replace_whitespace=False, expand_tabs=False, break_long_words=False, break_on_hyphens=False
+    )
+    return breaking.fill(line)
 
 
 def _bar(stream: TextIO, look: Look, form: str, width: int, fraction: float) -> Any:

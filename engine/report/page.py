@@ -11,6 +11,8 @@ from engine.report.text import width_of
 
 GAP = 2
 """Spaces between the columns of a table."""
+COMMAND = "cartage "
+"""What a line holds that names a command: it is not broken, so that it can be copied."""
 NARROWEST_NAME = 12
 """A name in a table is shortened to no less than this."""
 

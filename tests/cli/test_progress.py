@@ -154,6 +154,17 @@ def test_what_is_said_stands_above_the_bar() -> None:
     assert "5 of 10" in below
 
 
+def test_what_is_said_above_the_bar_is_broken_between_words() -> None:
+    told = Told(Manner.SILENT, Look(width=40, moves=True))
+    told.bar(Notice("x", "the server could not be tried for copy-source-if-match on a copy"))
+    told.bar(Notice("x", "some words before it, and then cartage restore s3://mine/old/"))
+    assert told.text.splitlines() == [
+        "note: the server could not be tried for",
+        "copy-source-if-match on a copy",
+        "note: some words before it, and then cartage restore s3://mine/old/",
+    ]
+
+
 def test_the_first_objects_set_aside_are_shown_and_the_rest_counted_elsewhere() -> None:
     told = Told(Manner.SILENT)
     for number in range(ASIDES_PRINTED + 5):

@@ -238,3 +238,16 @@ def test_who_stops_watching_stops_nothing_else(seat: Seat, sandbox: Sandbox) -> 
         assert watching.lines()[-1] == "no longer watched; whoever is at work goes on"
         slow(sandbox, 0)
         assert run.end() == 0
+
+
+def test_a_refusal_is_broken_between_words_unless_it_names_a_command(seat: Seat) -> None:
+    code, lines, _ = seat.see(60, "ls", f"s3://{BUCKET}/older/")
+    said = [line for line in lines if line]
+    assert code == 2 and len(said) > 3 and max(map(len, said)) <= 60
+    whole = " ".join(" ".join(said).split())
+    assert (
+        "holds nothing; near it hold something: s3://" in whole
+        and "it may hold nothing, --allow-empty goes on" in whole
+    )
+    code, lines, _ = seat.see(40, "run", "nothing.toml")
+    assert code == 2 and "cartage init nothing.toml" in "".join(lines)
