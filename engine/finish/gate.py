@@ -182,7 +182,8 @@ def _proven(facts: Facts) -> Reason:
     level = facts.minimum.name.lower()
     already = f"; {plural(gone, 'source')} deleted before" if gone else ""
     if not states and not low:
-        said = f"{plural(proven, 'object')} ({size_text(size_bytes)}) verified by {level} or better{already}"
+        amount = f" ({size_text(size_bytes)})" if size_bytes else ""
+        said = f"{plural(proven, 'object')}{amount} verified by {level} or better{already}"
         return Reason("proof", True, said)
     wrong = [f"{count:,} {state.value}" for state, count in sorted(states.items())]
     if low:

@@ -99,6 +99,8 @@ def test_a_proof_below_the_plans_minimum_whether_copied_or_found() -> None:
 def test_what_is_deleted_already_does_not_close_it() -> None:
     gone = Tally("raw", State.DELETED, Proof.DIGEST, False, 5, 10)
     assert shut(replace(OPEN, tallies=(*OPEN.tallies, gone))) == []
+    proof = next(reason for reason in judge(replace(OPEN, tallies=(gone,))) if reason.name == "proof")
+    assert proof.sentence == "0 objects verified by digest or better; 5 sources deleted before"
 
 
 def test_the_hold() -> None:
