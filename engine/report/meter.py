@@ -135,7 +135,9 @@ def progress_words(progress: Progress, reading: Reading, trouble: str = "") -> l
         words.append((2, f"{duration_text(reading.left_s)} left"))
     if progress.throttled:
         words.append((3, f"{count_text(progress.throttled)} SlowDown"))
-    if progress.aside:
+    if progress.aside and progress.aside == progress.done:
+        words.append((0, "all of them aside"))  # else it would look like a copy that goes well
+    elif progress.aside:
         words.append((4, f"{count_text(progress.aside)} aside"))
     if progress.in_flight:
         words.append((7, f"{count_text(progress.in_flight)} in flight"))

@@ -158,6 +158,13 @@ def test_what_weighs_least_stays_where_there_is_little(width: int) -> None:
     assert ("17 s left" in line.tail) >= ("3 SlowDown" in line.tail) >= ("of 53 MB" in line.tail)
 
 
+def test_where_all_is_set_aside_it_does_not_look_like_a_copy_that_goes_well() -> None:
+    refused = of(5_000, 4_000, ended=True, aside=4_000)
+    for width in (80, 140):
+        assert "4,000 of 5,000 objects" in (tail := drawn("copying", refused, READING, width).tail)
+        assert "all of them aside" in tail
+
+
 def test_a_listing_has_one_figure() -> None:
     listing = Progress.of_listing(1_000, 5_000_000)
     assert within(progress_words(listing, Reading(rate=500.0)), None) == "1,000 objects, 5 MB, 500/s"
