@@ -14,7 +14,8 @@ from engine.listing.pages import EntriesOf
 from engine.listing.ranges import listed_under
 from engine.listing.sources import Sources
 from engine.model import ListedObject, Location, ObjectHead, ObjectRef, Unlisted
-from engine.plan.decide import Action, decide, taken
+from engine.plan.concern import taken
+from engine.plan.decide import Action, decide
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.plan.retrieval import ARCHIVE_CLASSES, TIERED

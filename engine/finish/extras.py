@@ -16,7 +16,7 @@ from engine.finish.sending import Item
 from engine.listing.ranges import RouteJoin
 from engine.listing.unlisted import aside_of
 from engine.model import ListedObject
-from engine.plan.decide import is_extra
+from engine.plan.concern import is_extra
 from engine.plan.route import Route
 from engine.sites.sites import Sites
 

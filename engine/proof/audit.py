@@ -17,7 +17,7 @@ from engine.ledger import LedgerReader
 from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
 from engine.model import LinkedObject, Proof
-from engine.plan.decide import audited
+from engine.plan.concern import audited
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.route import Route

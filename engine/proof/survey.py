@@ -10,7 +10,8 @@ import anyio
 from engine.events import Listener, Looking
 from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
-from engine.plan.decide import Action, decide, is_extra, taken
+from engine.plan.concern import is_extra, taken
+from engine.plan.decide import Action, decide
 from engine.plan.estimate import Change, RouteCounts
 from engine.plan.in_place import decide_in_place
 from engine.plan.join import Joined

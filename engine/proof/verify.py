@@ -12,7 +12,7 @@ from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.ledger import Ledger
 from engine.listing.sources import Sources
 from engine.model import Proof
-from engine.plan.decide import audited
+from engine.plan.concern import audited
 from engine.plan.join import Joined
 from engine.plan.lifecycle import IN_PLACE
 from engine.plan.noted import PROPERTIES, accepted_states

@@ -53,7 +53,7 @@ from engine.listing.lister import Feed
 from engine.listing.pages import Prefix
 from engine.listing.sorted_keys import KeySorter
 from engine.model import CopyResult, Location, Overwrite
-from engine.plan.decide import taken
+from engine.plan.concern import taken
 from engine.plan.document import Plan
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
-from engine.plan.decide import Action, Choice, audited, decide, drift, ended
+from engine.plan.concern import audited
+from engine.plan.decide import Action, Choice, decide, drift, ended
 from engine.plan.document import Plan
 from engine.plan.join import Joined
 from engine.plan.lifecycle import FIRST, TRANSITIONS, State
