@@ -108,11 +108,12 @@ async def open_ledger(
         binding = await binding_of(plan, opened)
     except BucketMissing as error:
         opened.emptied = set() if writes else await emptied(plan, opened, options)
-        if opened.emptied and lists:
-            error.advice = LISTS_EMPTIED.format(command, commands.command(plan, options.ledger, "receipt"))
-        if lists or not opened.emptied:
+        if not opened.emptied:
             raise
-        binding = await binding_of(plan, opened)
+        binding = await binding_of(plan, opened)  # which raises of what else is missing
+        if lists:
+            error.advice = LISTS_EMPTIED.format(command, commands.command(plan, options.ledger, "receipt"))
+            raise
     if options.state is not None and FILE_SITE in plan.sites_in_use:
         binding = replace(binding, machine=this_machine())
     journals = await _journals(plan, opened, options, command, takes_over=writes)

@@ -286,6 +286,27 @@ def test_a_source_that_was_removed_once_all_of_it_was_deleted_is_not_asked_for(
     scene.cartage("run", "--yes", "--allow-empty", code=1)  # which would have something to copy
 
 
+def test_a_target_that_is_lost_is_not_taken_for_a_source_that_all_of_was_deleted(
+    sandbox: Endpoint, tmp_path: Path
+) -> None:
+    scene = Scene(sandbox, tmp_path)
+    source = f"s3://{scene.bucket}/data/"
+    to = {name: f"{name}-{scene.bucket}" for name in ("kept", "lost")}
+    routes = ""
+    for name, bucket in to.items():
+        scene.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+        scene.s3.put_object(Bucket=scene.bucket, Key=f"data/{name}/a", Body=b"a")
+        routes += f'[[routes]]\nname = "{name}"\nfrom = "{source}{name}/"\nto = "s3://{bucket}/"\n'
+    scene.plan.write_text(f'name = "cards"\n{routes}[cleanup]\nhold = "0s"\n')
+    scene.moved()
+    scene.cartage("cleanup", "--delete", "--confirm", "cards")
+    scene.s3.delete_object(Bucket=to["lost"], Key="a")
+    scene.s3.delete_bucket(Bucket=to["lost"])
+    for command in ("verify", "cleanup"):
+        said = scene.cartage(command, code=1).output
+        assert to["lost"] in said and "deleted by cleanup" not in said
+
+
 def test_that_all_of_it_was_deleted_is_known_on_every_machine(sandbox: Endpoint, tmp_path: Path) -> None:
     """A state in S3: here it is this machine's view that says so, and elsewhere there is none yet."""
     scene = Scene(sandbox, tmp_path)
