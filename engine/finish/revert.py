@@ -16,6 +16,7 @@ from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Doing, Listener, ObjectAside, ignore
 from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
+from engine.finish.failed_sync import NOT_ON_DISK
 from engine.finish.looking import Looker, Seen, Span, There
 from engine.finish.sending import Fate, Item
 from engine.ledger import Ledger, LedgerReader
@@ -49,7 +50,8 @@ def part_of(record: ObjectRecord) -> Part:
     """What the ledger alone says of one object."""
     if record.state in LEAVING:
         return Part.GONE
-    if record.state in IN_PLACE:
+    unsynced = record.state is State.DAMAGED and record.code == NOT_ON_DISK  # it was never seen to be another
+    if record.state in IN_PLACE or unsynced:
         if record.found:
             return Part.FOUND
         return Part.OVERWRITTEN if record.overwritten else Part.REMOVE
@@ -174,7 +176,7 @@ class Revert(Removal[Reverted, ObjectRecord]):
         await self._work_off(batches, partial(self._remove, route))
 
     async def _ours_of(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
-        async for records in self._ledger.records(route.name, IN_PLACE | IN_FLIGHT):
+        async for records in self._ledger.records(route.name, IN_PLACE | IN_FLIGHT | {State.DAMAGED}):
             yield [record for record in records if part_of(record) in (Part.REMOVE, Part.LOOK)]
 
     async def _abort_uploads(self, targets: Mapping[str, Location]) -> None:

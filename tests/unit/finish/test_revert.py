@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import AccessDenied, NotFound, StoreError, Unavailable, UsageError
 from engine.events import Doing, Notice
+from engine.finish.failed_sync import NOT_ON_DISK, not_on_disk
 from engine.finish.looking import FEW
 from engine.finish.revert import Outlook, Part, Revert, Reverted, outlook, part_of
 from engine.finish.sending import Condition
@@ -263,6 +264,20 @@ async def test_every_state_has_its_part(tmp_path: Path) -> None:
     for state in set(State) - LEAVING:  # a target that was in place is no copy of ours, whatever became of it
         assert part_of(record._replace(state=state, found=True, held=record.target_etag)) is Part.FOUND
     assert part_of(record._replace(state=State.DAMAGED, code="TargetMissing")) is Part.MISSING
+    unsynced = record._replace(state=State.DAMAGED, code=NOT_ON_DISK)
+    assert part_of(unsynced) is Part.REMOVE and part_of(unsynced._replace(found=True)) is Part.FOUND
+
+
+async def test_copies_whose_disk_could_not_be_synced_go_as_others_do(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=5) as s:
+        await s.migrate()
+        records = await s.records()
+        await s.ledger.conclude("raw", [not_on_disk(record, "Input/output error") for record in records.values()])
+        s.store.put(SOURCE + "00001.png", b"changed since")
+        s.store.put(TARGET + "00002.png", b"somebody else's")
+        report = await revert(s)
+        assert (report.removed, report.stayed) == (3, 2)
+        assert s.store.keys(TARGET) == ["00001.png", "00002.png"]
 
 
 def test_the_way_back_is_a_plan_whose_routes_are_turned_round() -> None:
