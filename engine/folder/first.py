@@ -12,16 +12,23 @@ from pathlib import Path
 from engine.folder import system
 from engine.plan.own import MARK
 
+_GUESSED_BYTES = 8
+
 
 def unfinished_beside(path: Path) -> Path:
     """Where a file is written before it has its name: as long as any of ours, however long its own is, under a name
     that nobody can guess. Listings of the folder leave it out, and what a killed process left is known by it."""
-    return path.with_name(unfinished_begin(path) + secrets.token_hex(8))
+    return path.with_name(unfinished_begin(path) + secrets.token_hex(_GUESSED_BYTES))
 
 
 def unfinished_begin(path: Path) -> str:
     """How the names of all of a file's begin."""
     return MARK + hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
+
+
+def begin_of(name: str) -> str:
+    """How it begins, where it is a name of `unfinished_beside`."""
+    return name[: -2 * _GUESSED_BYTES]
 
 
 def write_first(path: Path, body: bytes) -> None:

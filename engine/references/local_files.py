@@ -8,12 +8,12 @@ import os
 import stat
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import UsageError, refused_as
-from engine.folder.first import unfinished_begin, unfinished_beside, write_first
+from engine.folder.first import begin_of, unfinished_begin, unfinished_beside, write_first
 from engine.ledger.descriptors import SIDE_FILES
 from engine.ledger.files import is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
@@ -114,7 +114,6 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
             )
         with _writing_whole(path, stat.S_IMODE(path.stat().st_mode), lambda new: _dress(new, path, name)) as file:
             file.write(after)
-        _remove_left(path)
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",
@@ -219,22 +218,27 @@ def writing_new(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _remove_left(path: Path) -> None:
-    """Remove what processes that were killed left beside a file when they wrote it anew."""
+def remove_left_beside(paths: Iterable[Path]) -> None:
+    """Remove what processes that were killed left beside files when they wrote them anew: to be called once, after all
+    of them, since each folder is listed for it. Blocks; what cannot be removed is left, without an error."""
     if os.name == "nt":
         return
     from engine.folder.leftovers import remove_left  # what writes into folders is not needed for a report
 
-    with contextlib.suppress(OSError):
-        directory = os.open(path.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            begin = os.fsencode(unfinished_begin(path))
-            for item in path.parent.iterdir():
-                if (name := os.fsencode(item.name)).startswith(begin):
+    begins: dict[Path, set[str]] = {}
+    for path in paths:
+        begins.setdefault(path.absolute().parent, set()).add(unfinished_begin(path))
+    for folder, wanted in begins.items():
+        with contextlib.suppress(OSError):
+            directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                with os.scandir(directory) as items:
+                    left = [item.name for item in items if begin_of(item.name) in wanted]
+                for name in left:
                     with contextlib.suppress(OSError):
-                        remove_left(directory, name, time.time_ns())
-        finally:
-            os.close(directory)
+                        remove_left(directory, os.fsencode(name), time.time_ns())
+            finally:
+                os.close(directory)
 
 
 def _dress(new: Path, old: Path, name: str) -> None:

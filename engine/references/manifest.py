@@ -31,7 +31,7 @@ from engine.references.filetext import FileText, read_text
 from engine.references.local_files import create_file, remove_file, replace_file
 from engine.references.replacing import LOOKS, ReplaceRefused, Restored, keeping, mark_of, ref_of, replace_object
 from engine.references.telling import ManifestRefused, held_by, updated, with_data
-from engine.references.undoing import RestoredFile, by_name, put_back, restoring
+from engine.references.undoing import RestoredFile, by_name, put_back, restoring, tidy
 from engine.store import Body, DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 
 KIND = "manifest"
@@ -161,6 +161,7 @@ async def write(store: ObjectStore, ledger: Ledger, what: Sequence[Draft], *, co
     for draft in what:
         if draft.changes:
             await _write(store, ledger, draft, conditional)
+    await tidy([draft.name for draft in what if draft.changes and draft.before], Path)
     await ledger.set_note(SHOWN, None)
 
 
@@ -222,6 +223,7 @@ async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) 
             file, gone = await put_back(ledger, CREATED, name, created[name], remove)
             file = file._replace(result=Restored.REMOVED) if gone else file
         results.append(file)
+    await tidy(kept, Path)
     return results
 
 

@@ -24,7 +24,7 @@ from engine.plan.record import Outcome
 from engine.references.local_files import replace_file
 from engine.references.replacing import ReplaceRefused, Restored, keeping, ref_of, replace_object
 from engine.references.scanning import FileFound, Inside, Scan, Scanner
-from engine.references.undoing import RestoredFile, by_name, put_back, restoring
+from engine.references.undoing import RestoredFile, by_name, put_back, restoring, tidy
 from engine.sites.sites import Sites
 from engine.store import ObjectStore
 
@@ -89,6 +89,7 @@ async def apply(store: ObjectStore, ledger: Ledger, plan: Plan, scan: Scan, *, c
         done.written.append(file.name)
         if renewed:
             done.renewed.append(file.name)
+    await tidy(done.written, plan.local_path)
     await ledger.set_note(SHOWN, None)
     return done
 
@@ -142,4 +143,5 @@ async def undo(sites: Sites, ledger: Ledger, plan: Plan, *, conditional: bool = 
                 if may_cover(route.source, at, sites.endpoints):  # a source that was put back has changed again
                     await _renew(ledger, Inside(route, route.relative(ref.key), source=True))
         results.append(file)
+    await tidy([file.name for file in results], plan.local_path)
     return results

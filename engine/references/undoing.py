@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from engine.errors import ObjectError
 from engine.ledger import Kept, Ledger
-from engine.references.local_files import restore_file
+from engine.references.local_files import remove_left_beside, restore_file
 from engine.references.replacing import ReplaceRefused, Restored, ref_of, restore_object
 from engine.store import ObjectStore
 
@@ -72,3 +72,11 @@ def restoring(
         return await anyio.to_thread.run_sync(lambda: restore_file(path, item.name, mark=mark, before=before))
 
     return restore
+
+
+async def tidy(names: Iterable[str], path_of: Callable[[str], PurePath]) -> None:
+    """Remove what processes that were killed left beside those local files that were written anew; `path_of` makes
+    their paths of their names. Objects leave nothing."""
+    paths = [Path(path_of(name)) for name in names if ref_of(name) is None]
+    if paths:
+        await anyio.to_thread.run_sync(remove_left_beside, paths)

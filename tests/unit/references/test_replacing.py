@@ -20,6 +20,7 @@ from engine.cli.init import init_command
 from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported, UsageError
 from engine.folder import leftovers
+from engine.folder.first import unfinished_beside
 from engine.folder.names import is_unfinished
 from engine.folder.system import umask
 from engine.ledger import Binding, Ledger
@@ -33,6 +34,7 @@ from engine.references.local_files import (
     Skipped,
     create_file,
     remove_file,
+    remove_left_beside,
     replace_file,
     restore_file,
     walk,
@@ -570,11 +572,38 @@ def test_what_a_killed_process_left_beside_a_file_goes_once_that_is_written_agai
                 replace_file(each, each.name, before=BEFORE, after=AFTER)
     left = [item for item in tmp_path.iterdir() if item not in (path, other)]
     assert len(left) == 2 and all(is_unfinished(os.fsencode(item.name)) for item in left), "it is no key of a folder"
-    replace_file(path, "a.py", before=BEFORE, after=AFTER)
+    remove_left_beside([path])
     assert len(list(tmp_path.iterdir())) == 4, "somebody may write it yet"
     monkeypatch.setattr(leftovers, "LEFT_FOR_NS", 0)
-    replace_file(path, "a.py", before=AFTER, after=THEIRS)
+    remove_left_beside([path])
     assert len(list(tmp_path.iterdir())) == 3 and other.read_bytes() == BEFORE
+
+
+async def test_a_folder_is_looked_through_once_for_what_killed_processes_left_however_many_files_are_written(
+    store: Meddling, ledger: Ledger, ref: ObjectRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, folder = plan_of(tmp_path, ref.bucket), tmp_path / "local"
+    await ledger.decide("r", [Decision("a", 1, "e", "", "STANDARD", "", State.COPIED, target_etag="e", found=True)])
+    folder.mkdir()
+    files = [folder / f"{number}.md" for number in range(5)]
+    old = f"s3://{ref.bucket}/old/a".encode()
+    for file in files:
+        file.write_bytes(old)
+    monkeypatch.setattr(leftovers, "LEFT_FOR_NS", 0)
+
+    async def looked(work: Awaitable[object]) -> int:
+        (left := unfinished_beside(files[2])).write_bytes(b"half of it")
+        with monkeypatch.context() as counting:
+            counting.setattr(os, "scandir", looks := Mock(side_effect=os.scandir))
+            await work
+        assert not left.exists()
+        return looks.call_count
+
+    scan = await Scanner(sites_of(store), ledger, plan).run()
+    assert await looked(rewriting.apply(store, ledger, plan, scan)) == 1
+    assert all(file.read_bytes() != old for file in files)
+    assert await looked(rewriting.undo(sites_of(store), ledger, plan)) == 1
+    assert all(file.read_bytes() == old for file in files)
 
 
 def test_another_name_of_a_local_file_keeps_what_it_held(tmp_path: Path) -> None:
