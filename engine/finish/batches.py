@@ -133,6 +133,7 @@ class Removal(ABC, Generic[Report, Record]):
         self._listener = listener
         self._markers_accepted = markers_accepted
         self._total = self._total_bytes = 0
+        self._begun = False
 
     def stop(self) -> None:
         """Begin no further batch; those under way are finished and committed."""
@@ -174,7 +175,8 @@ class Removal(ABC, Generic[Report, Record]):
     ) -> None:
         """Delete batch after batch until it is stopped: alone, and told to be first, until one says that something of
         it went; then several at once. Those that are under way are finished. Raises what `delete` raises."""
-        self._listener(Doing("deleting"))
+        self._listener(Doing("deleting", goes_on=self._begun))  # what is counted is that of all routes together
+        self._begun = True
         self._listener(self._progress())
         async for batch in batches:
             if self.report.stopped:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.errors import AccessDenied, NotFound, StoreError, Unavailable, UsageError
-from engine.events import Doing, Notice
+from engine.events import Doing, Notice, Progress
 from engine.finish.failed_sync import NOT_ON_DISK, not_on_disk
 from engine.finish.looking import FEW
 from engine.finish.revert import Outlook, Part, Revert, Reverted, outlook, part_of
@@ -20,7 +20,7 @@ from engine.plan.lifecycle import LEAVING, State
 from engine.plan.record import Decision, Outcome, UploadRecord
 from engine.store import CreateUpload
 from tests.fake_store import everywhere
-from tests.unit.finish.scene import Scene, scene
+from tests.unit.finish.scene import PLAN, Scene, scene
 
 SOURCE = "s3://bucket/data/raw/"
 TARGET = "s3://bucket/project/data/raw/"
@@ -60,6 +60,18 @@ async def test_a_bucket_made_versioned_in_between_stops_it_unless_accepted(
         assert (report.removed, report.unaccepted, report.stopped) == (FEW, ("bucket",), True)
         report = await revert(s, condition, markers_accepted={"bucket"})
         assert (report.removed, report.markers, report.stopped) == (2_500 - FEW, True, False)
+
+
+async def test_what_is_counted_goes_on_from_route_to_route(tmp_path: Path) -> None:
+    """A history, a bar and metrics add what begins anew to what was before."""
+    two = PLAN + '[[routes]]\nname = "also"\nfrom = "/data/raw/"\nto = "/also/"\n'
+    async with scene(tmp_path, plan=two) as s:
+        await s.migrate()
+        assert (await revert(s)).removed == 6
+        told = [event for event in s.heard if isinstance(event, Doing | Progress)]
+        assert [event.goes_on for event in told if isinstance(event, Doing)] == [False, True]
+        done = [event.done for event in told if isinstance(event, Progress)]
+        assert done == sorted(done) and done[-1] == 6
 
 
 async def test_a_copy_whose_source_is_gone_or_changed_stays(tmp_path: Path) -> None:
