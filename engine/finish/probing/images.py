@@ -143,6 +143,8 @@ def _has_end(data: bytes) -> bool:
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 """One that begins a segment with a length, or the end: within pixels each FF is followed by 00, or restarts."""
 _GIF_BLOCK = re.compile(rb"[!,;]")
+_REPEATS = b"NETSCAPE2.0"
+"""What a GIF has within that is a film."""
 
 
 def _jpeg_has_end(data: bytes) -> bool:
@@ -157,17 +159,21 @@ def _jpeg_has_end(data: bytes) -> bool:
 
 
 def _gif_has_end(data: bytes) -> bool:
-    """Past each block. Between two a decoder bears what begins none."""
+    """Past each block. Between two a decoder bears what begins none. Some that are as old as GIF end with their one
+    picture, without the byte that says so; of a film that would be its first."""
     at = 13 + _colours(data, 10)
+    frames, is_frame = 0, False
     while (found := _GIF_BLOCK.search(data, at)) is not None:
         at = found.end()
         if found[0] == b";":
             return True
-        at += 10 + _colours(data, at + 8) if found[0] == b"," else 1
+        is_frame = found[0] == b","
+        frames += is_frame
+        at += 10 + _colours(data, at + 8) if is_frame else 1
         while length := int.from_bytes(data[at : at + 1]):
             at += 1 + length
         at += 1
-    return False
+    return is_frame and frames == 1 and at == len(data) and _REPEATS not in data
 
 
 def _colours(data: bytes, flags_at: int) -> int:

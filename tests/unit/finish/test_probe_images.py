@@ -74,12 +74,12 @@ async def test_what_is_no_such_image(body: bytes, why: str) -> None:
     assert not result.ok and why in result.sentence
 
 
-def film() -> bytes:
+def film(**how: object) -> bytes:
     from PIL import Image
 
     frames = [Image.effect_noise((40, 30), 60) for _ in range(6)]
     body = io.BytesIO()
-    frames[0].save(body, "GIF", save_all=True, append_images=frames[1:])
+    frames[0].save(body, "GIF", save_all=True, append_images=frames[1:], **how)
     return body.getvalue()
 
 
@@ -120,6 +120,18 @@ def test_a_film_cut_between_two_frames_is_not_whole() -> None:
     cut = body.index(b"!\xf9\x04", len(body) // 2)
     with pytest.raises(images.NoImage, match="its end is missing"):
         images.decode(body[:cut])
+
+
+def test_one_picture_that_is_whole_needs_no_byte_that_says_so() -> None:
+    """As some of the 1990s are, and those that Python's editor draws a tree with."""
+    body = WHOLE["GIF"]
+    assert body.endswith(b"\0;") and images.decode(body[:-1]).form == "GIF"
+    body_of_film = film(loop=0)
+    first = body_of_film[: body_of_film.index(b"!\xf9\x04", 1_000)]
+    assert first.endswith(b"\0") and first.count(b"NETSCAPE2.0") == 1
+    for cut in (body[:-2], first):
+        with pytest.raises(images.NoImage):
+            images.decode(cut)
 
 
 async def test_an_image_that_claims_too_many_pixels_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
