@@ -397,11 +397,13 @@ def _bundled(pieces: Sequence[Piece], shards: int) -> list[tuple[Piece, ...]]:
 
 
 def _of_one(options: SiteOptions, slots: int) -> SiteOptions:
-    """What one of so many processes may do, of what all may together."""
+    """What one of so many processes may do, of what all may together. Words are given as plain text: a process does not
+    have the script that may have made a type of its own for them."""
     share = {
         "max_rps": options.max_rps / slots if options.max_rps is not None else None,
         "concurrency": max(1, options.concurrency // slots) if options.concurrency is not None else None,
     }
     plain = {name: getattr(options, name) for name in SiteOptions.__dataclass_fields__}
+    plain |= {name: str.__str__(value) for name, value in plain.items() if isinstance(value, str)}
     meter = Meter() if options.meter is not None else None
     return SiteOptions(**{**plain, **share, "listener": ignore, "meter": meter})

@@ -108,6 +108,27 @@ def test_a_script_without_a_guard_is_run_once_also_where_stdin_feeds_it(tmp_path
     assert (ended.stdout, ended.stderr) == ("the script\nTrue\n", "")
 
 
+OF_ITS_OWN = """
+from enum import Enum, StrEnum
+from engine.shards.coordinating import _of_one
+from engine.shards.processes import LocalProcesses
+from engine.sites.options import SiteOptions
+class Region(StrEnum):
+    EU = "eu-west-1"
+class Profile(str, Enum):
+    OURS = "ours"
+with LocalProcesses(1) as processes:
+    there = processes.submit(repr, _of_one(SiteOptions(region=Region.EU, profile=Profile.OURS), 1)).result()
+    print("region='eu-west-1', profile='ours'" in there)
+"""
+
+
+def test_words_that_a_script_has_types_of_its_own_for_reach_a_process_as_text(tmp_path: Path) -> None:
+    (script := tmp_path / "script.py").write_text(OF_ITS_OWN)
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr) == ("True\n", "")
+
+
 def test_what_another_thread_begins_meanwhile_gets_its_script_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "/theirs/script.py", raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
