@@ -34,13 +34,13 @@ def cleanup_command(
         first = _run(invocation, plan, consent, delete=False)
         invocation.show(gate_page(plan, first, invocation.took_s, said))
         if not first.open or not first.objects:
-            _end(invocation, plan, first, said)
+            _end(invocation, plan, first, said, delete=True)
         confirm = ask(plan.name, f"{amount_text(first.objects, first.bytes, 'source')} for good")
     if delete:
         require(plan.name, confirm)
     result = _run(invocation, plan, consent, delete=delete)
     invocation.say(gate_page(plan, result, invocation.took_s, said))
-    _end(invocation, plan, result, said)
+    _end(invocation, plan, result, said, delete=delete)
 
 
 def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) -> CleanupResult:
@@ -53,13 +53,13 @@ def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) 
     return invocation.run(work, asides=False)
 
 
-def _end(invocation: Invocation, plan: Plan, result: CleanupResult, said: Sequence[str]) -> NoReturn:
+def _end(invocation: Invocation, plan: Plan, result: CleanupResult, said: Sequence[str], *, delete: bool) -> NoReturn:
     cleaned = result.cleaned
     if cleaned is not None:
         invocation.say(["", *cleaned_page(plan, result, cleaned, invocation.took_s, said)])
         if cleaned.interrupted:
             invocation.end_interrupted(result)
-    code = GATE if not result.open else DONE
-    if cleaned is not None and (result.unsettled or not cleaned.is_whole):
-        code = ASIDE
-    invocation.end(code, result)
+    if not result.open:
+        invocation.end(GATE, result)
+    left = result.unsettled or (cleaned is not None and not cleaned.is_whole)
+    invocation.end(ASIDE if delete and left else DONE, result)

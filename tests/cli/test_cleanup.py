@@ -17,14 +17,17 @@ import anyio
 import pytest
 from click.testing import CliRunner
 
-from engine.api.cleanup import cleanup
+from engine.api.cleanup import CleanupResult, cleanup
 from engine.api.consent import Consent
 from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.cli.main import cli
 from engine.events import Event, Progress
+from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import KEYS_A_BATCH
-from engine.finish.sending import BATCHES_AT_ONCE
+from engine.finish.gate import Reason
+from engine.finish.sending import BATCHES_AT_ONCE, Fate
+from engine.plan.document import Plan
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
@@ -254,6 +257,22 @@ def test_on_a_terminal_the_name_is_typed_after_everything_was_shown(
     assert project.count(gone) == (0 if code == 0 else 25)
     shown = {"cleanup": "the gate is open for 25 sources", "revert": "25 copies of this ledger", "delete": "25 objects"}
     assert ended.output.index(shown[verb]) < ended.output.index("type ")
+
+
+@pytest.mark.parametrize(("words", "code"), [([], 0), (["--delete"], 3), (["--delete", "--confirm", "moving"], 3)])
+def test_a_delete_of_which_nobody_knows_yet_what_became_is_none_that_is_done(
+    project: Project, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int
+) -> None:
+    project.write_plan(hold="0s")
+
+    async def unsettled(plan: Plan, options: Options, *, delete: bool, **_: object) -> CleanupResult:
+        cleaned = Cleaned() if delete else None
+        return CleanupResult(project.plan, [Reason("proof", True, "")], 0, 0, settled={Fate.OPEN: 1}, cleaned=cleaned)
+
+    monkeypatch.setattr("engine.cli.cleanup.can_ask", lambda invocation: True)
+    monkeypatch.setattr("engine.cli.cleanup.cleanup", unsettled)
+    ended = CliRunner().invoke(cli, ["cleanup", str(project.plan), *words])
+    assert ended.exit_code == code, ended.output
 
 
 def test_a_late_arrival_and_a_changed_source_are_refused_until_run_and_verified(project: Project) -> None:
