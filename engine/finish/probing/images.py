@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from heapq import heappush, heappushpop
+from itertools import pairwise
 from typing import NamedTuple
 
 import anyio
@@ -113,14 +114,16 @@ def decode(data: bytes) -> Picture:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             image.verify()  # what a format has to know a damage by, as PNG its checksums; nothing is decoded
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            left = MAX_PIXELS
+            left, begins = MAX_PIXELS, {0}
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
                 left -= image.width * image.height
                 if left < 0:
                     raise NoImage(f"it has more than {MAX_PIXELS:,} pixels, and is not decoded")
                 image.load()
-            if not _has_end(data):
+                if image.format == "MPO":
+                    begins.add(getattr(image, "offset", 0))
+            if not _has_end(data, sorted(begins)):
                 raise NoImage("its end is missing: it was cut short, or overwritten")
             image.seek(0)
             return Picture(image.width, image.height, image.format or "")
@@ -132,11 +135,12 @@ def decode(data: bytes) -> Picture:
         raise NoImage(f"it does not decode: {error or type(error).__name__}") from None
 
 
-def _has_end(data: bytes) -> bool:
-    """Whether a JPEG or a GIF is there to its end. A decoder takes zeros for pixels, or for the last frame's end, and
-    has no checksum to know better by. What stands behind the end is no matter: many cameras put something there."""
+def _has_end(data: bytes, begins: Sequence[int]) -> bool:
+    """Whether a GIF, or each JPEG that begins in a file, is there to its end. A decoder takes zeros for pixels, or for
+    the last frame's end, and has no checksum to know better by. What stands behind the end is no matter: many cameras
+    put something there."""
     if data.startswith(b"\xff\xd8"):
-        return _jpeg_has_end(data)
+        return all(_jpeg_has_end(data, at, upto) for at, upto in pairwise([*begins, len(data)]))
     return not data.startswith(b"GIF8") or _gif_has_end(data)
 
 
@@ -147,10 +151,10 @@ _REPEATS = b"NETSCAPE2.0"
 """What a GIF has within that is a film."""
 
 
-def _jpeg_has_end(data: bytes) -> bool:
+def _jpeg_has_end(data: bytes, begin: int, upto: int) -> bool:
     """Past each segment, since those may hold another picture, and past the pixels."""
-    at = 2
-    while (found := _JPEG_MARKER.search(data, at)) is not None:
+    at = begin + 2
+    while (found := _JPEG_MARKER.search(data, at, upto)) is not None:
         at = found.end()
         if found[1] == b"\xd9":
             return True

@@ -83,6 +83,16 @@ def film(**how: object) -> bytes:
     return body.getvalue()
 
 
+def several() -> bytes:
+    """As of a camera with two lenses: each picture is a JPEG of its own."""
+    from PIL import Image
+
+    pictures = [Image.effect_noise((64, 64), 60) for _ in range(3)]
+    body = io.BytesIO()
+    pictures[0].save(body, "MPO", save_all=True, append_images=pictures[1:])
+    return body.getvalue()
+
+
 def with_thumbnail() -> bytes:
     """A JPEG whose first segment holds another whole one."""
     small, large = image(8, 8, "JPEG"), image(64, 64, "JPEG")
@@ -97,13 +107,15 @@ WHOLE = {
     "thumbnail": with_thumbnail(),
     "GIF": image(64, 64, "GIF"),
     "film": film(),
+    "several": several(),
 }
+FORM = {"GIF": "GIF", "film": "GIF", "several": "MPO"}
 
 
 @pytest.mark.parametrize("kind", WHOLE)
 @pytest.mark.parametrize("behind", [b"", b"\0" * 4096, b"SEFT\0of a camera", image(5, 5, "JPEG")])
 def test_what_stands_behind_the_end_is_no_matter(kind: str, behind: bytes) -> None:
-    assert images.decode(WHOLE[kind] + behind).form == ("GIF" if kind in ("GIF", "film") else "JPEG")
+    assert images.decode(WHOLE[kind] + behind).form == FORM.get(kind, "JPEG")
 
 
 @pytest.mark.parametrize("kind", WHOLE)
@@ -113,6 +125,15 @@ def test_zeros_in_the_place_of_the_end_are_no_image(kind: str) -> None:
         with pytest.raises(images.NoImage):
             images.decode(body[:kept] + bytes(len(body) - kept))
             pytest.fail(f"{kept} of {len(body)} bytes")
+
+
+def test_each_picture_of_a_file_is_asked_for_its_end() -> None:
+    body = several()
+    ends = [found.end() for found in re.finditer(rb"\xff\xd9(?=\xff\xd8|$)", body)]
+    assert len(ends) == 3
+    for end in ends:
+        with pytest.raises(images.NoImage):
+            images.decode(body[: end - 2] + bytes(2) + body[end:])
 
 
 def test_a_film_cut_between_two_frames_is_not_whole() -> None:
