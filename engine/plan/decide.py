@@ -297,7 +297,8 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
         return None if entry.state is State.LOST else _lost(row.key, target, entry)
     overwritten = entry.state is State.CONFLICT and entry.target_etag != "" and not _landed(target, entry)
     if entry.state in IN_PLACE or entry.state in BEREFT or overwritten:
-        stands = target is not None and target.size == entry.size and _is_ours(target, entry)
+        # What was not copied over a target in conflict is no measure of it.
+        stands = target is not None and _is_ours(target, entry) and (overwritten or target.size == entry.size)
         if not stands:
             return None if entry.state is State.LOST else _lost(row.key, target, entry)
         if entry.state is State.LOST and entry.proof > Proof.NONE:

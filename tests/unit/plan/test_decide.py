@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
@@ -335,12 +337,28 @@ def test_a_proof_that_can_never_be_reached_any_more_is_withdrawn_too() -> None:
     assert end is not None and (end.state, end.proof) == (State.WITHDRAWN, Proof.SIZE)
 
 
-@pytest.mark.parametrize("there", [None, target(B), target(A, 11)])
-@pytest.mark.parametrize("state", [State.DELETED, State.VERIFIED, State.COPIED, State.CONFLICT])
+NO_MORE = (None, target(B), target(A, 11))
+
+
+@pytest.mark.parametrize(
+    ("state", "there"),
+    [
+        *itertools.product([State.DELETED, State.VERIFIED, State.COPIED], NO_MORE),
+        *itertools.product([State.CONFLICT], NO_MORE[:2]),  # the size that is known there is another's
+    ],
+)
 def test_a_target_that_no_source_is_left_for_is_lost(state: State, there: ListedObject | None) -> None:
     end = ended(Joined("k", None, there, entry(state, target_etag=A)._replace(proof=Proof.DIGEST)))
     assert end is not None and end.state is State.LOST and end.proof is Proof.DIGEST
     assert "nothing left to mend it from" in end.message
+
+
+def test_a_target_is_not_lost_with_a_source_of_another_length_that_was_never_copied_over_it() -> None:
+    found = entry(State.VERIFIED, target_etag=A)._replace(found=True)
+    conflict = decide(Joined("k", source(B, 20), target(A), found), NEVER)
+    assert conflict is not None and conflict.decision.state is State.CONFLICT
+    end = ended(Joined("k", None, target(A), as_entry(conflict)))
+    assert end is not None and (end.state, end.target_etag) == (State.WITHDRAWN, A)
 
 
 def test_what_was_found_damaged_is_lost_once_its_source_is_gone() -> None:
