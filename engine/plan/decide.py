@@ -294,13 +294,15 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
     if row.source is not None or entry is None or entry.state is State.DELETING or entry.state is State.WITHDRAWN:
         return None
     if entry.state is State.DAMAGED or is_damaged(target, entry):
-        return None if entry.state is State.LOST else _lost(row.key, target, entry)
+        return None if entry.state is State.LOST else lost(row.key, target, entry)
     overwritten = entry.state is State.CONFLICT and entry.target_etag != "" and not _landed(target, entry)
     if entry.state in IN_PLACE or entry.state in BEREFT or overwritten:
         # What was not copied over a target in conflict is no measure of it.
         stands = target is not None and _is_ours(target, entry) and (overwritten or target.size == entry.size)
         if not stands:
-            return None if entry.state is State.LOST else _lost(row.key, target, entry)
+            # Of one that bears but another ctime its bytes tell, which only a verification reads.
+            known = entry.state is State.LOST or is_unread(row)
+            return None if known else lost(row.key, target, entry)
         if entry.state is State.LOST and entry.proof > Proof.NONE:
             return Outcome.seen(row.key, State.DELETED, entry.target_etag, proof=entry.proof)
         if entry.state is State.COPIED or overwritten or (entry.state is State.VERIFIED and entry.proof < minimum):
@@ -315,6 +317,15 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
     return Outcome.seen(row.key, State.DRIFTED, "", "SourceGone", "the source was listed once and is gone now")
 
 
+def is_unread(row: Joined) -> bool:
+    """Whether the source is gone, and its copy is the ledger's by all but its ctime: neither lost nor standing until
+    it is read. What was found damaged stays so."""
+    entry = row.entry
+    if row.source is not None or entry is None or entry.damaged or not is_restamped(row.target, entry):
+        return False
+    return entry.state in IN_PLACE or entry.state in BEREFT or entry.state is State.CONFLICT
+
+
 def _landed(target: ListedObject | None, entry: Entry) -> bool:
     """The target is our own copy, whose answer was lost."""
     return target is not None and same_etag(target.etag, entry.source_etag) and target.size == entry.size
@@ -325,7 +336,7 @@ def _withdrawn(key: str, target_etag: str, proof: Proof) -> Outcome:
     return Outcome.seen(key, State.WITHDRAWN, target_etag, "SourceGone", said, proof)
 
 
-def _lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
+def lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
     """A proof is kept: it tells that the target was right once, and may be again."""
     by = "was deleted after its proof" if entry.state is State.DELETED else "is gone"
     what = "is not there any more" if target is None else f"is not what was proven (ETag {target.etag} now)"

@@ -35,8 +35,9 @@ _AFTER = {
     "verified": "planned copied verified deleting drifted conflict archived damaged withdrawn lost",
     # Back to verified: S3 says that the source is still there, unchanged.
     "deleting": "verified deleted drifted damaged",
-    # A new object under the same source key is planned like any other.
-    "deleted": "planned copied conflict archived lost",
+    # A new object under the same source key is planned like any other. Itself again: the target was read, and is what
+    # was proven under another version.
+    "deleted": "planned copied deleted conflict archived lost",
     "failed": "planned copied failed drifted conflict archived withdrawn lost",
     "drifted": "planned copied drifted conflict archived withdrawn lost",
     "conflict": "planned copied drifted conflict archived withdrawn lost",

@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from engine.model import Overwrite, Proof
-from engine.plan.decide import conflict_of, ended
+from engine.plan.decide import conflict_of, ended, is_unread, lost
 from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, ENDED, IN_FLIGHT, IN_PLACE, State
-from engine.plan.record import Entry, Outcome, how_changed, is_damaged, is_restamped, is_unchanged
+from engine.plan.record import Entry, ObjectRecord, Outcome, how_changed, is_damaged, is_restamped, is_unchanged
 from engine.plan.route import Route
 
 
@@ -133,12 +133,31 @@ _STANDING = {
 
 def _without_source(row: Joined, entry: Entry, minimum: Proof) -> Finding:
     outcome = ended(row, minimum)
+    if outcome is None and is_unread(row):
+        if entry.state is State.LOST:
+            return _STANDING[State.LOST]._replace(key=row.key, question=Question.BYTES)
+        outcome = lost(row.key, row.target, entry)
+        return Finding(Kind.LOST, row.key, outcome.message, outcome, Question.BYTES)
     state = outcome.state if outcome is not None else entry.state
     finding = _STANDING.get(state)
     if finding is None:
         return Finding(Kind.PENDING, row.key, f"it is not copied, and its source is gone ({entry.state.value})")
     message = outcome.message if outcome is not None and outcome.message else finding.message
     return finding._replace(key=row.key, message=message, outcome=outcome)
+
+
+def reread(row: Joined, minimum: Proof, record: ObjectRecord) -> Finding:
+    """What stands of a copy without a source once its bytes were read, and are the ones that were written."""
+    assert row.entry is not None and row.target is not None
+    etag = row.target.etag
+    finding = _without_source(row._replace(entry=row.entry._replace(target_etag=etag)), row.entry, minimum)
+    outcome = finding.outcome
+    if outcome is None and row.entry.state is not State.LOST:
+        outcome = Outcome.seen(row.key, row.entry.state, etag, proof=row.entry.proof)
+    if outcome is None:
+        return finding
+    known = outcome._replace(checksum=record.checksum, xxh3=record.xxh3, properties=record.properties)
+    return finding._replace(outcome=known)
 
 
 def _agreed(key: str, source_etag: str, target_etag: str, entry: Entry, otherwise: Question) -> Finding:

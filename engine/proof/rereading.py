@@ -20,7 +20,7 @@ from engine.plan.join import Joined
 from engine.plan.record import ObjectRecord
 from engine.plan.route import Route
 from engine.proof.digest import RANGE_BYTES
-from engine.proof.judge import Finding, Kind, Question, verified
+from engine.proof.judge import Finding, Kind, Question, reread, verified
 from engine.proof.stages import Judged, replaced
 from engine.store import GetRange, ObjectStore, StoreOf
 
@@ -29,11 +29,13 @@ FILES_AT_ONCE = 4
 
 
 class Rereading:
-    """The stage that reads them. What cannot be told so stays what the listing says: another than was written."""
+    """The stage that reads them. What cannot be told so stays what the listing says: another than was written; or,
+    where no source is left to mend it from, what the ledger says. `minimum` as `judge` has it."""
 
-    def __init__(self, store_of: StoreOf, ledger: LedgerReader) -> None:
+    def __init__(self, store_of: StoreOf, ledger: LedgerReader, minimum: Proof = Proof.NONE) -> None:
         self._store_of = store_of
         self._ledger = ledger
+        self._minimum = minimum
         self._limiter = anyio.CapacityLimiter(FILES_AT_ONCE)
 
     async def prove(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
@@ -44,22 +46,31 @@ class Rereading:
             record = await self._ledger.record_of(route.name, row.key)
             algorithm, value = known_digest(record) if record is not None else ("", "")
             if record is None or not algorithm:
-                return finding
+                return _untold(row, finding, "and this ledger keeps nothing that its bytes could be compared with")
             ref = ObjectRef(route.target.bucket, row.target.key)
             try:
                 async with self._limiter:
                     found = await _digest(self._store_of(route.target), ref, row.target, algorithm)
             except (NotFound, PreconditionFailed):
-                return finding
+                return _untold(row, finding, "and changed again since it was listed, a moment ago")
             except (ObjectError, AttemptError) as error:
                 return Finding(Kind.UNREAD, row.key, f"the target could not be read: {error}")
             if found != value:
                 return finding
+            if row.source is None:
+                return reread(row, self._minimum, record)
             # Both sides were not read: what a proof by bytes said is of the file before.
             outcome = verified(row.key, row.target.etag, min(record.proof, Proof.DIGEST), "", record.checksum)
             return Finding(Kind.OK, row.key, outcome=outcome._replace(properties=record.properties))
 
         return await replaced(judged, lambda _, finding: finding.question is Question.BYTES, find)
+
+
+def _untold(row: Joined, finding: Finding, why: str) -> Finding:
+    """What stands of one whose bytes tell nothing. Without a source, and not lost before, it is not called lost."""
+    if row.source is not None or finding.outcome is None:
+        return finding
+    return Finding(Kind.UNREAD, row.key, f"its source is gone; the target bears another ctime, {why}")
 
 
 def known_digest(record: ObjectRecord) -> tuple[str, str]:

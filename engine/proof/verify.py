@@ -55,7 +55,7 @@ class Verifier:
         self._ledger = ledger
         self._listener = listener
         self._heads = Heads(store_of)
-        self._rereading = Rereading(store_of, ledger)
+        self._rereading = Rereading(store_of, ledger, minimum)
         self._depth = depth
         self._deep: DeepReading | None = None
         self._properties = properties

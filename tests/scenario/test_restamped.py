@@ -17,12 +17,15 @@ from engine.api.plan import survey
 from engine.api.revert import revert
 from engine.api.run import migrate
 from engine.api.verify import verify
+from engine.errors import AccessDenied, ObjectError, PreconditionFailed
 from engine.folder.versions import version_of
 from engine.ledger import LedgerReader
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
+from engine.proof import rereading
+from engine.proof.judge import Kind
 from engine.proof.rereading import known_digest
 
 BODY = b"a card\n" * 1000
@@ -96,6 +99,71 @@ async def test_one_with_other_bytes_is_damaged_and_never_copied_over(folder: Pat
     result = await migrate(plan_of(folder), options(folder))
     assert result.aside == {State.CONFLICT: 1}
     assert (folder.parent / "copy" / "a").read_bytes() == BODY[::-1]
+
+
+async def deleted(folder: Path) -> Plan:
+    """After a cleanup: no source is left to mend a copy from."""
+    plan = plan_of(folder, hold=0)
+    await migrate(plan, options(folder))
+    await verify(plan, options(folder))
+    done = await cleanup(plan, options(folder), delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == 2
+    return plan
+
+
+async def test_one_whose_source_was_deleted_stands_once_it_was_read(folder: Path) -> None:
+    plan = await deleted(folder)
+    before = (await rows(folder))["a"]
+    restamp(folder)
+    assert (await migrate(plan, options(folder))).aside == {}
+    for _ in range(2):
+        assert (await verify(plan, options(folder))).agrees
+    after = (await rows(folder))["a"]
+    assert after == before._replace(target_etag=version_of((folder.parent / "copy" / "a").stat()))
+
+
+async def test_one_whose_source_was_deleted_is_lost_where_its_bytes_are_others(folder: Path) -> None:
+    plan = await deleted(folder)
+    restamp(folder, BODY[::-1])
+    done = await verify(plan, options(folder))
+    assert [(item.key, item.kind) for item in done.differences] == [("a", Kind.LOST)]
+    assert (await rows(folder))["a"].state is State.LOST
+    restamp(folder, BODY)  # what stands there again is told by its bytes too
+    assert (await verify(plan, options(folder))).agrees
+    assert (await rows(folder))["a"].state is State.DELETED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [None, PreconditionFailed("changed", operation="GetObject"), AccessDenied("refused", operation="GetObject")],
+)
+async def test_one_whose_source_was_deleted_is_neither_lost_nor_proven_where_its_bytes_tell_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: ObjectError | None
+) -> None:
+    plan = await deleted(folder)
+    before = await rows(folder)
+    restamp(folder)
+
+    async def refused(*_: Any) -> str:
+        assert error is not None
+        raise error
+
+    if error is None:
+        monkeypatch.setattr(rereading, "known_digest", lambda record: ("", ""))
+    else:
+        monkeypatch.setattr(rereading, "_digest", refused)
+    done = await verify(plan, options(folder))
+    assert [item.kind for item in done.differences] == [Kind.UNREAD] * 2
+    assert await rows(folder) == before
+
+
+async def test_one_whose_source_went_before_its_proof_is_withdrawn_and_not_lost(folder: Path) -> None:
+    plan = plan_of(folder)
+    await migrate(plan, options(folder))
+    restamp(folder)
+    (folder / "a").unlink()
+    done = await verify(plan, options(folder))
+    assert [(item.key, item.kind) for item in done.differences] == [("a", Kind.WITHDRAWN)]
 
 
 def test_what_the_ledger_keeps_of_the_bytes_may_be_an_etag() -> None:

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from engine.model import ABSENT, ListedObject, Overwrite, Proof
+from engine.model import ABSENT, ListedObject, OpaqueEtag, Overwrite, Proof
 from engine.plan.concern import audited
-from engine.plan.decide import Action, Choice, decide, drift, ended
+from engine.plan.decide import Action, Choice, decide, drift, ended, is_unread
 from engine.plan.document import Plan
 from engine.plan.join import Joined
 from engine.plan.lifecycle import FIRST, TRANSITIONS, State
@@ -359,6 +359,21 @@ def test_a_target_is_not_lost_with_a_source_of_another_length_that_was_never_cop
     assert conflict is not None and conflict.decision.state is State.CONFLICT
     end = ended(Joined("k", None, target(A), as_entry(conflict)))
     assert end is not None and (end.state, end.target_etag) == (State.WITHDRAWN, A)
+
+
+RESTAMPED = ListedObject("dst/k", 10, OpaqueEtag("10-1-3-4"), "2026-01-02T00:00:00.000Z")
+
+
+@pytest.mark.parametrize(
+    "state", [State.DELETED, State.VERIFIED, State.COPIED, State.CONFLICT, State.LOST], ids=lambda state: state.value
+)
+def test_a_copy_that_bears_but_another_ctime_is_not_lost_before_it_is_read(state: State) -> None:
+    row = Joined("k", None, RESTAMPED, entry(state, target_etag="10-1-2-4")._replace(proof=Proof.DIGEST))
+    assert is_unread(row)
+    assert (ended(row), decide(row, NEVER)) == (None, None)
+    damaged = row._replace(entry=entry(State.VERIFIED, target_etag="10-1-2-4")._replace(damaged="10-1-2-4"))
+    end = ended(damaged)
+    assert end is not None and end.state is State.LOST
 
 
 def test_what_was_found_damaged_is_lost_once_its_source_is_gone() -> None:
