@@ -313,7 +313,7 @@ def mounted_at(descriptor: int) -> list[str]:
     with contextlib.suppress(OSError):
         for line in MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines():
             before, _, after = line.partition(" - ")
-            if wanted in before.split()[:3]:
+            if wanted in before.split()[:3:2]:  # between its number and its device is the mount that it is in
                 return after.split()
     return []
 

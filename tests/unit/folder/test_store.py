@@ -323,6 +323,20 @@ def test_what_is_mounted_is_found_by_the_mounts_number_or_else_by_the_device(
     os.close(at)
 
 
+def test_what_is_mounted_in_a_mount_and_listed_before_it_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = os.open(tmp_path, os.O_RDONLY)
+    told = tmp_path / "mountinfo"
+    told.write_text(
+        "22 27 0:21 / /proc rw - proc proc rw\n27 1 0:20 / / rw - nfs4 server:/a rw\n31 27 0:22 / /b rw - ext4 b rw\n"
+    )
+    monkeypatch.setattr(system, "MOUNTS", told)
+    monkeypatch.setattr(system, "mount_of", lambda descriptor: "27")
+    assert system.mounted_at(at) == ["nfs4", "server:/a", "rw"]
+    os.close(at)
+
+
 def test_a_uuid_is_told_by_the_system_or_by_the_name_of_its_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
