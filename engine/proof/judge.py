@@ -47,13 +47,14 @@ class Question(StrEnum):
 
 class Finding(NamedTuple):
     """`outcome` is what the ledger is to learn, None where it learns nothing. While `question` is not NOTHING, the
-    outcome is what stands if that answer says nothing more."""
+    outcome is what stands if that answer says nothing more. `in_conflict`: no run may write over what is there."""
 
     kind: Kind
     key: str
     message: str = ""
     outcome: Outcome | None = None
     question: Question = Question.NOTHING
+    in_conflict: bool = False
 
 
 def judge(
@@ -71,6 +72,10 @@ def judge(
         return _without_source(row, entry, minimum)
     if source is not None and (entry.state in BEREFT or entry.state in ENDED):
         return Finding(Kind.NEW, row.key, "it arrived in the source after the old one was gone")
+    if entry.state is State.CONFLICT:
+        if conflict_of(row, policy, digests=digests) is None:
+            return Finding(Kind.PENDING, row.key, "it was in conflict; the next run looks at it again")
+        return Finding(Kind.PENDING, row.key, f"it is not copied ({entry.state.value})", in_conflict=True)
     if entry.state in IN_FLIGHT or (entry.state in ASIDE and entry.state is not State.DAMAGED):
         return Finding(Kind.PENDING, row.key, f"it is not copied ({entry.state.value})")
     if entry.state is State.DELETING:
@@ -185,7 +190,8 @@ def _other(row: Joined, kind: Kind, code: str, message: str, policy: Overwrite, 
     """A target that is not what was written."""
     conflict = conflict_of(row, policy, digests=digests)
     if conflict is not None:
-        return off(row, kind, State.CONFLICT, conflict.code, conflict.message)._replace(message=message)
+        finding = off(row, kind, State.CONFLICT, conflict.code, conflict.message)
+        return finding._replace(message=message, in_conflict=True)
     return off(row, kind, State.DAMAGED, code, message)
 
 

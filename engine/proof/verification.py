@@ -30,7 +30,7 @@ class Difference:
 class RouteVerification:
     """What was found on one route. `extra` counts as a difference only where the route is marked exact; `accepted` are
     kinds that someone accepted for the very objects that they are found of. `in_conflict` counts the differences that
-    no run mends, since it may not write over what stands there."""
+    no run mends, since it may not write over what stands there, and `out_of_conflict` those that were such ones."""
 
     route: str
     exact: bool = False
@@ -38,6 +38,7 @@ class RouteVerification:
     bytes: int = 0
     verified: int = 0
     in_conflict: int = 0
+    out_of_conflict: int = 0
     by_proof: Counter[Proof] = field(default_factory=Counter)
     by_kind: Counter[Kind] = field(default_factory=Counter)
     snapshot_closed: bool = True
@@ -66,8 +67,9 @@ class RouteVerification:
         if row.source is not None:
             self.objects += 1
             self.bytes += row.source.size
+        self.in_conflict += finding.in_conflict
         left_as = finding.outcome or row.entry
-        self.in_conflict += left_as is not None and left_as.state is State.CONFLICT
+        self.out_of_conflict += left_as is not None and left_as.state is State.CONFLICT and not finding.in_conflict
         if kind in (Kind.OK, Kind.PROPERTIES) and finding.outcome is not None:
             self.verified += 1
             self.by_proof[finding.outcome.proof] += 1

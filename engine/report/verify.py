@@ -123,7 +123,8 @@ def _next(plan: Plan, report: Verification) -> list[str]:
         route.in_conflict for route in report.routes
     ):
         return ["status", "--failed"]
-    return ["status" if kinds == {Kind.PENDING} else "run"]
+    is_for_a_run = kinds != {Kind.PENDING} or any(route.out_of_conflict for route in report.routes)
+    return ["run" if is_for_a_run else "status"]
 
 
 def _trees(route: RouteVerification) -> list[str]:

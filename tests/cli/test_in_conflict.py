@@ -39,6 +39,19 @@ def test_no_run_is_named_where_none_may_write(sandbox: Endpoint, terminal: Termi
     assert terminal.call("verify", plan).code == 0
 
 
+def test_what_was_moved_away_is_for_the_next_run(sandbox: Endpoint, terminal: Terminal, bucket: str) -> None:
+    plan = write_plan(terminal.folder, bucket)
+    assert terminal.call("run", plan, "--quiet").code == 0
+    sandbox.client().put_object(Bucket=bucket, Key="new/raw/a", Body=b"another")
+    assert "1 target no run writes over: " in terminal.call("verify", plan).out
+    sandbox.client().delete_object(Bucket=bucket, Key="new/raw/a")
+    verified = terminal.call("verify", plan)
+    assert verified.code == 4 and "a: it was in conflict; the next run looks at it again\n" in verified.out
+    assert "no run writes over" not in verified.out and verified.out.endswith(f"next: cartage run {plan}\n")
+    assert terminal.call("run", plan).code == 0
+    assert terminal.call("verify", plan).code == 0
+
+
 def test_a_run_is_named_where_it_mends(sandbox: Endpoint, terminal: Terminal, bucket: str) -> None:
     plan = write_plan(terminal.folder, bucket)
     assert terminal.call("run", plan, "--quiet").code == 0
