@@ -7,9 +7,10 @@ Some file systems (FUSE) give a file its ctime anew once it was closed, so that 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
+import anyio.to_thread
 
 from engine.checksums import hasher, is_known
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
@@ -27,6 +28,9 @@ from engine.store import GetRange, ObjectStore, StoreOf
 FILES_AT_ONCE = 4
 """Each holds `RANGE_BYTES` in memory."""
 
+GoesOn = Callable[[int], bool]
+"""Told of so many more bytes read: whether to read on."""
+
 
 class Rereading:
     """The stage that reads them. What cannot be told so stays what the listing says: another than was written; or,
@@ -37,33 +41,54 @@ class Rereading:
         self._ledger = ledger
         self._minimum = minimum
         self._limiter = anyio.CapacityLimiter(FILES_AT_ONCE)
+        self.stopping = False
+        self.under_way_bytes = 0  # what was read of pages that are not done yet
 
     async def prove(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
-        """Read those of a page's targets whose findings ask for it; gives the findings that stand then."""
+        """Read those of a page's targets whose findings ask for it; gives the findings that stand then, without those
+        that were not read because it is stopping."""
+        read_bytes = 0
+
+        def goes_on(count: int) -> bool:
+            nonlocal read_bytes
+            read_bytes += count
+            self.under_way_bytes += count
+            return not self.stopping
 
         async def find(row: Joined, finding: Finding) -> Finding:
-            assert row.target is not None
-            record = await self._ledger.record_of(route.name, row.key)
-            algorithm, value = known_digest(record) if record is not None else ("", "")
-            if record is None or not algorithm:
-                return _untold(row, finding, "and this ledger keeps nothing that its bytes could be compared with")
-            ref = ObjectRef(route.target.bucket, row.target.key)
-            try:
-                async with self._limiter:
-                    found = await _digest(self._store_of(route.target), ref, row.target, algorithm)
-            except (NotFound, PreconditionFailed):
-                return _untold(row, finding, "and changed again since it was listed, a moment ago")
-            except (ObjectError, AttemptError) as error:
-                return Finding(Kind.UNREAD, row.key, f"the target could not be read: {error}")
-            if found != value:
-                return finding
-            if row.source is None:
-                return reread(row, self._minimum, record)
-            # Both sides were not read: what a proof by bytes said is of the file before.
-            outcome = verified(row.key, row.target.etag, min(record.proof, Proof.DIGEST), "", record.checksum)
-            return Finding(Kind.OK, row.key, outcome=outcome._replace(properties=record.properties))
+            async with self._limiter:
+                found = await self._find(route, row, finding, goes_on)
+            return found._replace(question=Question.NOTHING) if found is not None else finding
 
-        return await replaced(judged, lambda _, finding: finding.question is Question.BYTES, find)
+        found = await replaced(judged, lambda _, finding: finding.question is Question.BYTES, find)
+        self.under_way_bytes -= read_bytes
+        return [item for item in found if item[1].question is not Question.BYTES]
+
+    async def _find(self, route: Route, row: Joined, finding: Finding, goes_on: GoesOn) -> Finding | None:
+        """What stands of one target; None where it was not read to its end because it is stopping."""
+        assert row.target is not None
+        if self.stopping:
+            return None
+        record = await self._ledger.record_of(route.name, row.key)
+        algorithm, value = known_digest(record) if record is not None else ("", "")
+        if record is None or not algorithm:
+            return _untold(row, finding, "and this ledger keeps nothing that its bytes could be compared with")
+        ref = ObjectRef(route.target.bucket, row.target.key)
+        try:
+            found = await _digest(self._store_of(route.target), ref, row.target, algorithm, goes_on)
+        except (NotFound, PreconditionFailed):
+            return _untold(row, finding, "and changed again since it was listed, a moment ago")
+        except (ObjectError, AttemptError) as error:
+            return Finding(Kind.UNREAD, row.key, f"the target could not be read: {error}")
+        if found is None:
+            return None
+        if found != value:
+            return finding
+        if row.source is None:
+            return reread(row, self._minimum, record)
+        # Both sides were not read: what a proof by bytes said is of the file before.
+        outcome = verified(row.key, row.target.etag, min(record.proof, Proof.DIGEST), "", record.checksum)
+        return Finding(Kind.OK, row.key, outcome=outcome._replace(properties=record.properties))
 
 
 def _untold(row: Joined, finding: Finding, why: str) -> Finding:
@@ -86,11 +111,16 @@ def known_digest(record: ObjectRecord) -> tuple[str, str]:
     return "", ""
 
 
-async def _digest(store: ObjectStore, ref: ObjectRef, listed: ListedObject, algorithm: str) -> str:
-    """The checksum of all of a file that must bear the version that was listed. Raises what the store raises."""
+async def _digest(
+    store: ObjectStore, ref: ObjectRef, listed: ListedObject, algorithm: str, goes_on: GoesOn
+) -> str | None:
+    """The checksum of all of a file that must bear the version that was listed; None where it does not go on to its
+    end. Raises what the store raises."""
     count = hasher(algorithm)
     for first in range(0, listed.size, RANGE_BYTES):
         last = min(first + RANGE_BYTES, listed.size) - 1
         body = await store.get_range(GetRange(ref, first, last, listed.etag, listed.size))
-        count.update(body.data)
+        await anyio.to_thread.run_sync(count.update, body.data)
+        if not goes_on(len(body.data)):
+            return None
     return count.value()

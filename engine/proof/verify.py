@@ -69,7 +69,7 @@ class Verifier:
 
     def stop(self) -> None:
         """Stop after the pages at hand; what was found is kept."""
-        self.report.stopped = True
+        self.report.stopped = self._rereading.stopping = True
         if self._deep is not None:
             self._deep.stopping = True
 
@@ -110,9 +110,10 @@ class Verifier:
 
     async def _tell(self) -> None:
         """Reading takes minutes a page: say how far it is in between."""
-        while self._deep is not None:
+        while True:
             await anyio.sleep(PROGRESS_EVERY_S)
-            self._listener(self._progress(done=False))
+            if self._deep is not None or self._rereading.under_way_bytes:
+                self._listener(self._progress(done=False))
 
     async def _with_places(self, depth: Depth, routes: Sequence[Route]) -> Depth:
         """A sample of so many objects is so many places, once it is known how many keys there are."""
@@ -182,7 +183,8 @@ class Verifier:
             self.report.differences.append(Difference(route.name, finding.key, kind, finding.message))
 
     def _progress(self, *, done: bool) -> Progress:
-        reading_bytes = self._deep.under_way_bytes if self._deep is not None else 0
+        reading_bytes = self._rereading.under_way_bytes
+        reading_bytes += self._deep.under_way_bytes if self._deep is not None else 0
         verified_count = sum(route.verified for route in self.report.routes)
         return Progress(
             listed=self._seen,

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from engine.api.cleanup import cleanup
@@ -16,8 +19,11 @@ from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.revert import revert
 from engine.api.run import migrate
+from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import AccessDenied, ObjectError, PreconditionFailed
+from engine.events import Event, Progress
+from engine.folder.store import FolderStore
 from engine.folder.versions import version_of
 from engine.ledger import LedgerReader
 from engine.model import Proof
@@ -27,6 +33,7 @@ from engine.plan.record import ObjectRecord
 from engine.proof import rereading
 from engine.proof.judge import Kind
 from engine.proof.rereading import known_digest
+from engine.store import Body, GetRange
 
 BODY = b"a card\n" * 1000
 
@@ -164,6 +171,38 @@ async def test_one_whose_source_went_before_its_proof_is_withdrawn_and_not_lost(
     (folder / "a").unlink()
     done = await verify(plan, options(folder))
     assert [(item.key, item.kind) for item in done.differences] == [("a", Kind.WITHDRAWN)]
+
+
+async def test_what_is_not_read_when_it_is_to_stop_is_left_out_and_told_on_the_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "b").write_bytes(BODY)
+    await migrate(plan_of(folder), options(folder))
+    before = await rows(folder)
+    restamp(folder)
+    monkeypatch.setattr("engine.proof.verify.PROGRESS_EVERY_S", 0)
+    monkeypatch.setattr(rereading, "FILES_AT_ONCE", 1)
+    monkeypatch.setattr(rereading, "RANGE_BYTES", len(BODY) // 2)
+    told: list[int] = []
+    stop, kept = StopSignal(), FolderStore.get_range
+
+    async def read(store: FolderStore, request: GetRange) -> Body:
+        if (request.first or 0) > 0:  # the first file's second half
+            with anyio.fail_after(30):
+                while not told:
+                    await anyio.lowlevel.checkpoint()
+            stop.request()
+        return await kept(store, request)
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Progress) and event.done_bytes:
+            told.append(event.done_bytes)
+
+    monkeypatch.setattr(FolderStore, "get_range", read)
+    done = await verify(plan_of(folder), replace(options(folder), listener=heard), stop=stop)
+    assert done.stopped and done.differences == []
+    assert told[0] == len(BODY) // 2
+    assert await rows(folder) == before
 
 
 def test_what_the_ledger_keeps_of_the_bytes_may_be_an_etag() -> None:
