@@ -38,7 +38,9 @@ _NEW_ROW = {
 }
 _DECIDED_AGAIN = {
     **{column: f"excluded.{column}" for column in _NEW_ROW if column not in ("route", "key")},
-    "method": "CASE WHEN excluded.properties = '' THEN '' ELSE method END",
+    # How what stands there came there, while it is known to stand.
+    "method": "CASE WHEN excluded.properties <> '' OR (target_etag <> '' AND excluded.target_etag = target_etag) "
+    "THEN method ELSE '' END",
     "attempts": "attempts + excluded.attempts",
     # What is copied anew over our own copy, compared with it or taken as it, is still not what stood there before us.
     "overwritten": "CASE WHEN excluded.state = 'copied' AND excluded.found = 0 THEN overwritten "
