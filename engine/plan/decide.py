@@ -124,7 +124,7 @@ def bears(source: ListedObject, target: ListedObject) -> bool:
 
 def _may_be_ours(source: ListedObject, target: ListedObject, entry: Entry) -> bool:
     """A file that we wrote, by all but its ctime, with nothing else to be looked at."""
-    known = entry.state in (State.COPIED, State.VERIFIED, State.DAMAGED, State.PLANNED)
+    known = entry.state in (State.COPIED, State.VERIFIED, State.DAMAGED, State.PLANNED, State.CONFLICT)
     if not known or entry.found or entry.differs or entry.damaged:
         return False
     return is_restamped(target, entry) and same_bytes(source, entry) and not _is_suspect(source, entry)

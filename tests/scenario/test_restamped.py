@@ -208,6 +208,22 @@ async def test_what_is_not_read_when_it_is_to_stop_is_left_out_and_told_on_the_w
     assert await rows(folder) == before
 
 
+async def test_one_that_was_moved_away_and_came_back_stays_what_this_ledger_wrote(folder: Path) -> None:
+    await migrate(plan_of(folder), options(folder))
+    copy, kept = folder.parent / "copy" / "a", folder.parent / "kept"
+    copy.rename(kept)
+    copy.write_bytes(b"another")
+    await verify(plan_of(folder), options(folder))
+    assert (await rows(folder))["a"].state is State.CONFLICT
+    kept.replace(copy)
+    restamp(folder)
+    assert (await migrate(plan_of(folder), options(folder))).copied == 0
+    row = (await rows(folder))["a"]
+    assert (row.state, row.found) == (State.COPIED, False) and row.method
+    done = await revert(plan_of(folder), options(folder), delete=True, consent=Consent())
+    assert done.reverted is not None and done.reverted.removed == 2
+
+
 def test_what_the_ledger_keeps_of_the_bytes_may_be_an_etag() -> None:
     md5 = "d41d8cd98f00b204e9800998ecf8427e"
     row = ObjectRecord("r", "k", 7, md5, "", "", "", State.COPIED, "", "7-1-1-1", "", Proof.DIGEST, "etag", False, "",
