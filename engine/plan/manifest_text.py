@@ -15,7 +15,7 @@ from engine.model import Location
 YAML, TOML, JSON = "YAML", "TOML", "JSON"
 CONTENT_TYPES = {YAML: "application/yaml", TOML: "application/toml", JSON: "application/json"}
 MOST_VALUES = 1_000_000
-"""Of a YAML text, with whatever its aliases stand for each time."""
+"""Of a YAML text, beyond those that are written: whatever its aliases stand for each time."""
 _TOO_DEEP = re.compile(r"[\[{]{100}")
 """For what begins so the scanner takes seconds before it meets its own bound."""
 
@@ -78,8 +78,8 @@ def _refuse_many(root: Any) -> None:
             raise NotParsed("a value holds itself, by its alias")
         return found
 
-    if values(root) > MOST_VALUES:
-        raise NotParsed(f"it has more than {MOST_VALUES:,} values where its aliases are followed")
+    if values(root) > MOST_VALUES + len(known):  # as many as are written, and what the aliases make of them
+        raise NotParsed(f"it has more than {MOST_VALUES:,} values more where its aliases are followed")
 
 
 def written_place(there: Any, target: Location, base: Location) -> str:

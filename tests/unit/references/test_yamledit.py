@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.plan import manifest_text
 from engine.plan.manifest_text import YAML, NotParsed, parse
 from engine.references.places import NoPlace, value_in
 from engine.references.telling import set_values
@@ -163,13 +164,19 @@ def aliases_of_aliases(level: str) -> str:
 
 @pytest.mark.parametrize("level", ["[%s]", "{v: [%s]}", "{<<: [%s]}"])
 def test_aliases_of_aliases_are_refused_before_they_are_followed(level: str) -> None:
-    with pytest.raises(NotParsed, match="more than 1,000,000 values where its aliases are followed"):
+    with pytest.raises(NotParsed, match="more than 1,000,000 values more where its aliases are followed"):
         parse(YAML, aliases_of_aliases(level))
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:
     with pytest.raises(NotParsed, match="holds itself"):
         parse(YAML, "a: &a [*a]")
+
+
+def test_what_is_written_is_never_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest_text, "MOST_VALUES", 10)
+    text = f"base: &base {{a: 1}}\nother: *base\nmany: [{', '.join(['x'] * 20)}]\n"
+    assert len(parse(YAML, text)["many"]) == 20
 
 
 def test_aliases_are_no_harm_by_themselves() -> None:
