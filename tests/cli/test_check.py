@@ -43,7 +43,7 @@ def test_what_is_not_there_is_said_and_leads_to_no_command_that_fails(terminal: 
         new = terminal.call("check", "s3://bucket/new/")
         there = terminal.call("check", "s3://bucket/data/")
         gone = terminal.call("check", "s3://buckets/data/")
-    assert one.code == 0 and "1 lie under s3://bucket/data/" in one.out
+    assert one.code == 0 and "1 lies under s3://bucket/data/" in one.out
     assert one.out.endswith("next: mend the location, then the same again\n")
     assert new.code == 0 and "s3://bucket/new/ holds nothing" in new.out and "next:" not in new.out
     assert "next: cartage ls --summarize s3://bucket/data/" in there.out and "nothing" not in there.out

@@ -81,5 +81,5 @@ def test_where_nothing_lies_that_is_said(terminal: Terminal) -> None:
     with versioned(terminal):
         one = terminal.call("lifecycle", "s3://bucket/p")
         mistyped = terminal.call("lifecycle", "s3://bucket/q/", "--abort-uploads", "7d", "--apply")
-    assert one.code == 0 and "1 lie under s3://bucket/p/" in one.out
+    assert one.code == 0 and "1 lies under s3://bucket/p/" in one.out
     assert mistyped.code == 0 and "s3://bucket/q/ holds nothing; near it hold something: s3://bucket/p/" in mistyped.out

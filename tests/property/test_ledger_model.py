@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine.errors import LedgerError
 from engine.ledger import Ledger
 from engine.model import Proof, UploadedPart
-from engine.plan.lifecycle import ASIDE, FIRST, TRANSITIONS, State
+from engine.plan.lifecycle import ASIDE, BEREFT, FIRST, TRANSITIONS, UNDONE, State
 from engine.plan.record import AGREE, COMPARE, Decision, Outcome
 from tests.faults.amount import examples
 from tests.unit.ledger.scene import BINDING, Clock, assert_tallies_agree, upload
@@ -100,6 +100,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.path.parent.mkdir()
         self.crashes = 0
         self.model: dict[tuple[str, str], Row] = {}
+        self.former: dict[tuple[str, str], Row] = {}  # what was known of a key before the source went that it had
         self.uploads: dict[str, tuple[str, dict[int, str]]] = {}  # of the first route: id and parts by key
         self.ledger: Ledger
 
@@ -129,6 +130,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.do(self.ledger.decide(route, batch))
         for item in batch:
             before = self.model.get((route, item.key))
+            if before is not None and before.state in BEREFT:
+                self.former[route, item.key] = before
+            self._end_former(route, item)
             self.model[route, item.key] = Row(
                 item.size,
                 item.source_etag,
@@ -141,6 +145,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 item.properties,
                 before.damaged if before is not None else "",
             )
+
+    def _end_former(self, route: str, item: Decision | Outcome) -> None:
+        if item.state not in UNDONE:
+            self.former.pop((route, item.key), None)
 
     @rule(route=routes, batch=st.lists(outcomes, min_size=1, max_size=4).map(batch_of), durable=st.booleans())
     def conclude(self, route: str, batch: list[Outcome], durable: bool) -> None:
@@ -155,6 +163,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.do(conclude(route, batch))
         for row, item in zip(known, batch, strict=True):
             assert row is not None
+            self._end_former(route, item)
             size, source_etag, _, held, before, _ = row.entry
             found = row.found if item.method == "" else item.method == "found"  # what was copied is ours
             keeps = item.target_etag == "" and item.state in (
@@ -184,6 +193,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.do(self.ledger.forget(route, sorted(chosen)))
         for key in chosen:
             del self.model[route, key]
+            if (route, key) in self.former:
+                self.model[route, key] = self.former.pop((route, key))
 
     @rule(key=keys)
     def begin_upload(self, key: str) -> None:
@@ -254,7 +265,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for route in (item.name for item in BINDING.routes):
             entries = self.do(self.ledger.entries(route, None, None, 100))
             of_route = {key: row.shown for (name, key), row in self.model.items() if name == route}
-            assert {entry.key: tuple(entry[1:]) for entry in entries} == of_route
+            assert {entry.key: tuple(entry[1:-1]) for entry in entries} == of_route
+            former = {key: row.shown for (name, key), row in self.former.items() if name == route}
+            assert {entry.key: tuple(entry.former[1:-1]) for entry in entries if entry.former is not None} == former
             assert [entry.key for entry in entries] == sorted(of_route, key=str.encode)
         open_uploads = self.do(self.ledger.open_uploads())
         assert {item.key: item.upload_id for item in open_uploads} == {
