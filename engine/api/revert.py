@@ -114,7 +114,9 @@ async def revert(
                     may_lag=opened.may_lag,
                 )
                 stop.listen(work.stop)
-                return replace(result, reverted=await work.go(plan.routes))
+                reverted = await work.go(plan.routes)
+                await ledger.note_reverted(reverted.removed, whole=reverted.is_whole)
+                return replace(result, reverted=reverted)
 
 
 async def _refuse(ledger: Ledger, plan: Plan, reasons: list[Reason]) -> None:

@@ -71,6 +71,9 @@ class Left(NamedTuple):
 LEFT = "unlisted "
 """Before a route's name: the note of how many its listing left, and the first of them."""
 
+REVERTED = "reverted"
+"""The note of whether the last revert that ended was whole, and of how many copies all of them removed."""
+
 
 class Acceptance(NamedTuple):
     """A named difference that someone accepted, for exactly this figure."""
@@ -374,9 +377,13 @@ class LedgerReader:
         return await self._read(lambda connection: history.latest(connection, within_ms))
 
     async def taken_back(self) -> bool:
-        """Whether what changed the targets last took the copies back, to its end, and none of them is left."""
+        """Whether what changed the targets last took the copies back: it came to its end and kept none, reverts removed
+        any, and none is left."""
         changed = "SELECT command, ended FROM runs WHERE command <> 'verify' ORDER BY id DESC LIMIT 1"
-        return await self._rows(changed) == [("revert", "done")] and not by_state(await self.tallies(), DONE)
+        if await self._rows(changed) != [("revert", "done")]:
+            return False
+        noted = await self.note(REVERTED) or {"whole": False, "removed": 0}
+        return noted["whole"] and noted["removed"] > 0 and not by_state(await self.tallies(), DONE)
 
     async def composition(self) -> composition.Composition:
         """What the objects are made of. Reads every row."""

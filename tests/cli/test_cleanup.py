@@ -508,6 +508,35 @@ def test_what_was_taken_back_is_said_to_be_by_whoever_is_asked(project: Project)
     assert project.call("status").out.endswith(f"next: cartage verify {project.plan}\n")
 
 
+def _say_taken_back(project: Project) -> set[bool]:
+    shown = [project.call(verb).out.lower() for verb in ("status", "verify", "report", "revert")]
+    return {"taken back" in text or "removed again" in text for text in shown}
+
+
+def test_a_revert_that_could_not_remove_all_is_not_said_to_have_taken_the_copies_back(project: Project) -> None:
+    project.migrate()
+    denied = {"DeleteObjects": "", "DeleteObject": "new/0"}
+    rules = [asdict(FaultRule("403", operation, probability=1.0, key=key)) for operation, key in denied.items()]
+    project.server.control("settings", {"faults": rules})
+    assert project.call("revert", "--delete", "--confirm", "moving").code == 3
+    project.server.control("settings", {"faults": []})
+    assert project.count("new/") == 25
+    assert _say_taken_back(project) == {False}
+    assert "--delete" in project.call("revert").out, "which removes the rest"
+    assert project.call("revert", "--delete", "--confirm", "moving").code == 0
+    assert project.count("new/") == 0
+    assert project.call("revert", "--delete", "--confirm", "moving").code == 0, "which finds nothing more"
+    assert _say_taken_back(project) == {True}
+
+
+def test_where_nothing_was_copied_nothing_is_said_to_be_taken_back(project: Project) -> None:
+    for key in project.dump("old/"):
+        project.put(f"new/{key}", "another's")
+    project.call("run", "--yes", "-q")
+    assert project.call("revert", "--delete", "--confirm", "moving").code == 0
+    assert _say_taken_back(project) == {False}
+
+
 def test_revert_in_a_bucket_that_keeps_versions_has_to_be_told(project: Project) -> None:
     project.migrate()
     project.server.control("bucket", {"name": project.bucket, "versioning": "Enabled"})
