@@ -186,11 +186,13 @@ class ShardedLedger(InShards, Ledger):
         still_open: bool = False,
     ) -> None:
         """Keep what a shard's own ledger says now, or, where it lies elsewhere, what it said (`closing`); `listings` as
-        in `index.Closing`."""
+        in `index.Closing`. One that somebody writes, or that is `still_open`, stays marked."""
         if closing is None:
             closing = index.Closing([], {}, 0, [])
             if await self._begun(number):
                 async with self._readers.use(number) as shard:
+                    # Before its rows are read: the process of a run that was left goes on with its order to its end.
+                    still_open = still_open or (self._journals is None and await shard.worker() is not None)
                     closing = await closing_of(shard)
         await self._keep(number, closing._replace(listings=list(listings)), still_open=still_open)
 

@@ -157,6 +157,20 @@ async def test_an_earlier_file_of_a_shard_is_not_taken_for_what_it_is_now(tmp_pa
         await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())
 
 
+async def test_a_shard_that_a_process_of_a_left_run_still_writes_stays_marked_until_it_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    await closed(path)
+    async with await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock()) as ledger:
+        await ledger.begin(1)
+    async with await Ledger.open(shard_path(path, 1), ONE_ROUTE, now_ms=Clock()) as shard:
+        await (await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())).close()
+        await shard.decide("raw", [decision("b")])
+    for objects in (3, 3):  # recorded anew, then held against its record
+        async with await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock()) as ledger:
+            assert sum(tally.objects for tally in await ledger.tallies()) == objects
+            assert not await ledger._rows("SELECT 1 FROM shards WHERE is_open")
+
+
 async def test_who_reads_beside_a_writer_sees_a_shard_change_without_doubting_it(tmp_path: Path) -> None:
     path = tmp_path / "l.ledger"
     await closed(path)
