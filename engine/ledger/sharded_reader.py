@@ -293,3 +293,9 @@ class ShardedReader(InShards):
                 async with self._readers.use(number) as shard:
                     found[number] = await ask(shard)
         return found
+
+
+async def is_marked(folder: Path, number: int) -> bool:
+    """Whether the index says that this shard is about to change. Raises as `LedgerReader.open_to_read`."""
+    async with await LedgerReader.open_to_read(index_path(folder)) as reader:
+        return bool(await reader._rows("SELECT 1 FROM shards WHERE number = ? AND is_open", (number,)))

@@ -16,13 +16,14 @@ from typing import Any
 import anyio
 
 from engine.bucket_facts import BucketFacts
-from engine.errors import LedgerLocked, UsageError, one_error
+from engine.errors import EngineError, LedgerLocked, UsageError, one_error
 from engine.extras import loop_factory
 from engine.journal.views import Journals
 from engine.ledger import Binding, Ledger
 from engine.ledger.identity import this_machine
 from engine.ledger.shard_places import AT_WORK, shard_name, shard_path
 from engine.ledger.sharded import closing_of
+from engine.ledger.sharded_reader import is_marked
 from engine.listing.sources import Sources, open_sources
 from engine.model import FILE_SITE, Location
 from engine.plan.binding import is_same_owner
@@ -248,7 +249,8 @@ def _made_folder() -> tempfile.TemporaryDirectory[str]:
 @asynccontextmanager
 async def _open_ledger(order: Order, opened: Sites) -> AsyncIterator[Ledger]:
     """The shard's ledger: in the folder once nobody else holds it, or a view of its journal, which is this process's
-    from now on. Raises `LedgerLocked` where somebody holds it for long."""
+    from now on. Raises `LedgerLocked` where somebody holds it for long, and `EngineError` where
+    the run that gave the order was left, and the shard has been recorded as closed since."""
     if order.state is not None:
         with tempfile.TemporaryDirectory(prefix="cartage-shard-") as folder:
             path = Path(folder) / f"{order.number:06}.ledger"
@@ -258,6 +260,8 @@ async def _open_ledger(order: Order, opened: Sites) -> AsyncIterator[Ledger]:
                 yield ledger
         return
     async with await _once_free(order) as ledger:
+        if not await is_marked(order.folder, order.number):  # looked at while it is held: then nobody closes it
+            raise EngineError(f"shard {order.number} is not carried: the run that asked for it has ended.")
         yield ledger
 
 

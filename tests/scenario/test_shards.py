@@ -802,6 +802,31 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return keys
 
 
+async def give(order: Order) -> None:
+    """Mark the order's shard as one that changes, as a run does before it gives the order."""
+    async with await ShardedLedger.open(order.folder, order.binding, now_ms=lambda: 1) as ledger:
+        await ledger.begin(order.number)
+
+
+async def test_an_order_that_begins_when_its_run_was_left_changes_nothing(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that an executor of one's own had taken already; the shard was recorded as closed meanwhile."""
+    orders: list[Order] = []
+
+    def keep(order: Order) -> ShardEnded:
+        orders.append(order)
+        raise EngineError("left")
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", keep)
+    with pytest.raises(EngineError, match="left"):
+        await migrate(plan, in_shards(tmp_path), executor=threads)
+    with pytest.raises(EngineError, match="the run that asked for it has ended"):
+        await anyio.to_thread.run_sync(carry_shard, orders[0])
+    async with await ShardedLedger.open(orders[0].folder, orders[0].binding, now_ms=lambda: 1) as ledger:
+        assert await ledger.tallies() == []
+
+
 async def test_what_was_decided_and_is_done_is_not_listed_again_when_a_shard_is_taken_up(
     plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -822,6 +847,7 @@ async def test_what_was_decided_and_is_done_is_not_listed_again_when_a_shard_is_
         return await anyio.to_thread.run_sync(carry_shard, order)
 
     order = replace(order, opened_ms=dict.fromkeys(order.opened_ms, 7))
+    await give(order)
 
     whole = await taken_up(order)
     assert len(read) > 5, "it is another snapshot's: all of it is listed"
@@ -880,6 +906,7 @@ async def test_what_was_noted_before_a_pin_was_refused_is_looked_at_again_when_i
     with pytest.raises(EngineError, match="kept"):
         await migrate(plan, in_shards(tmp_path, assume="aws"), executor=threads)
     order = replace(orders[0], pieces=(Piece("img"),))
+    await give(order)
     await FolderBoard(order.folder / AT_WORK).clear()
     monkeypatch.setattr(engine.shards.working, "COVERED_EVERY_S", 0.0)
     set_note = Ledger.set_note
