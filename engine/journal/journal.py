@@ -11,7 +11,8 @@ by everyone at once. Amazon S3 promises both ("Conditional writes", "Amazon S3 d
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import anyio
 
@@ -58,6 +59,11 @@ class Journal:
             self.next_slot = number + 1
             yield number, segment
 
+    async def is_begun(self) -> bool:
+        """Whether anything was appended yet."""
+        async with aclosing(self._slots(0)) as slots:
+            return await anext(slots, None) is not None
+
     async def claim(self) -> Segment | None:
         """Append the next epoch, after `read` has come to the end. Gives what somebody else appended there first, which
         is to be read like the rest before the next try; None: it is claimed."""
@@ -103,7 +109,7 @@ class Journal:
         self.next_slot += 1
         return None
 
-    async def _slots(self, first: int) -> AsyncIterator[int]:
+    async def _slots(self, first: int) -> AsyncGenerator[int, None]:
         after = self._ref(first - 1).key if first else self.place.key
         token: str | None = None
         while True:

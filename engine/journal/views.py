@@ -191,6 +191,10 @@ class Journals:
             raise
         ledger.write_through(JournaledWriter(ledger.writer, journal, sign))
 
+    async def is_begun(self, name: str) -> bool:
+        """Whether there is anything in the journal of that name. Raises what the store raises."""
+        return await self._journal(name).is_begun()
+
     async def follow(self, ledger: Ledger, name: str) -> None:
         """Make the ledger a view of the journal of that name, as that is now, and nothing else: whoever has it goes on.
 

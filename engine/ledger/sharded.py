@@ -17,7 +17,7 @@ import anyio.to_thread
 from engine.ledger import index
 from engine.ledger.binding import Binding
 from engine.ledger.files import sync_wal, writing
-from engine.ledger.forming import finish_forming, make_folder
+from engine.ledger.forming import finish_forming, is_there, make_folder
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.reader import LedgerReader, open_alone
 from engine.ledger.rebinding import Change, change_to
@@ -36,6 +36,10 @@ class Journals(Protocol):
 
     async def join(self, ledger: Ledger, name: str) -> None:
         """Bring a ledger up to its journal, claim that, and have every change go there first."""
+        ...
+
+    async def is_begun(self, name: str) -> bool:
+        """Whether there is anything in the journal of that name."""
         ...
 
     async def follow(self, ledger: Ledger, name: str) -> None:
@@ -232,9 +236,12 @@ async def follow(
     path: Path, binding: Binding, journals: Journals, *, now_ms: Callable[[], int], rows: bool
 ) -> list[index.ShardRecord]:
     """Bring the views at `path` up to their journals, which stay with whoever has them: the index and the shards that
-    somebody may be changing, with `rows` all of them. Gives the shards that there are.
+    somebody may be changing, with `rows` all of them. Gives the shards that there are; where nothing was begun, nothing
+    is made.
 
     Raises as `ShardedLedger.open`."""
+    if not (is_there(path) or await journals.is_begun("index")):
+        return []
     await to_the_end(partial(make_folder, path))
     async with await Ledger.open(index_path(path), binding, now_ms=now_ms) as ledger:
         await _follow_index(ledger, journals, binding)

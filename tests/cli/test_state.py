@@ -47,3 +47,14 @@ def test_a_plan_says_what_its_state_has_to_be_allowed(terminal: Terminal, sandbo
     assert with_state == {action for statement in policy["Statement"] for action in statement["Action"]}
     [line] = [it for it in terminal.call("plan", plan, *kept).out.splitlines() if it.startswith("needs")]
     assert "s3:DeleteObject" in line
+
+
+def test_what_is_refused_for_a_missing_bucket_leaves_no_ledger(terminal: Terminal, sandbox: Endpoint) -> None:
+    terminal.on(sandbox)
+    sandbox.emptied("stated")
+    plan = write_plan(terminal.folder, "stated", source="s3://not-there/old/")
+    before = sorted(terminal.folder.iterdir())
+    for verb in ("verify", "status", "plan"):
+        ended = terminal.call(verb, plan, "--state", "s3://stated/state/")
+        assert ended.code not in (0, 3), ended.out
+        assert sorted(terminal.folder.iterdir()) == before, verb

@@ -56,6 +56,15 @@ async def test_another_target_is_refused_and_nothing_is_claimed(tmp_path: Path, 
     assert store.objects == there
 
 
+async def test_who_only_looks_makes_no_ledger_where_nothing_was_begun(tmp_path: Path) -> None:
+    store = FakeStore()
+    assert await bring_up(tmp_path / "looks", store) == 0
+    assert list(tmp_path.iterdir()) == []
+    await (await opened(tmp_path / "here", store)).close()
+    assert await bring_up(tmp_path / "looks", store) == 0
+    assert (tmp_path / "looks").is_dir(), "something is kept there, and known here from now on"
+
+
 async def test_routes_in_another_order_are_the_same_routes(tmp_path: Path) -> None:
     store = FakeStore()
     await carried(tmp_path / "here", store)
