@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.api.accept import accept, acceptances, take_back
 from engine.api.commands import accept_command as to_accept
 from engine.api.commands import command
+from engine.api.options import Options
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import plan_of
-from engine.errors import UsageError
+from engine.errors import EngineError, UsageError
+from engine.plan.document import Plan
 from engine.report.accept import acceptances_page, accepted_line
 from engine.report.page import next_step
 from engine.report.text import safe
@@ -46,8 +49,7 @@ def accept_command(
         invocation.say([f"accepted: {safe(what)} = {safe(found)} ({safe(because)})", *gate_next])
         values = {"what": what, "found": found, "because": because}
     elif what is not None and not listed and remove is None:
-        left = invocation.run(lambda options, _: acceptances(plan, options)).open
-        figure = left.get(what) or found or "FIGURE"
+        figure = invocation.run(lambda options, _: _found(plan, options)).get(what) or found or "FIGURE"
         raise UsageError(
             f"say with --found and --because as what {what} was found, and why that is right.",
             advice=f"next: {to_accept(plan, invocation.options.ledger, what, figure)}",
@@ -58,3 +60,11 @@ def accept_command(
             advice="The gate shows for each difference the command that accepts it.",
         )
     invocation.end(DONE, values)
+
+
+async def _found(plan: Plan, options: Options) -> Mapping[str, str]:
+    """What was found of what may be accepted; nothing where that cannot be looked up."""
+    try:
+        return (await acceptances(plan, options)).open
+    except EngineError:
+        return {}

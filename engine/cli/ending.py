@@ -16,9 +16,10 @@ from engine.cli.entry import was_interrupted
 from engine.errors import EngineError, PlanError, StoreError, UsageError, each_error
 from engine.logs import log
 from engine.process import MORE_FILES, OUT_OF_FILES
-from engine.report.drawing import draw
+from engine.report.bar import broken
+from engine.report.drawing import draw, terminal_width
 from engine.report.ndjson import NdjsonWriter
-from engine.report.page import COMMAND, Tone, Toned
+from engine.report.page import Tone, Toned
 from engine.report.text import safe
 
 TRACEBACK = "CARTAGE_TRACEBACK"
@@ -59,10 +60,12 @@ def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") ->
         known.advice = example
     log(logging.ERROR, "error", **{name: value for name, value in error_values(known).items() if name != "advice"})
     sentence, advice = _sentence(known), safe(known.advice)
-    # What names a command to be copied is not broken into lines.
-    said: list[str] = [Toned(f"cartage{verb and f' {verb}'}: {sentence}", Tone.BAD, whole=COMMAND in sentence)]
+    whose = f"cartage{verb and f' {verb}'}: "
+    width = terminal_width(sys.stderr, os.environ) if sys.stderr.isatty() else None
+    # Broken between words alone: what stands there may be a path or a command to be copied.
+    said: list[str] = [Toned(broken(f"{whose}{sentence}", width, len(whose)), Tone.BAD, whole=True)]
     if advice:
-        said.append(Toned(f"  {advice}", hang=2, whole=COMMAND in advice))
+        said.append(Toned(broken(f"  {advice}", width), whole=True))
     draw(said, sys.stderr)
     conclude(verb, known.exit_code, error_values(known), as_json=as_json)
     raise SystemExit(known.exit_code)

@@ -24,12 +24,12 @@ from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, INTERRUPTED
-from engine.cli.ending import end, explain
+from engine.cli.ending import end
 from engine.cli.grammar.mistakes import nearest_example
 from engine.cli.grammar.shared import SIDES
 from engine.cli.grammar.words import Verb
 from engine.cli.logs import heard, logging_command
-from engine.errors import NothingThere, PlanError, StoreError, UsageError
+from engine.errors import AccessDenied, BucketMissing, NothingThere, PlanError, StoreError, UsageError, each_error
 from engine.events import Event, Listener, ObjectAside, OutOfReach
 from engine.extras import loop_factory
 from engine.plan.document import Plan
@@ -345,9 +345,9 @@ def _carried_out(verb: Verb, invocation: Invocation, given: dict[str, Any]) -> A
     except Exception as error:
         if isinstance(error, PlanError) and not {"file", "what"} & given.keys():
             error = _of_no_plan(error, SIDES if "source" in given else dict.fromkeys(SIDES, "LOCATION"))
-        known = explain(error)
-        if isinstance(known, StoreError) and (told := _untouched(known, given.get("file"))):
-            known.advice = told
+        for known in each_error(error):
+            if isinstance(known, BucketMissing | AccessDenied) and (told := _untouched(known, given.get("file"))):
+                known.advice = told
         example = nearest_example(verb.examples, sys.argv[1:])
         end(error, invocation.verb, as_json=invocation.json, example=f"As in: {example.line}")
 

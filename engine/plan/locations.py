@@ -34,7 +34,7 @@ _SPELLINGS = (
     re.compile(r"(?i:s3)(?::/*|//)(?P<place>[^/].*)"),
     re.compile(r"arn:aws[a-z-]*:s3:::(?P<place>.+)"),
     re.compile(
-        r"https?://(?:(?P<host>[a-z0-9.-]+)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?/(?P<place>[^?#]*)"
+        r"https?://(?:(?P<host>[a-z0-9.-]+)\.)?s3(?:[.-](?!accesspoint|object-lambda)[a-z0-9]+)*\.amazonaws\.com(?:\.cn)?/(?P<place>[^?#]*)"
     ),
 )
 """How else a place in S3 is written: `place` is a bucket and a key, or the key alone where `host` is the bucket."""

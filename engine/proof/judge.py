@@ -11,7 +11,16 @@ from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, ENDED, IN_FLIGHT, IN_PLACE, State
-from engine.plan.record import Entry, ObjectRecord, Outcome, how_changed, is_damaged, is_restamped, is_unchanged
+from engine.plan.record import (
+    Entry,
+    ObjectRecord,
+    Outcome,
+    how_changed,
+    is_damaged,
+    is_restamped,
+    is_unchanged,
+    same_bytes,
+)
 from engine.plan.route import Route
 
 
@@ -73,7 +82,9 @@ def judge(
     if source is not None and (entry.state in BEREFT or entry.state in ENDED):
         return Finding(Kind.NEW, row.key, "it arrived in the source after the old one was gone")
     if entry.state is State.CONFLICT:
-        if conflict_of(row, policy, digests=digests) is None:
+        assert source is not None
+        looked_at = target is not None and target.etag == entry.held and same_bytes(source, entry)  # by the last run
+        if not (looked_at and policy is Overwrite.NEVER) and conflict_of(row, policy, digests=digests) is None:
             return Finding(Kind.PENDING, row.key, "it was in conflict; the next run looks at it again")
         return Finding(Kind.PENDING, row.key, f"it is not copied ({entry.state.value})", in_conflict=True)
     if entry.state in IN_FLIGHT or (entry.state in ASIDE and entry.state is not State.DAMAGED):

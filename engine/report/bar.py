@@ -195,9 +195,10 @@ class ProgressBar:
         self._bar.refresh()
 
 
-def broken(line: str, width: int | None) -> str:
-    """The line as lines of so many columns, broken between words. What names a command stays whole, to be copied."""
-    if width is None or COMMAND in line or width_of(line) <= width:
+def broken(line: str, width: int | None, begin: int = 0) -> str:
+    """The line as lines of so many columns, broken between words. What names a command, from the character `begin` on,
+    stays whole, to be copied."""
+    if width is None or COMMAND in line[begin:] or width_of(line) <= width:
         return line
     breaking = textwrap.TextWrapper(
         width, replace_whitespace=False, expand_tabs=False, break_long_words=False, break_on_hyphens=False

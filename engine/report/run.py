@@ -8,6 +8,7 @@ from engine.api.commands import command, typed
 from engine.api.run import MigrationResult
 from engine.plan.document import Plan
 from engine.plan.lifecycle import DONE, State
+from engine.plan.settings import Connection
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned
 from engine.report.set import what_is_set
@@ -92,10 +93,11 @@ def _one_reason(result: MigrationResult) -> str:
 
 
 def _looking(plan: Plan, name: str) -> str:
-    """What tells which action is denied where a route writes; empty where it writes into a folder, or to a site that
-    `check` is not told of."""
+    """What tells which action is denied where a route writes; empty where it writes into a folder, or to a site or by a
+    connection that the plan's file names: `check` knows of neither, and would write elsewhere."""
     target = plan.route(name).target
-    return "" if target.is_local or target.site else typed("cartage", "check", str(target), "--write", *plan.flags)
+    named = target.site or (plan.source and plan.connection != Connection())
+    return "" if target.is_local or named else typed("cartage", "check", str(target), "--write", *plan.flags)
 
 
 def result_values(result: MigrationResult) -> dict[str, Any]:

@@ -131,5 +131,6 @@ class Carried(NamedTuple):
             copied_bytes=counters.copied_bytes + more.copied_bytes,
             found=counters.found + more.found,
             aside=counters.aside + now.aside - before.aside,
+            reasons=Counter(),  # of what was set aside at first, and may be copied by now
         )
         return later._replace(counters=counters, unlisted=self.unlisted)

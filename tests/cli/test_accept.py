@@ -39,6 +39,11 @@ def test_only_the_figure_that_was_found_is_accepted(scene: Scene) -> None:
     assert "nothing was found of 'raw.objects'" in refused  # seven were expected
 
 
+def test_before_there_is_a_ledger_the_words_that_are_left_out_are_the_mistake_all_the_same(scene: Scene) -> None:
+    refused = scene.cartage("accept", "raw.objects", code=2).output
+    assert " raw.objects --found FIGURE --because WHY\n" in refused
+
+
 def test_who_says_neither_figure_nor_reason_is_given_the_whole_command(scene: Scene) -> None:
     scene.cartage("plan")
     refused = scene.cartage("accept", "raw.objects", code=2).output

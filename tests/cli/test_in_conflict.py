@@ -69,3 +69,17 @@ def test_a_copy_without_a_plan_is_told_its_own_flag(sandbox: Endpoint, terminal:
     assert "1 target no run writes over: move the target away, or give --overwrite if-different\n" in verified.out
     assert "next: cartage status --failed" in verified.out
     assert terminal.call(*copy, "--overwrite", "if-different").code == 0
+
+
+def test_a_file_that_no_listing_tells_apart_stays_in_conflict(
+    sandbox: Endpoint, terminal: Terminal, bucket: str
+) -> None:
+    """It is as long as the object: a run has to read it, and did."""
+    (terminal.folder / "x").mkdir()
+    (terminal.folder / "x" / "a").write_bytes(b"myself")
+    copying = ("cp", f"s3://{bucket}/old/", "./x/", "--ledger", "x.ledger", "--yes")
+    assert terminal.call(*copying).code == 3
+    for _ in range(2):
+        verified = terminal.call("verify", "--ledger", "x.ledger")
+        assert verified.code == 4 and "1 target no run writes over: " in verified.out
+        assert verified.out.endswith("next: cartage status --failed --ledger x.ledger\n")

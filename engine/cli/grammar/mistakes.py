@@ -51,7 +51,9 @@ def _joined(context: click.Context, words: Sequence[str]) -> str | None:
     alone = [
         f"{word}={value}"
         for word, value in itertools.pairwise(words)
-        if not value.startswith("-") and any(word in flag.opts for flag in flags)
+        if not value.startswith("-")
+        and not value.endswith((".toml", ".ledger"))
+        and any(word in flag.opts for flag in flags)
     ]
     return f"Write {alone[0]}, with the equals sign." if alone else None
 

@@ -104,6 +104,7 @@ def test_a_path_that_cannot_be_kept_or_meant_is_refused(text: str, message: str)
         ("https://one.s3.amazonaws.com/x%20y", "is not an S3 location: write s3://one/x y"),
         ("https://one.two.s3.eu-west-1.amazonaws.com/x", "is not an S3 location: write s3://one.two/x"),
         ("https://s3.eu-west-1.amazonaws.com/one/x", "is not an S3 location: write s3://one/x"),
+        ("https://p-1.s3-accesspoint.us-east-1.amazonaws.com/x", "is not an S3 location: it must begin with s3://"),
         ("https://s3.amazonaws.com/", "is not an S3 location: it must begin with s3://"),
         ("S3://a", "is not an S3 location: it must begin with s3://"),
     ],
@@ -112,6 +113,11 @@ def test_what_is_spelled_otherwise_is_said_as_it_has_to_be(text: str, message: s
     with pytest.raises(UsageError) as refused:
         parsed(text)
     assert refused.value.message == f'"{text}" {message}'
+
+
+def test_a_long_name_of_a_host_is_refused_at_once() -> None:
+    with pytest.raises(UsageError, match="must begin with s3://"):
+        parsed(f"https://s3{'-a' * 200}.example.com/x")
 
 
 def test_what_takes_only_locations_in_s3_says_so() -> None:

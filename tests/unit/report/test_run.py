@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,22 +15,23 @@ from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
+from engine.plan.settings import Connection
 from engine.report.run import result_page
 from engine.transfer.counting import Counters
 
 PLAN = Plan.of("s3://mine/old/", "s3://mine/new/")
 
 
-def page_of(counters: Counters, *, resumed: bool, **states: int) -> list[str]:
+def page_of(counters: Counters, *, resumed: bool, plan: Plan = PLAN, **states: int) -> list[str]:
     tallies = [Tally("r", State(name), Proof.NONE, False, objects, objects * 1_000) for name, objects in states.items()]
     result = MigrationResult(
         Path("p.ledger"), counters, tallies, [Snapshot("r", 1, 2, 0, 0)], False, resumed, requests=9, throttled=0
     )
-    return [str(line) for line in result_page(PLAN, result, 1.0)]
+    return [str(line) for line in result_page(plan, result, 1.0)]
 
 
 def first_line(counters: Counters, *, resumed: bool, **states: int) -> str:
-    line = page_of(counters, resumed=resumed, **states)[0]
+    line = page_of(counters, resumed=resumed, plan=PLAN, **states)[0]
     return line.removeprefix(f"{PLAN.name}: ").removesuffix("; 9 requests, 0 answered SlowDown")
 
 
@@ -75,6 +77,9 @@ def test_one_reason_of_all_is_said_and_what_is_denied_is_looked_at() -> None:
     page = page_of(refused, resumed=False, failed=3_000)
     assert "not done: 3,000 failed, all with AccessDenied" in page
     assert page[-1] == "next: cartage check s3://mine/new/ --write"
+    elsewhere = replace(PLAN, source="moving.toml", connection=Connection(endpoint_url="http://127.0.0.1:9"))
+    page = page_of(refused, resumed=False, plan=elsewhere, failed=3_000)
+    assert not any("cartage check" in line for line in page)  # which knows nothing of the plan's own connection
     for reasons, failed in ((Counter({"AccessDenied": 2_999, "Rejected": 1}), 3_000), (refused.reasons, 3_001)):
         several = Counters(aside=3_000, first_asides=[first], reasons=reasons)
         page = page_of(several, resumed=False, failed=failed)
