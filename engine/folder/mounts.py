@@ -28,10 +28,7 @@ class _Place(NamedTuple):
 
 def shared(folder: str, other: str) -> set[Identity]:
     """Directories below `folder` that are part of `other`, or that `other` is part of. Blocks."""
-    try:
-        mounts = mounts_of(system.MOUNTS.read_bytes())
-    except OSError:
-        return set()
+    mounts = _told()
     found: set[Identity] = set()
     for path in _shared(mounts, os.fsencode(os.path.realpath(folder)), os.fsencode(os.path.realpath(other))):
         with suppress(OSError):  # it is hidden by another mount
@@ -42,12 +39,8 @@ def shared(folder: str, other: str) -> set[Identity]:
 
 def below(folder: str) -> list[bytes]:
     """Where anything is mounted below a folder. Blocks."""
-    try:
-        mounts = mounts_of(system.MOUNTS.read_bytes())
-    except OSError:
-        return []
     real = os.fsencode(os.path.realpath(folder))
-    return [mount.seen for mount in mounts if mount.seen != real and _below(mount.seen, real) is not None]
+    return [mount.seen for mount in _told() if mount.seen != real and _below(mount.seen, real) is not None]
 
 
 def is_mounted(directory: int, name: bytes) -> bool:
@@ -59,6 +52,14 @@ def is_mounted(directory: int, name: bytes) -> bool:
         return system.mount_of(file) != system.mount_of(directory)
     finally:
         os.close(file)
+
+
+def _told() -> list[_Place]:
+    """What the system says is mounted; nothing where it does not say."""
+    try:
+        return mounts_of(system.MOUNTS.read_bytes())
+    except OSError:
+        return []
 
 
 def mounts_of(text: bytes) -> list[_Place]:
