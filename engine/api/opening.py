@@ -233,8 +233,9 @@ async def emptied(plan: Plan, opened: Sites, options: Options) -> set[Location]:
     if not is_there(path):
         return set()
     async with await open_to_read(path) as reader:
-        left = {item.route for item in await reader.tallies() if item.objects and item.state is not State.DELETED}
-        known = objects_by_route(await reader.tallies())
+        tallies = await reader.tallies()
+    left = {item.route for item in tallies if item.objects and item.state is not State.DELETED}
+    known = objects_by_route(tallies)
     done = [route for route in plan.routes if known.get(route.name) and route.name not in left]
     needed = [route.source for route in plan.routes if route not in done] + [route.target for route in plan.routes]
     return {route.source.whole_bucket for route in done} - {where.whole_bucket for where in needed}
