@@ -17,10 +17,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from engine.errors import GoneTogether, one_error
 from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.finish import lag
-from engine.finish.deleting import KEYS_A_BATCH, REPLACED, Check, Checked, Deleter, Then
+from engine.finish.deleting import KEYS_A_BATCH, REPLACED, Check, Checked, Deleter, DeleterOf, Then
 from engine.finish.looking import FEW, PATIENCE_S, Looker, Span, There
 from engine.finish.sending import BATCHES_AT_ONCE, End, Item
+from engine.ledger import Ledger
 from engine.model import Location, bucket_name
+from engine.plan.record import ObjectRecord
+from engine.store import StoreOf, by_store
 
 STAYS_SHOWN = 10
 
@@ -93,37 +96,6 @@ class Batch(NamedTuple, Generic[Record]):
     records: list[Record]
 
 
-class Batches(Generic[Record]):
-    """The records of `pages` in batches, each within one page: small ones, until `grow` says that all is well.
-    `first` is how many are in the first."""
-
-    def __init__(
-        self, pages: AsyncIterable[Sequence[Record]], key_of: Callable[[Record], str], first: int = FEW
-    ) -> None:
-        self._key_of = key_of
-        self._size = first
-        self._batches = self._cut(pages)
-
-    def __aiter__(self) -> AsyncIterator[Batch[Record]]:
-        """Goes on where it was left."""
-        return self._batches
-
-    def grow(self) -> None:
-        """From now on as many as S3 takes at once."""
-        self._size = KEYS_A_BATCH
-
-    async def _cut(self, pages: AsyncIterable[Sequence[Record]]) -> AsyncIterator[Batch[Record]]:
-        after = ""
-        async for records in pages:
-            at = 0
-            while at < len(records):
-                batch = list(records[at : at + self._size])
-                at += len(batch)
-                self._size = min(self._size * GROWTH, KEYS_A_BATCH)
-                yield Batch(after, batch)
-                after = self._key_of(batch[-1])
-
-
 class Removal(ABC, Generic[Report, Record]):
     """What deletes records batch by batch, whatever for: it counts in its `report` what stays, and tells of it and of
     how far it is. `markers_accepted` are the buckets in which it was accepted that a delete only adds a marker."""
@@ -171,20 +143,38 @@ class Removal(ABC, Generic[Report, Record]):
         return ends
 
     async def _work_off(
-        self, batches: Batches[Record], delete: Callable[[Batch[Record], bool], Awaitable[bool]]
+        self,
+        pages: AsyncIterable[Sequence[Record]],
+        key_of: Callable[[Record], str],
+        delete: Callable[[Batch[Record], bool], Awaitable[bool]],
+        first: int = FEW,
     ) -> None:
-        """Delete batch after batch until it is stopped: alone, and told to be first, until one says that something of
-        it went; then several at once. Those that are under way are finished. Raises what `delete` raises."""
+        """Delete the records of `pages` in batches, each within one page, until it is stopped: small ones (of `first`
+        and then more), alone and told to be first, until one says that something of it went; then as many as S3 takes
+        at once, and several at once. Those that are under way are finished. Raises what `delete` raises."""
         self._listener(Doing("deleting", goes_on=self._begun))  # what is counted is that of all routes together
         self._begun = True
         self._listener(self._progress())
+        size = first
+
+        async def cut() -> AsyncIterator[Batch[Record]]:
+            after = ""
+            async for records in pages:
+                at = 0
+                while at < len(records):
+                    batch = list(records[at : at + size])
+                    at += len(batch)
+                    yield Batch(after, batch)
+                    after = key_of(batch[-1])
+
+        batches = cut()
         async for batch in batches:
             if self.report.stopped:
                 return
             went = await delete(batch, True)
             self._listener(self._progress())
+            size = KEYS_A_BATCH if went else min(size * GROWTH, KEYS_A_BATCH)
             if went:
-                batches.grow()
                 break
 
         async def work(given: MemoryObjectReceiveStream[Batch[Record]]) -> None:
@@ -209,27 +199,42 @@ class Removal(ABC, Generic[Report, Record]):
 MayLag = Callable[[Location, Location], bool]
 
 
-class Lags:
-    """Which two buckets are looked at once more a while after the first of them went: each two once."""
+class RestingRemoval(Removal[Report, ObjectRecord]):
+    """What deletes on one side of its routes what the other side holds as well. `may_lag` says between which places
+    what is deleted may show late."""
 
-    def __init__(self, may_lag: MayLag | None) -> None:
+    def __init__(
+        self,
+        report: Report,
+        store_of: StoreOf,
+        ledger: Ledger,
+        deleter_of: DeleterOf,
+        listener: Listener,
+        markers_accepted: Collection[str],
+        may_lag: MayLag | None,
+    ) -> None:
+        super().__init__(report, listener, markers_accepted)
+        self._ledger = ledger
+        self._deleter_of = deleter_of
+        self._looker_of = by_store(store_of, Looker)
         self._may_lag = may_lag
         self._waited: set[tuple[str, str]] = set()
 
-    async def wait_out(self, deleted: Location, rests: Location) -> bool:
-        """Whether that was waited for."""
-        both = deleted.bucket_name, rests.bucket_name
-        if self._may_lag is None or both in self._waited or not self._may_lag(deleted, rests):
-            return False
-        self._waited.add(both)
-        await lag.wait_out()
-        return True
+    async def _refuse_gone(self, deleted: Location, where: Location, keys: Sequence[str], what: str) -> None:
+        """Raise `GoneTogether` where one of `keys`, which are in key order in the bucket of `where`, is not there any
+        more, right after what it belongs to was `deleted`, and the error where one could not be looked at. `what` is
+        what they are: "target", "source". Where that may show late they are looked at once more a while later, once for
+        each two buckets."""
+        looker = self._looker_of(where)
+        await _look_for_gone(looker, where, keys, what)
+        both = deleted.bucket_name, where.bucket_name
+        if self._may_lag is not None and both not in self._waited and self._may_lag(deleted, where):
+            self._waited.add(both)
+            await lag.wait_out()
+            await _look_for_gone(looker, where, keys, what)
 
 
-async def refuse_gone(looker: Looker, where: Location, keys: Sequence[str], what: str) -> None:
-    """Raise `GoneTogether` where one of `keys`, which are in key order in the bucket of `where`, is not there any more,
-    right after what it belongs to was deleted, and the error where one could not be looked at. `what` is what they are:
-    "target", "source"."""
+async def _look_for_gone(looker: Looker, where: Location, keys: Sequence[str], what: str) -> None:
     seen = await looker.look(where.bucket, keys)
     for error in seen.unseen.values():
         raise error

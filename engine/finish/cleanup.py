@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import AttemptError, ObjectError
 from engine.events import Listener
-from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
+from engine.finish.batches import Batch, DeletionReport, MayLag, RestingRemoval, resting_on
 from engine.finish.deleting import REPLACED, Checked, DeleterOf, replaced_text
 from engine.finish.failed_sync import FAILED_SYNC, conclude_failed_sync, not_on_disk, why_it_stays
 from engine.finish.looking import Looker, Span, There
@@ -90,11 +90,10 @@ def _settled(record: ObjectRecord, there: There | None, listed: There | None) ->
     return after_look(record, State.DELETED, REPLACED, replaced_text(there)), Fate.CHANGED
 
 
-class Cleanup(Removal[Cleaned, ObjectRecord]):
+class Cleanup(RestingRemoval[Cleaned]):
     """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open. `gone_in` are the routes
     of which an audit found some sources gone: there each batch is looked at first, so that those are told apart.
-    `folders` is the store of local folders, where a route has one; `may_lag` says between which places what is deleted
-    may show late."""
+    `folders` is the store of local folders, where a route has one."""
 
     def __init__(
         self,
@@ -109,15 +108,11 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         folders: FolderStore | None = None,
         may_lag: MayLag | None = None,
     ) -> None:
-        super().__init__(Cleaned(), listener, markers_accepted)
-        self._ledger = ledger
-        self._deleter_of = deleter_of
-        self._looker_of = by_store(store_of, Looker)
+        super().__init__(Cleaned(), store_of, ledger, deleter_of, listener, markers_accepted, may_lag)
         self._minimum = minimum
         self._others: OtherCopies
         self._gone_in = set(gone_in)
         self._folders = folders
-        self._lags = Lags(may_lag)
         self._synced: Synced = {}
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
@@ -139,8 +134,8 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         return self.report
 
     async def _delete_route(self, route: Route) -> None:
-        batches = Batches(self._proven(route), lambda record: route.source_key(record.key))
-        await self._work_off(batches, partial(self._delete_batch, route))
+        delete = partial(self._delete_batch, route)
+        await self._work_off(self._proven(route), lambda record: route.source_key(record.key), delete)
 
     async def _proven(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
         async for records in self._ledger.records(route.name, {State.VERIFIED}):
@@ -179,9 +174,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
 
         async def then(gone: Collection[str]) -> None:
             targets = sorted(route.target_key(record_of[key].key) for key in gone)
-            await refuse_gone(looker, route.target, targets, "target")
-            if await self._lags.wait_out(route.source, route.target):
-                await refuse_gone(looker, route.target, targets, "target")
+            await self._refuse_gone(route.source, route.target, targets, "target")
 
         span = Span(route.source, batch.after)
         gone = await self._gone_before(route, list(record_of), span)

@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.bucket_facts import BucketFacts
 from engine.errors import GateClosed, ObjectError
 from engine.events import Doing, Listener, Notice, ObjectAside, Progress, ignore
-from engine.finish.batches import Batch, Batches, DeletionReport, Removal
+from engine.finish.batches import Batch, DeletionReport, Removal
 from engine.finish.claim_taking import claim_for
 from engine.finish.deleting import KEYS_A_BATCH, Check, Deleter
 from engine.finish.deletion_list import DeletionList, Row
@@ -124,8 +124,8 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
             if count.state in TOLD:
                 self._total += count.objects
                 self._total_bytes += count.bytes
-        batches = Batches(_rows(self._listed, OPEN), lambda row: row.key, KEYS_A_BATCH)
-        await self._work_off(batches, partial(self._delete, location))
+        rows = _rows(self._listed, OPEN)
+        await self._work_off(rows, lambda row: row.key, partial(self._delete, location), KEYS_A_BATCH)
         return self.report
 
     async def _delete(self, location: Location, batch: Batch[ListedObject], _first: bool) -> bool:

@@ -14,10 +14,10 @@ from functools import partial
 
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Doing, Listener, ObjectAside, ignore
-from engine.finish.batches import Batch, Batches, DeletionReport, Lags, MayLag, Removal, refuse_gone, resting_on
+from engine.finish.batches import Batch, DeletionReport, MayLag, RestingRemoval, resting_on
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.failed_sync import NOT_ON_DISK
-from engine.finish.looking import Looker, Seen, Span, There
+from engine.finish.looking import Seen, Span, There
 from engine.finish.sending import Fate, Item
 from engine.ledger import Ledger, LedgerReader
 from engine.model import Location, ObjectRef, UploadRef
@@ -26,7 +26,7 @@ from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.lifecycle import IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import Decision, ObjectRecord, UploadRecord
 from engine.plan.route import Route
-from engine.store import AbortUpload, StoreOf, by_store
+from engine.store import AbortUpload, StoreOf
 from engine.transfer.orphans import Orphans
 
 LEFT_SHOWN = 10
@@ -138,7 +138,7 @@ class Reverted(DeletionReport):
     aborted: int = 0
 
 
-class Revert(Removal[Reverted, ObjectRecord]):
+class Revert(RestingRemoval[Reverted]):
     """Removes the copies that the ledger says are ours."""
 
     def __init__(
@@ -152,12 +152,8 @@ class Revert(Removal[Reverted, ObjectRecord]):
         markers_accepted: Collection[str] = (),
         may_lag: MayLag | None = None,
     ) -> None:
-        super().__init__(Reverted(), listener, markers_accepted)
+        super().__init__(Reverted(), store_of, ledger, deleter_of, listener, markers_accepted, may_lag)
         self._store_of = store_of
-        self._ledger = ledger
-        self._deleter_of = deleter_of
-        self._looker_of = by_store(store_of, Looker)
-        self._lags = Lags(may_lag)
         self._total = total
 
     async def go(self, routes: Sequence[Route]) -> Reverted:
@@ -172,8 +168,8 @@ class Revert(Removal[Reverted, ObjectRecord]):
         return self.report
 
     async def _remove_route(self, route: Route) -> None:
-        batches = Batches(self._ours_of(route), lambda record: route.target_key(record.key))
-        await self._work_off(batches, partial(self._remove, route))
+        remove = partial(self._remove, route)
+        await self._work_off(self._ours_of(route), lambda record: route.target_key(record.key), remove)
 
     async def _ours_of(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
         async for records in self._ledger.records(route.name, IN_PLACE | IN_FLIGHT | {State.DAMAGED}):
@@ -223,9 +219,7 @@ class Revert(Removal[Reverted, ObjectRecord]):
 
         async def then(gone: Collection[str]) -> None:
             sources = sorted(route.source_key(record_of[key].key) for key in gone)
-            await refuse_gone(looker, route.source, sources, "source")
-            if await self._lags.wait_out(route.target, route.source):
-                await refuse_gone(looker, route.source, sources, "source")
+            await self._refuse_gone(route.target, route.source, sources, "source")
 
         span = Span(route.target, batch.after)
         ends = await self._ask(self._deleter_of(route.target), items, span, check, then if first else None)
