@@ -30,7 +30,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import PROPERTIES
 from engine.plan.record import Tally
-from engine.references.rewriting import remaining
+from engine.references.scanning import Scanner
 from engine.shown import LedgerResult
 from engine.sites.clock import now_ms
 from engine.sites.sites import Sites, buckets_of
@@ -194,7 +194,7 @@ async def _references(plan: Plan, opened: Sites, ledger: Ledger, listener: Liste
     if not plan.references.locations and not plan.references.folders:
         return None
     try:
-        found = await remaining(opened, ledger, plan, listener)
+        scan = await Scanner(opened, ledger, plan, listener=listener).run()
     except (ObjectError, AttemptError) as error:
         return ReferencesLeft(0, error=str(error))
-    return ReferencesLeft(found.count, found.first[0] if found.first else "", figure=found.figure)
+    return ReferencesLeft(scan.places, scan.first, figure=scan.figure)

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import anyio.to_thread
 
 from engine.errors import ObjectError
-from engine.events import Listener, ignore
-from engine.ledger import Ledger, LedgerReader
+from engine.ledger import Ledger
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import TRANSITIONS, State
@@ -23,7 +22,7 @@ from engine.plan.locations import may_cover
 from engine.plan.record import Outcome
 from engine.references.local_files import replace_file
 from engine.references.replacing import ReplaceRefused, Restored, keeping, ref_of, replace_object
-from engine.references.scanning import FileFound, Inside, Scan, Scanner
+from engine.references.scanning import FileFound, Inside, Scan
 from engine.references.undoing import RestoredFile, by_name, put_back, restoring, tidy
 from engine.sites.sites import Sites
 from engine.store import ObjectStore
@@ -31,17 +30,6 @@ from engine.store import ObjectStore
 KIND = "references"
 SHOWN = "references shown"
 """The note of which files were shown, and as what, when a scan was last only shown."""
-FIRST = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """How many places still name an old path, the first of them as "file:line what", and a figure that is the same only
-    for the very same ones (`Scan.figure`)."""
-
-    count: int
-    first: tuple[str, ...] = ()
-    figure: str = ""
 
 
 class Refusal(NamedTuple):
@@ -58,14 +46,6 @@ class Rewriting:
     written: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
-
-
-async def remaining(sites: Sites, ledger: LedgerReader, plan: Plan, listener: Listener = ignore) -> Remaining:
-    """What the references scan of a plan still finds, for the gate. Raises errors of scope `run`."""
-    scan = await Scanner(sites, ledger, plan, listener=listener).run()
-    lines = [f"{file.name}:{item.line} {item.written}" for file in scan.files for item in file.findings[:FIRST]]
-    lines += [f"{item.name}: {item.why}" for item in scan.unread]
-    return Remaining(scan.places, tuple(lines[:FIRST]), scan.figure)
 
 
 async def note_shown(ledger: Ledger, scan: Scan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
@@ -107,6 +108,12 @@ class Scan:
         unread = [("unread", item.name, item.why) for item in self.unread]
         digest = hashlib.sha256(json.dumps(sorted(named + unread)).encode()).hexdigest()
         return f"{self.places}:{digest[:FIGURE_DIGITS]}"
+
+    @property
+    def first(self) -> str:
+        """The first of the places, as "file:line what"; empty where there is none."""
+        named = (f"{file.name}:{item.line} {item.written}" for file in self.files for item in file.findings)
+        return next(itertools.chain(named, (f"{item.name}: {item.why}" for item in self.unread)), "")
 
     def left_after(self, written: Collection[str]) -> Scan:
         """What still names an old path once the changes of the files of these names are made."""

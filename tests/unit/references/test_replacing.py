@@ -463,8 +463,8 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
     assert await body_of(store, ref) == text
     results = {item.name: item.result for item in await rewriting.undo(sites_of(store), ledger, plan)}
     assert results == {str(ref): Restored.ALREADY, str(other): Restored.BACK}, "the local file was never written"
-    left = await rewriting.remaining(sites_of(store), ledger, plan)
-    assert left.count == 2 and left.first[0] == f"{ref}:1 s3://{ref.bucket}/old/a"
+    left = await Scanner(sites_of(store), ledger, plan).run()
+    assert left.places == 2 and left.first == f"{ref}:1 s3://{ref.bucket}/old/a"
 
 
 async def test_a_new_object_takes_nobodys_place(store: Meddling, ref: ObjectRef) -> None:
