@@ -19,11 +19,11 @@ from engine.finish.carried import compare_carried
 from engine.finish.claim_taking import claim_for, claim_reason
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import deleters
-from engine.finish.gate import NAMES, Facts, Reason, ReferencesLeft, acceptable, closed, conditional, judge
+from engine.finish.gate import NAMES, Facts, Reason, ReferencesLeft, acceptable, accepting, closed, conditional, judge
 from engine.finish.gathering import commands_of, conditions_of, gather
 from engine.finish.judged import note_gate
 from engine.finish.names import names_outlook, names_reasons, remove_left_probes
-from engine.finish.replication import replication_reasons
+from engine.finish.replication import replication_reason
 from engine.finish.sending import Fate
 from engine.ledger import Ledger
 from engine.plan.document import Plan
@@ -107,14 +107,14 @@ async def cleanup(
         known = {where.bucket_name: opened.site(where).known.known(where.bucket) for where in sources}
         proven = [tally for tally in facts.tallies if tally.state is State.VERIFIED]
         going = [tally for tally in proven if tally.proof >= plan.cleanup.proof]
+        deleted = [route.source for route in plan.routes]
+        besides = [replication_reason(bucket, deleted, facts.under) for bucket in facts.sources]
+        besides += names_outlook(plan, opened, facts.tallies)
         result = CleanupResult(
             ledger=ledger.path,
             reasons=[
                 *judge(facts),
-                *replication_reasons(
-                    facts.sources, [route.source for route in plan.routes], facts.under, facts.accepted
-                ),
-                *names_outlook(plan, opened, facts.tallies, facts.accepted),
+                *accepting(besides, facts.accepted),
                 await claim_reason(plan, opened, ledger.path),
                 conditional(known, unconditional=consent.unconditional),
             ],
@@ -161,7 +161,7 @@ async def _delete(
     claim = claim_for("cleanup", plan.name, ledger.path, opened, options.listener, plan.places, unconditional=force)
     async with claim as store_of:
         at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
-        result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
+        result.reasons[at : at + 1] = accepting(await names_reasons(plan, opened, ledger), facts.accepted)
         await note_found(ledger, _figures(result.reasons), acceptable(plan))
         if not result.open:
             raise CleanupRefused(result)

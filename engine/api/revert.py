@@ -17,11 +17,11 @@ from engine.finish.acceptances import note_found
 from engine.finish.claim_taking import claim_for
 from engine.finish.cleanup import settle
 from engine.finish.deleting import deleters
-from engine.finish.gate import Reason, closed, versions_text
+from engine.finish.gate import Reason, accepting, closed, versions_text
 from engine.finish.gathering import conditions_of
 from engine.finish.names import names_outlook, names_reasons, remove_left_probes
 from engine.finish.project_deletion import ACCEPT_MARKERS
-from engine.finish.replication import replication_reasons
+from engine.finish.replication import replication_reason
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
 from engine.ledger import Ledger
@@ -91,14 +91,13 @@ async def revert(
             return result
         if markers and not consent.delete_markers:
             raise GateClosed(list(markers))
-        agreed = await ledger.accepted()
         removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
-        shut = replication_reasons(facts, removed, resting, agreed)
-        await _refuse(ledger, plan, shut + names_outlook(plan, opened, await ledger.tallies(), agreed))
+        reasons = [replication_reason(bucket, removed, resting) for bucket in facts]
+        await _refuse(ledger, plan, reasons + names_outlook(plan, opened, await ledger.tallies()))
         force = consent.unconditional or plan.cleanup.unconditional
         claim = claim_for("revert", plan.name, ledger.path, opened, options.listener, plan.places, unconditional=force)
         async with claim as store_of:
-            await _refuse(ledger, plan, await names_reasons(plan, opened, ledger, agreed))
+            await _refuse(ledger, plan, await names_reasons(plan, opened, ledger))
             conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
             if not reason.open:
                 raise GateClosed([reason.sentence])
@@ -120,8 +119,8 @@ async def revert(
 
 
 async def _refuse(ledger: Ledger, plan: Plan, reasons: list[Reason]) -> None:
-    """Raise `GateClosed` where any is closed, with how to accept those that can be."""
-    if shut := closed(reasons):
+    """Raise `GateClosed` where any is closed and was not accepted, with how to accept those that can be."""
+    if shut := closed(accepting(reasons, await ledger.accepted())):
         await note_found(ledger, ((item.accept, item.found) for item in shut), ())
         opens = [
             f"; to accept it: {accept_command(plan, ledger.path, item.accept, item.found)}" if item.accept else ""

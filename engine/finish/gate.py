@@ -49,13 +49,6 @@ class Reason(NamedTuple):
     accept: str = ""
     found: str = ""
 
-    @classmethod
-    def unless_accepted(cls, kind: str, said: str, name: str, figure: str, accepted: Accepted) -> Reason:
-        """A reason that is closed, unless `name` was accepted for this very figure."""
-        if (name, figure) in accepted:
-            return cls(kind, True, f"{said} (accepted)", name, figure)
-        return cls(kind, False, said, name, figure)
-
 
 class ReferencesLeft(NamedTuple):
     """How many places still name an old path; `figure` is the same only for the very same ones, `error` says why it
@@ -112,12 +105,22 @@ def judge(facts: Facts) -> list[Reason]:
     reasons += _linked(facts.audits)
     reasons += _ended(facts)
     reasons.append(_properties(facts))
-    reasons += [_expectation(item, facts.accepted) for item in facts.expectations]
+    reasons += map(_expectation, facts.expectations)
     reasons += [Reason("probe", item.ok, item.sentence) for item in facts.probes]
-    reasons.append(_references(facts.references, facts.accepted))
-    reasons += [_lifecycle(item, facts.under, facts.accepted) for item in facts.targets]
-    reasons += [_versioning(item, facts.accepted) for item in facts.sources]
-    return reasons
+    reasons.append(_references(facts.references))
+    reasons += [_lifecycle(item, facts.under) for item in facts.targets]
+    reasons += map(_versioning, facts.sources)
+    return accepting(reasons, facts.accepted)
+
+
+def accepting(reasons: Iterable[Reason], accepted: Accepted) -> list[Reason]:
+    """The reasons; those are open that were accepted for this very figure."""
+    return [
+        item._replace(open=True, sentence=f"{item.sentence} (accepted)")
+        if not item.open and (item.accept, item.found) in accepted
+        else item
+        for item in reasons
+    ]
 
 
 def acceptable(plan: Plan) -> tuple[str, ...]:
@@ -242,30 +245,27 @@ def _linked(audits: Sequence[RouteAudit]) -> list[Reason]:
 
 def _ended(facts: Facts) -> list[Reason]:
     """What no run and no verification can mend, one line where there is any."""
-    found = []
-    if facts.withdrawn.objects:
-        said = f"{plural(facts.withdrawn.objects, 'source')} removed by its owner before it was proven"
-        found.append(_of_objects("withdrawn", said, WITHDRAWN, facts.withdrawn, facts.accepted))
-    if facts.lost.objects:
-        said = f"{plural(facts.lost.objects, 'target')} missing or changed, and no source left to mend them from"
-        found.append(_of_objects("lost", said, LOST, facts.lost, facts.accepted))
-    return found
+    withdrawn = "removed by its owner before it was proven"
+    lost = "missing or changed, and no source left to mend them from"
+    kinds = (WITHDRAWN, facts.withdrawn, "source", withdrawn), (LOST, facts.lost, "target", lost)
+    return [
+        Reason(name, False, f"{plural(found.objects, noun)} {said}, first {found.first}", name, found.figure)
+        for name, found, noun, said in kinds
+        if found.objects
+    ]
 
 
 def _properties(facts: Facts) -> Reason:
     found = facts.properties
     if found.objects:
         said = f"{plural(found.objects, 'target')} known not to carry what the route gives it, or not to be asked"
-        reason = _of_objects("properties", said, PROPERTIES, found, facts.accepted)
-        if reason.open:
-            return reason
-        if not facts.under or not all(place.is_local for place in facts.under):
-            said = "a run mends those that Cartage wrote, or may overwrite"
-            reason = reason._replace(sentence=f"{reason.sentence}; {said}")
-        if facts.into_folders:
-            said = "no run mends what a file cannot carry: accept that it goes with its source"
-            reason = reason._replace(sentence=f"{reason.sentence}; {said}")
-        return reason
+        said += f", first {found.first}"
+        is_accepted = (PROPERTIES, found.figure) in facts.accepted
+        if not is_accepted and not (facts.under and all(place.is_local for place in facts.under)):
+            said += "; a run mends those that Cartage wrote, or may overwrite"
+        if not is_accepted and facts.into_folders:
+            said += "; no run mends what a file cannot carry: accept that it goes with its source"
+        return Reason("properties", False, said, PROPERTIES, found.figure)
     if not facts.keeps:
         return Reason("properties", True, "the routes keep nothing but bytes: nothing else is compared")
     said = "no difference is recorded; headers, metadata, tags and the like are compared once all else is open"
@@ -276,11 +276,7 @@ def _properties(facts: Facts) -> Reason:
     return Reason("properties", True, said)
 
 
-def _of_objects(kind: str, said: str, name: str, found: Noted, accepted: Accepted) -> Reason:
-    return Reason.unless_accepted(kind, f"{said}, first {found.first}", name, found.figure, accepted)
-
-
-def _expectation(item: Difference, accepted: Accepted) -> Reason:
+def _expectation(item: Difference) -> Reason:
     show = size_text if item.what.endswith(".size") else "{:,}".format
     wanted = show(item.expected)
     if item.found is None:
@@ -288,10 +284,10 @@ def _expectation(item: Difference, accepted: Accepted) -> Reason:
     if item.agrees:
         return Reason("expected", True, f"{item.what}: {show(item.found)}, as expected")
     said = f"{item.what}: {show(item.found)} found, {wanted} expected"
-    return Reason.unless_accepted("expected", said, item.what, str(item.found), accepted)
+    return Reason("expected", False, said, item.what, str(item.found))
 
 
-def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
+def _references(left: ReferencesLeft | None) -> Reason:
     if left is None:
         return Reason("references", True, "the plan names nowhere to look for old paths")
     if left.error:
@@ -301,7 +297,7 @@ def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
     where = f", first {left.where}" if left.where else ""
     still = "still names the old paths, or" if left.remaining == 1 else "still name the old paths, or"
     said = f"{plural(left.remaining, 'place')} {still} could not be looked into{where}"
-    return Reason.unless_accepted("references", said, REFERENCES, left.figure, accepted)
+    return Reason("references", False, said, REFERENCES, left.figure)
 
 
 def expiring(rules: Iterable[LifecycleRule], under: Iterable[Location]) -> list[LifecycleRule]:
@@ -310,13 +306,13 @@ def expiring(rules: Iterable[LifecycleRule], under: Iterable[Location]) -> list[
     return [rule for rule in rules if any(may_meet(rule.prefix, place) for place in places)]
 
 
-def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepted) -> Reason:
+def _lifecycle(bucket: BucketFacts, under: Sequence[Location]) -> Reason:
     name = f"{LIFECYCLE}.{bucket.name}"
     cause = bucket.cause("lifecycle")
     if bucket.lifecycle is None:
         why = cause or "s3:GetLifecycleConfiguration may be lacking"
         said = f"whether lifecycle rules of {bucket.name} expire targets is not known: {why}"
-        return Reason.unless_accepted("lifecycle", said, name, UNKNOWN, accepted)
+        return Reason("lifecycle", False, said, name, UNKNOWN)
     if not bucket.lifecycle and cause:
         return Reason("lifecycle", True, f"{bucket.name} has no lifecycle rules: {cause}")
     here = [place for place in under if place.bucket_name == bucket.name]
@@ -325,7 +321,7 @@ def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepte
         return Reason("lifecycle", True, f"no lifecycle rule of {bucket.name} expires a target")
     said = f"lifecycle rules of {bucket.name} expire targets: {'; '.join(map(_rule_text, rules))}"
     figure = ",".join(sorted(_rule_figure(rule) for rule in rules))
-    return Reason.unless_accepted("lifecycle", said, name, figure, accepted)
+    return Reason("lifecycle", False, said, name, figure)
 
 
 def _rule_text(rule: LifecycleRule) -> str:
@@ -339,7 +335,7 @@ def _rule_figure(rule: LifecycleRule) -> str:
     return ":".join([rule.rule_id or "unnamed", f"{when}:{rule.prefix}", *rule.only])
 
 
-def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:
+def _versioning(bucket: BucketFacts) -> Reason:
     name = f"{DELETE_MARKERS}.{bucket.name}"
     cause = bucket.cause("versioning")
     if bucket.versioning == "":
@@ -352,9 +348,9 @@ def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:
             f"whether {bucket.name} keeps versions is not known ({why}); "
             "if it does, a delete only adds a delete marker: the data and its cost stay"
         )
-        return Reason.unless_accepted("versioning", said, name, UNKNOWN, accepted)
+        return Reason("versioning", False, said, name, UNKNOWN)
     said = f"{bucket.name} {versions_text(bucket.versioning)}"
-    return Reason.unless_accepted("versioning", said, name, bucket.versioning, accepted)
+    return Reason("versioning", False, said, name, bucket.versioning)
 
 
 def versions_text(versioning: str | None) -> str:

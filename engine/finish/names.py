@@ -180,9 +180,7 @@ def pairs_to_try(plan: Plan, opened: Sites) -> list[Pair]:
     return [pair for pair in pairs if opened.hides_names(pair.source) or opened.hides_names(pair.target)]
 
 
-def names_outlook(
-    plan: Plan, opened: Sites, tallies: Sequence[Tally], accepted: Collection[tuple[str, str]]
-) -> list[Reason]:
+def names_outlook(plan: Plan, opened: Sites, tallies: Sequence[Tally]) -> list[Reason]:
     """The gate's line before it is tried; then what no trial tells for sure, a line for each two buckets."""
     if not pairs_to_try(plan, opened):
         return [Reason(NAMES, True, "sources and targets are different objects, as their names tell")]
@@ -192,10 +190,7 @@ def names_outlook(
         for route in plan.routes
         if opened.may_lag(route.source, route.target) and (why := _alike(route, tallies))
     }
-    found = [
-        Reason.unless_accepted(NAMES, why, names_of(*names, kind=ALIKE_NAMES), FOUND, accepted)
-        for names, why in alike.items()
-    ]
+    found = [Reason(NAMES, False, why, names_of(*names, kind=ALIKE_NAMES), FOUND) for names, why in alike.items()]
     return [Reason(NAMES, True, said), *found]
 
 
@@ -211,9 +206,7 @@ def _alike(route: Route, tallies: Sequence[Tally]) -> str:
     return ALIKE.format(route.source, route.target, found, objects) if found else ""
 
 
-async def names_reasons(
-    plan: Plan, opened: Sites, ledger: Ledger, accepted: Collection[tuple[str, str]]
-) -> list[Reason]:
+async def names_reasons(plan: Plan, opened: Sites, ledger: Ledger) -> list[Reason]:
     """Try it: what keeps the gate closed, a line for each two buckets, or one that says that nothing does.
 
     Raises errors of scope `run`."""
@@ -226,17 +219,17 @@ async def names_reasons(
         key = (finding.pair.source.bucket_name, finding.pair.target.bucket_name)
         if finding.seen is Seen.SAME or (finding.seen is Seen.UNKNOWN and key not in worst):
             worst[key] = finding
-    reasons = [_reason(finding, accepted) for finding in worst.values()]
+    reasons = [_reason(finding) for finding in worst.values()]
     return reasons or [Reason(NAMES, True, "sources and targets are different objects, as a trial showed just now")]
 
 
-def _reason(finding: Finding, accepted: Collection[tuple[str, str]]) -> Reason:
+def _reason(finding: Finding) -> Reason:
     if finding.seen is Seen.SAME:
         return Reason(NAMES, False, SAME.format(why=finding.why))
     pair = finding.pair
     one, other = pair.source.bucket_name, pair.target.bucket_name
     said = f"whether {one} and {other} hold the same objects is not known: {finding.why}"
-    return Reason.unless_accepted(NAMES, said, names_of(one, other), UNKNOWN, accepted)
+    return Reason(NAMES, False, said, names_of(one, other), UNKNOWN)
 
 
 async def remove_left_probes(opened: Sites, ledger: Ledger) -> None:

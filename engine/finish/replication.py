@@ -6,7 +6,7 @@ the deletion rests on, the other copy goes with the one that was to go.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from engine.bucket_facts import BucketFacts
 from engine.finish.gate import REPLICATION, UNKNOWN, Reason
@@ -14,32 +14,21 @@ from engine.model import Location, ReplicationRule
 from engine.plan.locations import covers, may_be_same_bucket, may_meet
 
 
-def replication_reasons(
-    buckets: Iterable[BucketFacts],
-    deleted: Sequence[Location],
-    resting: Sequence[Location],
-    accepted: Collection[tuple[str, str]],
-) -> list[Reason]:
-    """A reason for each of the buckets that is deleted in: `deleted` are the places whose objects go, `resting` those
+def replication_reason(bucket: BucketFacts, deleted: Sequence[Location], resting: Sequence[Location]) -> Reason:
+    """What is to be said of a bucket that is deleted in: `deleted` are the places whose objects go, `resting` those
     where their copies stand."""
-    return [_reason(item, deleted, resting, accepted) for item in buckets]
-
-
-def _reason(
-    bucket: BucketFacts, deleted: Sequence[Location], resting: Sequence[Location], accepted: Collection[tuple[str, str]]
-) -> Reason:
     name = f"{REPLICATION}.{bucket.name}"
     if bucket.replication is None:
         why = bucket.cause("replication") or "s3:GetReplicationConfiguration may be lacking"
         said = f"whether what is deleted in {bucket.name} is deleted elsewhere by its replication is not known: {why}"
-        return Reason.unless_accepted(REPLICATION, said, name, UNKNOWN, accepted)
+        return Reason(REPLICATION, False, said, name, UNKNOWN)
     here = [place for place in deleted if place.bucket_name == bucket.name]
     rules = spreading(bucket.replication, here, resting)
     if not rules:
         return Reason(REPLICATION, True, f"no replication of {bucket.name} deletes the other copies")
     said = f"{bucket.name} replicates what is deleted to where the other copies are: {'; '.join(map(_text, rules))}"
     figure = ",".join(sorted(map(_figure, rules)))
-    return Reason.unless_accepted(REPLICATION, said, name, figure, accepted)
+    return Reason(REPLICATION, False, said, name, figure)
 
 
 def spreading(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.bucket_facts import BucketFacts
-from engine.finish.gate import closed
-from engine.finish.replication import replication_reasons, spreading
+from engine.finish.gate import accepting, closed
+from engine.finish.replication import replication_reason, spreading
 from engine.model import Location, ReplicationRule
 
 SOURCE, TARGET = Location("one", "data/"), Location("two", "data/")
@@ -52,19 +52,21 @@ def test_an_access_point_may_be_any_bucket() -> None:
 
 def test_it_is_accepted_for_exactly_the_rules_that_were_seen() -> None:
     facts = BucketFacts("one", "us-east-1", replication=(ReplicationRule("mirror", "da", "two", ("env=prod",)),))
-    (reason,) = closed(replication_reasons([facts], [SOURCE], [TARGET], ()))
+    reason = replication_reason(facts, [SOURCE], [TARGET])
+    assert not reason.open
     assert reason.sentence == (
         'one replicates what is deleted to where the other copies are: "mirror" (under "da", what is env=prod, to two)'
     )
     assert (reason.accept, reason.found) == ("replication.one", "mirror:da:two:env=prod")
-    assert not closed(replication_reasons([facts], [SOURCE], [TARGET], {(reason.accept, reason.found)}))
+    assert not closed(accepting([replication_reason(facts, [SOURCE], [TARGET])], {(reason.accept, reason.found)}))
     wider = BucketFacts("one", "us-east-1", replication=(ReplicationRule("mirror", "", "two", ("env=prod",)),))
-    assert closed(replication_reasons([wider], [SOURCE], [TARGET], {(reason.accept, reason.found)}))
+    assert closed(accepting([replication_reason(wider, [SOURCE], [TARGET])], {(reason.accept, reason.found)}))
 
 
 def test_what_may_not_be_read_is_not_none() -> None:
     facts = BucketFacts("one", "us-east-1", replication=None, causes=(("replication", "access denied"),))
-    (reason,) = closed(replication_reasons([facts], [SOURCE], [TARGET], ()))
+    reason = replication_reason(facts, [SOURCE], [TARGET])
+    assert not reason.open
     assert reason.sentence.endswith("is not known: access denied")
     assert (reason.accept, reason.found) == ("replication.one", "unknown")
-    assert not closed(replication_reasons([facts], [SOURCE], [TARGET], {("replication.one", "unknown")}))
+    assert not closed(accepting([replication_reason(facts, [SOURCE], [TARGET])], {("replication.one", "unknown")}))
