@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -151,22 +151,17 @@ async def test_where_a_listing_is_too_slow_each_key_is_asked_for_and_then_a_list
 async def test_looks_that_are_always_too_old_delete_nothing_and_say_why(tmp_path: Path, hands: list[float]) -> None:
     async with scene(tmp_path, objects=12) as s:
         await s.migrate()
-        look = s.store.head_object
 
-        async def slow(request: Any) -> Any:
-            answer = await look(request)
-            hands[0] += 3
-            return answer
+        def slow(look: Callable[[Any], Awaitable[Any]]) -> Any:
+            async def slowly(request: Any) -> Any:
+                answer = await look(request)
+                hands[0] += 3
+                return answer
 
-        s.store.head_object = slow  # type: ignore[method-assign]
-        page = s.store.list_page
+            return slowly
 
-        async def slow_page(request: ListPage) -> Page:
-            answer = await page(request)
-            hands[0] += 3
-            return answer
-
-        s.store.list_page = slow_page  # type: ignore[method-assign]
+        s.store.head_object = slow(s.store.head_object)  # type: ignore[method-assign]
+        s.store.list_page = slow(s.store.list_page)  # type: ignore[method-assign]
         report = await s.delete()
         assert (report.deleted, report.stayed) == (0, 12)
         assert {record.code for record in (await s.records()).values()} <= {"LooksTooOld", "TooLate"}

@@ -90,20 +90,12 @@ async def test_what_is_no_such_table(body: bytes, asked: dict[str, Any], why: st
     assert not result.ok and why in result.sentence
 
 
-async def test_a_line_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("body", [b"x" * 10_000, b'"a\n",' * 1_000], ids=["one line", "many short lines"])
+async def test_a_row_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     monkeypatch.setattr(tables, "LONGEST_ROW", 100)
     monkeypatch.setattr(tables, "PIECE_BYTES", 10)
     store = FakeStore()
-    result = await ask(b"x" * 10_000, store)
-    assert not result.ok and "a row is longer than 100 characters" in result.sentence
-    assert store.counts["GetObject"] < 20
-
-
-async def test_a_row_of_many_short_lines_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "LONGEST_ROW", 100)
-    monkeypatch.setattr(tables, "PIECE_BYTES", 10)
-    store = FakeStore()
-    result = await ask(b'"a\n",' * 1_000, store)
+    result = await ask(body, store)
     assert not result.ok and "a row is longer than 100 characters" in result.sentence
     assert store.counts["GetObject"] < 20
     assert (await ask(b'"a\n",b\n' * 1_000)).ok, "rows of two lines each"

@@ -12,7 +12,7 @@ from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references import pairing
 from engine.references.filetext import read_text
-from engine.references.judging import Moves, Presence
+from engine.references.judging import Lookup, Moves, Presence
 from engine.references.references import Examined, examine
 from engine.references.wildcards import may_name
 
@@ -42,7 +42,7 @@ def lookup(route: str, key: str) -> Presence:
     return Presence(key != "pending.png" if key in keys else None, under)
 
 
-def look(text: str, name: str = "a.txt", moves: Moves = MOVES) -> Examined:
+def look(text: str, name: str = "a.txt", moves: Moves = MOVES, lookup: Lookup = lookup) -> Examined:
     file = read_text(text.encode())
     assert file is not None
     return examine(name, file, moves, lookup)
@@ -293,9 +293,7 @@ def test_what_stands_right_behind_a_slash_may_be_a_part_of_the_key_and_is_left()
 def test_a_key_that_has_its_buckets_name_in_it_is_one_key(text: str) -> None:
     moves = Moves((Route("raw", Location(B, "data/raw/"), Location(B, P)),))
     before = text.format(B=B)
-    file = read_text(before.encode())
-    assert file is not None
-    (found,) = examine("a.txt", file, moves, lambda *_: Presence(True, True)).findings
+    (found,) = look(before, moves=moves, lookup=lambda *_: Presence(True, True)).findings
     assert found.becomes == before.replace("data/raw/", P, 1) and not found.why
 
 
@@ -337,9 +335,7 @@ ELSEWHERE = Moves((Route("raw", Location(B, "data/raw/"), Location("new", "r/"))
     ],
 )
 def test_a_bucket_that_other_keys_share_stays(name: str, text: str) -> None:
-    file = read_text(text.encode())
-    assert file is not None
-    found = examine(name, file, ELSEWHERE, lambda *_: Presence(True, True))
+    found = look(text, name, ELSEWHERE, lambda *_: Presence(True, True))
     assert found.after == text
     assert [item.why for item in found.findings] == ["it is in new now, and the bucket stands elsewhere"]
 
@@ -357,9 +353,7 @@ def test_a_bucket_that_other_keys_share_stays(name: str, text: str) -> None:
     ],
 )
 def test_a_bucket_whose_only_key_moves_is_exchanged(name: str, text: str) -> None:
-    file = read_text(text.encode())
-    assert file is not None
-    found = examine(name, file, ELSEWHERE, lambda *_: Presence(True, True))
+    found = look(text, name, ELSEWHERE, lambda *_: Presence(True, True))
     assert found.after == text.replace(B, "new").replace("data/raw/", "r/")
 
 
@@ -520,9 +514,7 @@ def test_what_a_whole_text_calls_its_bucket_is_not_looked_through_for_each_path(
 )
 def test_what_a_member_is_called_is_no_path(name: str, text: str, found: list[str]) -> None:
     moves = Moves((Route("data", Location(B, "data/"), Location(B, "project/data/")),))
-    file = read_text(text.encode())
-    assert file is not None
-    examined = examine(name, file, moves, lambda *_: Presence(None, True))
+    examined = look(text, name, moves, lambda *_: Presence(None, True))
     assert [item.written for item in examined.findings] == found
 
 
