@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import NamedTuple
 
 import anyio
 
@@ -55,11 +56,9 @@ class Seen(StrEnum):
     SAME = "same"  # it is there as well
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What was found of one pair; `why` says what could not be done, and where something was seen."""
 
-    pair: Pair
     seen: Seen
     why: str = ""
 
@@ -70,40 +69,45 @@ def pairs_of(routes: Iterable[Route]) -> list[Pair]:
     return [pair for pair in dict.fromkeys(found) if pair.source != pair.target]
 
 
-_Trial = tuple[Pair, Location, Location, str]
-"""Where an object of that name is put, and where it is looked for."""
+class _Trial(NamedTuple):
+    """Where an object of our own is put, and where it shows if both places are one."""
+
+    put: Location
+    shows: Location
+
+
+def _both_ways(pair: Pair) -> list[_Trial]:
+    def one(put: Location, look: Location) -> _Trial:
+        name = PROBE + secrets.token_hex(8)
+        return _Trial(put.at(put.key + name), look.at(look.key + name))
+
+    return [one(pair.target, pair.source), one(pair.source, pair.target)]
 
 
 async def try_pairs(
     store_of: StoreOf, pairs: Sequence[Pair], note: Note, lagging: Collection[Pair] = ()
 ) -> list[Finding]:
     """Try each pair in both directions, and remove what was put; those that are `lagging` are looked at once more a
-    while later. Raises errors of scope `run`."""
-    trials: list[list[_Trial]] = [
-        [
-            (pair, put, look, PROBE + secrets.token_hex(8))
-            for put, look in ((pair.target, pair.source), (pair.source, pair.target))
-        ]
-        for pair in pairs
-    ]
-    probes = [put.at(put.key + name) for both in trials for _, put, _, name in both]
+    while later. Gives what was found of each. Raises errors of scope `run`."""
+    trials = [_both_ways(pair) for pair in pairs]
+    probes = [trial.put for both in trials for trial in both]
     await note(probes)
 
     async def attempt(both: Sequence[_Trial]) -> Finding:
-        return _worst([await _try_one(store_of, *trial) for trial in both])
+        return _worst([await _try_one(store_of, trial) for trial in both])
 
-    async def look_again(found: tuple[Finding, Sequence[_Trial]]) -> Finding:
-        finding, both = found
-        if finding.seen is Seen.SAME or finding.pair not in lagging:
-            return finding
-        return _worst([finding, *[await _look(store_of, *trial) for trial in both]])
+    async def look_again(both: Sequence[_Trial]) -> list[Finding]:
+        return [await _look(store_of, trial) for trial in both]
 
     limit = anyio.CapacityLimiter(AT_ONCE)
     try:
         found = await each(trials, attempt, limit)
-        if any(item.pair in lagging and item.seen is not Seen.SAME for item in found):
+        tried = zip(pairs, trials, found, strict=True)
+        late = [both if pair in lagging and item.seen is not Seen.SAME else [] for pair, both, item in tried]
+        if any(late):
             await lag.wait_out()
-            found = await each(zip(found, trials, strict=True), look_again, limit)
+            shown = await each(late, look_again, limit)
+            found = [_worst([item, *later]) for item, later in zip(found, shown, strict=True)]
         return found
     finally:
         with anyio.CancelScope(shield=True):
@@ -126,24 +130,25 @@ def _worst(findings: Sequence[Finding]) -> Finding:
     return max(findings, key=lambda finding: [*Seen].index(finding.seen))
 
 
-async def _try_one(store_of: StoreOf, pair: Pair, put: Location, look: Location, name: str) -> Finding:
+async def _try_one(store_of: StoreOf, trial: _Trial) -> Finding:
     """Put an object at the one place and look for it at the other."""
     try:
-        await _put(store_of(put), _inside(put, name))
+        await _put(store_of(trial.put), ObjectRef(trial.put.bucket, trial.put.key))
     except (ObjectError, AttemptError) as error:
-        return Finding(pair, Seen.UNKNOWN, f"nothing could be put to {put} to try it ({error.message})")
-    return await _look(store_of, pair, put, look, name)
+        return Finding(Seen.UNKNOWN, f"nothing could be put to {trial.put.folder} to try it ({error.message})")
+    return await _look(store_of, trial)
 
 
-async def _look(store_of: StoreOf, pair: Pair, put: Location, look: Location, name: str) -> Finding:
+async def _look(store_of: StoreOf, trial: _Trial) -> Finding:
     """Look at the one place for what was put to the other."""
+    look = trial.shows
     try:
-        shows = await is_seen(store_of(look), _inside(look, name))
+        shows = await is_seen(store_of(look), ObjectRef(look.bucket, look.key))
     except (ObjectError, AttemptError) as error:
-        return Finding(pair, Seen.UNKNOWN, f"{look} could not be looked at ({error.message})")
+        return Finding(Seen.UNKNOWN, f"{look.folder} could not be looked at ({error.message})")
     if shows:
-        return Finding(pair, Seen.SAME, f"an object put to {put} is seen in {look}")
-    return Finding(pair, Seen.APART)
+        return Finding(Seen.SAME, f"an object put to {trial.put.folder} is seen in {look.folder}")
+    return Finding(Seen.APART)
 
 
 async def _put(store: ObjectStore, ref: ObjectRef) -> None:
@@ -155,10 +160,6 @@ async def _put(store: ObjectStore, ref: ObjectRef) -> None:
         except AttemptError:
             if attempt == ATTEMPTS - 1:
                 raise
-
-
-def _inside(folder: Location, name: str) -> ObjectRef:
-    return ObjectRef(folder.bucket, folder.key + name)
 
 
 PROBES = "name probes"
@@ -215,19 +216,16 @@ async def names_reasons(plan: Plan, opened: Sites, ledger: Ledger) -> list[Reaso
     lagging = [pair for pair in pairs if opened.may_lag(pair.source, pair.target)]
     findings = await try_pairs(opened.store, pairs, partial(_note, ledger), lagging)
     worst: dict[tuple[str, str], Finding] = {}
-    for finding in findings:
-        key = (finding.pair.source.bucket_name, finding.pair.target.bucket_name)
-        if finding.seen is Seen.SAME or (finding.seen is Seen.UNKNOWN and key not in worst):
-            worst[key] = finding
-    reasons = [_reason(finding) for finding in worst.values()]
+    for pair, finding in zip(pairs, findings, strict=True):
+        names = pair.source.bucket_name, pair.target.bucket_name
+        worst[names] = _worst([worst.get(names, finding), finding])
+    reasons = [_reason(*names, finding) for names, finding in worst.items() if finding.seen is not Seen.APART]
     return reasons or [Reason(NAMES, True, "sources and targets are different objects, as a trial showed just now")]
 
 
-def _reason(finding: Finding) -> Reason:
+def _reason(one: str, other: str, finding: Finding) -> Reason:
     if finding.seen is Seen.SAME:
         return Reason(NAMES, False, SAME.format(why=finding.why))
-    pair = finding.pair
-    one, other = pair.source.bucket_name, pair.target.bucket_name
     said = f"whether {one} and {other} hold the same objects is not known: {finding.why}"
     return Reason(NAMES, False, said, names_of(one, other), UNKNOWN)
 
