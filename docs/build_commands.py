@@ -5,11 +5,11 @@ A test holds the page equal to what `page` gives here."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from pathlib import Path
 
-from engine.cli.grammar.reference import VerbText, reference, shared_flags, variables
-from engine.cli.grammar.words import Flag
+from engine.cli.grammar.reference import reference, shared_flags, variables
+from engine.cli.grammar.words import Flag, Verb
+from engine.cli.main import GROUPS
 
 WRITTEN = "<!-- written by docs/build_commands.py from engine/cli/grammar: change that -->"
 HEAD = """`cartage COMMAND --help` says the same in the terminal, and `cartage completion SHELL` has it completed. What
@@ -23,14 +23,12 @@ line."""
 def page() -> str:
     """The whole of docs/commands.md."""
     parts = ["# Commands", WRITTEN, one_line(HEAD)]
-    for title, verbs in groupby(reference(), lambda verb: verb.group):
-        items = list(verbs)
-        parts += [
-            f"## {title}",
-            table(("command", ""), ((f"[`{verb.name}`](#{verb.name})", verb.short) for verb in items)),
-        ]
-        for verb in items:
-            parts += command(verb)
+    for group in GROUPS:
+        shorts = ((f"[`{name}`](#{name})", short) for name, short in group.verbs.items())
+        parts += [f"## {group.title}", table(("command", ""), shorts)]
+        for verb in reference():
+            if verb.name in group.verbs:
+                parts += command(verb)
     parts += ["## Flags of nearly every command", "Those without are " + ", ".join(without()) + "."]
     for title, flags in shared_flags():
         parts += [f"**{title}**", flag_table(flags)]
@@ -39,7 +37,7 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def command(verb: VerbText) -> Iterator[str]:
+def command(verb: Verb) -> Iterator[str]:
     """A command's own section."""
     yield f"### {verb.name}"
     yield f"```text\n{verb.usage}\n```"
@@ -47,10 +45,10 @@ def command(verb: VerbText) -> Iterator[str]:
     width = max(len(example.line) for example in verb.examples)
     lines = (f"{example.line:<{width}}  # {example.does}" for example in verb.examples)
     yield "```sh\n" + "\n".join(lines) + "\n```"
-    for title, flags in verb.flags:
+    for title, flags in verb.own:
         yield f"**{title}**"
         yield flag_table(flags)
-    if verb.shares:
+    if not verb.bare:
         yield "And the [flags of nearly every command](#flags-of-nearly-every-command)."
 
 
@@ -77,7 +75,7 @@ def one_line(text: str) -> str:
 
 
 def without() -> list[str]:
-    return [f"`{verb.name}`" for verb in reference() if not verb.shares]
+    return [f"`{verb.name}`" for verb in reference() if verb.bare]
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from engine.cli.completion import script
-from engine.cli.grammar.reference import VerbText, reference, shared_flags, variables
-from engine.cli.grammar.words import Flag
-from engine.cli.main import cli
+from engine.cli.grammar.reference import reference, shared_flags, variables
+from engine.cli.grammar.words import Flag, Verb
+from engine.cli.main import GROUPS, cli
 from engine.version import __version__
 
 DOCS = Path(__file__).resolve().parent
@@ -49,13 +49,13 @@ def entries(flags: Iterable[tuple[str, list[Flag]]]) -> Iterator[str]:
         yield from (entry(flag.spelling, flag.meaning) for flag in group)
 
 
-def section(verb: VerbText) -> Iterator[str]:
+def section(verb: Verb) -> Iterator[str]:
     """A command: how it is called, what it does, examples, its own flags."""
     yield f".SS {escaped(verb.usage)}"
     yield from (f".PP\n{escaped(text)}" for text in verb.paragraphs)
     for example in verb.examples:
         yield f".PP\n{escaped(example.does[:1].upper() + example.does[1:])}:\n.PP\n.RS 4\n{escaped(example.line)}\n.RE"
-    yield from entries(verb.flags)
+    yield from entries(verb.own)
 
 
 def exit_codes() -> Iterator[str]:
@@ -67,7 +67,6 @@ def exit_codes() -> Iterator[str]:
 
 def page() -> str:
     """The manual page."""
-    verbs = reference()
     parts = [
         '.\\" Written by docs/build_man.py from what can be typed: change that.',
         f'.TH CARTAGE 1 "" "Cartage {__version__}" "User Commands"',
@@ -79,10 +78,10 @@ def page() -> str:
         escaped(" ".join((cli.help or "").split())),
         ".SH COMMANDS",
     ]
-    for group in dict.fromkeys(verb.group for verb in verbs):
-        parts += [f".SS {escaped(group)}", *(entry(verb.name, verb.short) for verb in verbs if verb.group == group)]
+    for group in GROUPS:
+        parts += [f".SS {escaped(group.title)}", *(entry(*named) for named in group.verbs.items())]
     parts.append(".SH THE COMMANDS ONE BY ONE")
-    for verb in verbs:
+    for verb in reference():
         parts += section(verb)
     standing_for = [(flag.variable, f"Stands for {flag.opts[0]}: {flag.meaning}") for flag in variables()]
     parts += [".SH FLAGS OF NEARLY EVERY COMMAND", *entries(shared_flags())]

@@ -100,6 +100,6 @@ def test_the_examples_of_completion_install_it(terminal: Terminal) -> None:
 
 def test_the_examples_of_the_demo_are_about_its_flags() -> None:
     """A demo is played in tests/cli/test_demo.py; here its flags alone are held to be some."""
-    known = {name for flag in VERBS["demo"].flags for flags in flag[1] for name in flags.spelling.split()}
+    known = {name for flag in VERBS["demo"].flags for name in flag.spelling.split()}
     used = {word for example in VERBS["demo"].examples for word in shlex.split(example.line) if word.startswith("--")}
     assert used <= known

@@ -21,7 +21,7 @@ from tests.cli.commands import MODULE, Terminal, write_plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FLAGS = ("--endpoint-url", "--region", "--profile", "--ledger", "--json", "--quiet", "--progress")
-WITHOUT_FLAGS = {verb.name for verb in reference() if not verb.shares}
+WITHOUT_FLAGS = {verb.name for verb in reference() if verb.bare}
 WIDTHS = (80, 140)
 
 
@@ -103,7 +103,7 @@ def test_help_fits_the_terminal(terminal: Terminal, verb: str, columns: int) -> 
 def test_help_shows_what_matters_before_what_all_commands_have(terminal: Terminal, verb: str) -> None:
     shown = terminal.call(verb, "--help").out
     at = [shown.index("\nExamples:\n")]
-    at += [shown.index(f"\n{title}:\n") for title, _ in next(item.flags for item in reference() if item.name == verb)]
+    at += [shown.index(f"\n{title}:\n") for title, _ in next(item.own for item in reference() if item.name == verb)]
     at += [shown.index("\nConnection, ledger, output (")] if verb not in WITHOUT_FLAGS else []
     assert at == sorted(at)
     assert len(shown.splitlines()) < 80

@@ -25,6 +25,6 @@ def test_every_command_flag_example_and_variable_is_on_the_page() -> None:
     assert [verb.name for verb in verbs] == list(VERBS)
     wanted = [f"\n### {verb.name}\n" for verb in verbs]
     wanted += [example.line for verb in verbs for example in verb.examples]
-    wanted += [f"`{flag.spelling}`" for verb in verbs for _, flags in verb.flags for flag in flags]
+    wanted += [f"`{flag.spelling}`" for verb in verbs for _, flags in verb.own for flag in flags]
     wanted += [f"`{flag.variable}`" for flag in variables()]
     assert [item for item in wanted if item not in text] == []

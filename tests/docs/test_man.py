@@ -41,7 +41,7 @@ def test_every_command_example_and_flag_is_in_it(build_man: ModuleType) -> None:
     said = build_man.page().replace("\\-", "-")
     for verb in reference():
         section = said.partition(f".SS {verb.usage}\n")[2].partition("\n.SS ")[0]
-        wanted = [flag.spelling for _, flags in verb.flags for flag in flags]
+        wanted = [flag.spelling for _, flags in verb.own for flag in flags]
         wanted += [example.line for example in verb.examples]
         assert [text for text in wanted if build_man.escaped(text).replace("\\-", "-") not in section] == []
     shared = said.partition(".SH FLAGS OF NEARLY EVERY COMMAND\n")[2].partition("\n.SH ")[0]

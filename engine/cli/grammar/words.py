@@ -184,6 +184,11 @@ class Verb(click.Command):
         return tuple(" ".join(text.split()) for text in (self.help or "").split("\n\n"))
 
     @property
+    def usage(self) -> str:
+        """How it is called: "cartage run [FLAGS] FILE"."""
+        return " ".join(["cartage", str(self.name), *self.collect_usage_pieces(click.Context(self))])
+
+    @property
     def flags(self) -> list[Flag]:
         return [param for param in self.params if isinstance(param, Flag)]
 
@@ -192,6 +197,11 @@ class Verb(click.Command):
         for group in GROUPS:
             if found := [flag for flag in self.flags if flag.group == group]:
                 yield group, found
+
+    @property
+    def own(self) -> list[tuple[str, list[Flag]]]:
+        """The same without those that nearly every command has."""
+        return [(title, flags) for title, flags in self.grouped() if title not in SHARED]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Prose in lines that can be read, then examples, then the flags by group. The groups that nearly every command
@@ -202,11 +212,9 @@ class Verb(click.Command):
             with formatter.indentation():
                 write_prose(formatter, paragraph)
         write_examples(formatter, self.examples)
-        groups = list(self.grouped())
-        for title, flags in groups:
-            if title not in SHARED:
-                write_flags(formatter, title, flags)
-        named = [flag for title, flags in groups if title in SHARED for flag in flags]
+        for title, flags in self.own:
+            write_flags(formatter, title, flags)
+        named = [flag for flag in self.flags if flag.group in SHARED]
         if named:
             with formatter.section("Connection, ledger, output (cartage help flags)"):
                 write_prose(formatter, ", ".join(flag.spelling.replace(" ", "\0") for flag in named), widest=WIDEST)
