@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.api.cleanup import CleanupRefused, CleanupResult, cleanup
-from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, GATE
@@ -23,30 +22,25 @@ def cleanup_command(
     file: Path,
     delete: bool,
     confirm: str | None,
-    allow_commands: bool,
-    accept_delete_markers: bool,
-    unconditional: bool,
 ) -> None:
-    plan = invocation.plan(file)
-    consent = Consent(allow_commands, unconditional, accept_delete_markers)
-    said = invocation.consent_flags(consent)
+    plan, said = invocation.plan(file), invocation.consent_flags
     if delete and confirm is None and can_ask(invocation):
-        first = _run(invocation, plan, consent, delete=False)
+        first = _run(invocation, plan, delete=False)
         invocation.show(gate_page(plan, first, invocation.took_s, said))
         if not first.open or not first.objects:
             _end(invocation, plan, first, said, delete=True)
         confirm = ask(plan.name, f"{amount_text(first.objects, first.bytes, 'source')} for good")
     if delete:
         require(plan.name, confirm)
-    result = _run(invocation, plan, consent, delete=delete)
+    result = _run(invocation, plan, delete=delete)
     invocation.say(gate_page(plan, result, invocation.took_s, said))
     _end(invocation, plan, result, said, delete=delete)
 
 
-def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) -> CleanupResult:
+def _run(invocation: Invocation, plan: Plan, *, delete: bool) -> CleanupResult:
     async def work(options: Options, stop: StopSignal) -> CleanupResult:
         try:
-            return await cleanup(plan, options, consent=consent, delete=delete, stop=stop)
+            return await cleanup(plan, options, consent=invocation.consent, delete=delete, stop=stop)
         except CleanupRefused as refused:
             return refused.result
 

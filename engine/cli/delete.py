@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from engine.api.commands import typed
-from engine.api.consent import Consent
 from engine.api.delete import delete
 from engine.api.load import place_of
 from engine.cli.codes import ASIDE, DONE, GATE
@@ -21,13 +20,10 @@ def delete_command(
     confirm: str | None,
     hold: str,
     again: bool,
-    accept_delete_markers: bool,
-    unconditional: bool,
 ) -> None:
-    consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
     where, hold_s = place_of(location), seconds("--hold", hold)
     held = ("--hold", hold) if hold_s else ()
-    flags = (*held, *invocation.consent_flags(consent), *invocation.place_flags)
+    flags = (*held, *invocation.consent_flags, *invocation.place_flags)
     to_delete = typed("cartage", "delete", str(where), "--confirm", str(where), *flags)
     if confirm is not None:
         require(str(where), confirm, _meant)
@@ -35,7 +31,13 @@ def delete_command(
     def go(*, again: bool, confirmed: bool) -> DeleteResult:
         return invocation.run(
             lambda options, stop: delete(
-                where, options, consent=consent, hold_s=hold_s, again=again, confirmed=confirmed, stop=stop
+                where,
+                options,
+                consent=invocation.consent,
+                hold_s=hold_s,
+                again=again,
+                confirmed=confirmed,
+                stop=stop,
             ),
             asides=False,
         )

@@ -13,21 +13,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import anyio
 import click
 from anyio.abc import TaskStatus
 
 from engine.api.commands import STATE, STATE_DIR
+from engine.api.consent import Consent
 from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, INTERRUPTED
 from engine.cli.ending import end
 from engine.cli.grammar.mistakes import nearest_example
-from engine.cli.grammar.shared import SIDES
-from engine.cli.grammar.words import Verb
+from engine.cli.grammar.shared import AGREEING, SIDES
+from engine.cli.grammar.words import Flag, Verb
 from engine.cli.logs import heard, logging_command
 from engine.errors import AccessDenied, BucketMissing, NothingThere, PlanError, StoreError, UsageError, each_error
 from engine.events import Event, Listener, ObjectAside, OutOfReach
@@ -40,9 +41,6 @@ from engine.report.meter import Outage
 from engine.report.ndjson import NdjsonWriter, values_of
 from engine.report.page import Page, Table, wrong_of
 from engine.report.text import UNLISTED_SHOWN, safe, unlisted_sentence
-
-if TYPE_CHECKING:
-    from engine.api.consent import Consent
 
 Result = TypeVar("Result")
 
@@ -105,14 +103,15 @@ def _put_back(number: signal.Signals) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Invocation:
-    """A command and the flags that every command takes. `progress` None draws where a terminal is. `took_s` is how long
-    the last `run` took."""
+    """A command and the flags that every command takes; of one that deletes, those that agree to what that may meet
+    (`agreed`). `progress` None draws where a terminal is. `took_s` is how long the last `run` took."""
 
     verb: str
     options: Options
     json: bool
     quiet: bool
     progress: bool | None
+    agreed: tuple[Flag, ...] = ()
     took_s: float = 0.0
     left: Left = field(default_factory=Left)
     unsaid: list[str | Table] = field(default_factory=list)
@@ -139,14 +138,15 @@ class Invocation:
         ledger = self.options.ledger
         return (*(("--ledger", str(ledger)) if ledger is not None else ()), *self.connection_flags)
 
-    def consent_flags(self, consent: Consent) -> tuple[str, ...]:
-        """What the command line said yes to beforehand: a deletion that is shown to be typed says it again."""
-        said = {
-            "--allow-commands": consent.allow_commands,
-            "--accept-delete-markers": consent.delete_markers,
-            "--unconditional": consent.unconditional,
-        }
-        flags = tuple(flag for flag, given in said.items() if given)
+    @property
+    def consent(self) -> Consent:
+        """What the command line said yes to beforehand."""
+        return Consent(**{str(flag.name): True for flag in self.agreed})
+
+    @property
+    def consent_flags(self) -> tuple[str, ...]:
+        """The same as it was given: a deletion that is shown to be typed says it again."""
+        flags = tuple(flag.opts[0] for flag in self.agreed)
         return (*flags, "--assume", self.options.assume) if self.options.assume else flags
 
     def plan(self, file: Path) -> Plan:
@@ -330,7 +330,9 @@ def call(verb: Verb, given: dict[str, Any]) -> Any:
         progress = False  # a bar would be drawn over the lines
     try:
         with logging_command(name, verbose, log_file):
-            return _carried_out(verb, Invocation(name, options_of(verb, given), as_json, quiet, progress), given)
+            agreed = tuple(flag for flag in verb.flags if flag in AGREEING and given.pop(str(flag.name)))
+            invocation = Invocation(name, options_of(verb, given), as_json, quiet, progress, agreed)
+            return _carried_out(verb, invocation, given)
     except (click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except Exception as error:  # the log itself

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.api.consent import Consent
 from engine.api.revert import RevertResult, revert
 from engine.cli.codes import ASIDE, DONE
 from engine.cli.confirming import ask, can_ask, require
@@ -17,17 +16,13 @@ def revert_command(
     file: Path,
     delete: bool,
     confirm: str | None,
-    accept_delete_markers: bool,
-    unconditional: bool,
 ) -> None:
-    plan = invocation.plan(file)
-    consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
-
-    said = invocation.consent_flags(consent)
+    plan, said = invocation.plan(file), invocation.consent_flags
 
     def go(*, delete: bool) -> RevertResult:
         return invocation.run(
-            lambda options, stop: revert(plan, options, consent=consent, delete=delete, stop=stop), asides=False
+            lambda options, stop: revert(plan, options, consent=invocation.consent, delete=delete, stop=stop),
+            asides=False,
         )
 
     if delete and confirm is None and can_ask(invocation):

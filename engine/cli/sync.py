@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.api.consent import Consent
 from engine.api.opening import refuse_inside
 from engine.api.sync import SyncResult, synchronize
 from engine.cli.codes import ASIDE, DONE, GATE
@@ -28,8 +27,6 @@ def sync_command(
     delete: bool,
     hold: str,
     again: bool,
-    accept_delete_markers: bool,
-    unconditional: bool,
     yes: bool,
     dry: bool,
     report: Path | None,
@@ -40,7 +37,6 @@ def sync_command(
         refuse_inside(report, [plan.routes[0].target], "--report")
     if dry:
         dry_run(invocation, plan, deletes=delete)
-    consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
     hold_s = seconds("--hold", hold)
 
     def go(*, again: bool, confirmed: bool, listed: KeptListings | None = None) -> SyncResult:
@@ -49,7 +45,7 @@ def sync_command(
                 plan,
                 options,
                 delete=delete,
-                consent=consent,
+                consent=invocation.consent,
                 hold_s=hold_s,
                 again=again,
                 confirmed=confirmed,

@@ -8,6 +8,7 @@ import click
 
 from engine.cli.grammar.choices import complete_acceptable, complete_accepted, complete_figures, complete_sites
 from engine.cli.grammar.shared import (
+    ALLOW_COMMANDS,
     ALLOW_EMPTY,
     ASSUME,
     COPYING,
@@ -223,7 +224,7 @@ cleanup = Verb(
     plan_file(),
     Switch("--delete", "Delete the sources, if the gate is open and the plan's name is typed.", SAFETY),
     confirm("NAME", "The plan's name"),
-    Switch("--allow-commands", "Let the plan's own commands run as probes.", SAFETY),
+    ALLOW_COMMANDS,
     *DELETING,
     *EVERYWHERE,
     METRICS,

@@ -116,10 +116,13 @@ ASSUME = Setting(
     type=click.Choice(["aws"]),
 )
 ALLOW_EMPTY = Setting("--allow-empty", "It is no mistake where there is nothing.", SAFETY, is_flag=True)
+ALLOW_COMMANDS = Switch("--allow-commands", "Let the plan's own commands run as probes.", SAFETY)
 DELETING = (
-    Switch("--accept-delete-markers", "Delete in a bucket that keeps versions.", SAFETY),
+    Switch("--accept-delete-markers", "Delete in a bucket that keeps versions.", SAFETY, to="delete_markers"),
     Switch("--unconditional", "Also on a server that cannot delete by ETag.", SAFETY),
 )
+AGREEING = (ALLOW_COMMANDS, *DELETING)
+"""What is said yes to beforehand: each fills the field of `Consent` that it is named like."""
 SNAPSHOT = (
     Flag("--hold TIME", "How long the snapshot must have stood.", SAFETY, default="0s", show_default=True),
     Switch("--again", "Take a new snapshot in place of an earlier one.", SAFETY),
