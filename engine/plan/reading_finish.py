@@ -15,6 +15,7 @@ from engine.plan.lines import Path
 from engine.plan.locations import is_local
 from engine.plan.reading_route import Surroundings
 from engine.plan.settings import Manifest, Probe, References
+from engine.plan.tables import fields_of
 
 _DTYPE = re.compile(
     r"[<>|=]?[biufcSUVO?]\d*\Z|bool\Z|(?:u?int(?:8|16|32|64)|float(?:16|32|64|128)|complex(?:64|128))\Z"
@@ -71,60 +72,44 @@ class _Asked(NamedTuple):
         """The location at `key`; where there is none, the one that all that is relative is under."""
         return self.around.beside(text, (*self.path, key), self.path, self.table.site) if text else self.base
 
-    def one_object(self, text: str | None) -> tuple[str, Location]:
+    def said(self) -> dict[str, Any]:
+        """What it says of its kind: a probe has it under the same names."""
+        values = {key: getattr(self.table, key) for key in _KINDS[self.kind][1]}
+        return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items() if v is not None}
+
+    def one_object(self) -> tuple[str, Location]:
         """What a probe of one object is called, and the object."""
+        text: str | None = getattr(self.table, fields_of(schema.ProbeTable)[self.kind].name)
         at = self.place(self.kind, text)
         if text and at is not None and at.is_prefix:
             self.report(self.kind, f'"{text}" is a prefix: name one object')
         return self.named(text), at or self.base
 
-    @property
-    def agrees(self) -> str:
-        return self.table.agrees or ""
-
-    @property
-    def header(self) -> tuple[str, ...] | None:
-        return None if self.table.header is None else tuple(self.table.header)
-
-    def dtype(self, known: Callable[[str], object], whose: str) -> str:
-        """The type that is asked for."""
-        said = self.table.dtype or ""
-        if said and not known(said):
-            self.report("dtype", f'"{said}" is not a type of {whose}')
-        return said
-
-    def pixels(self) -> tuple[int, int] | None:
-        said = self.table.pixels
-        if said is None or len(said) == 2:
-            return None if said is None else (said[0], said[1])
-        self.report("pixels", "must be width and height, as [640, 480]")
-        return None
+    def of_one(self, probe: Callable[..., Probe], **more: Any) -> Probe:
+        return probe(*self.one_object(), **self.said() | more)
 
 
 def _npy(asked: _Asked) -> Probe:
-    dtype = asked.dtype(_DTYPE.match, 'NumPy: write "float32" or "<f4"')
-    shape = tuple(asked.table.shape) if asked.table.shape is not None else None
-    return settings.NpyProbe(*asked.one_object(asked.table.npy), shape, dtype, agrees=asked.agrees)
+    if (dtype := asked.table.dtype) and not _DTYPE.match(dtype):
+        asked.report("dtype", f'"{dtype}" is not a type of NumPy: write "float32" or "<f4"')
+    return asked.of_one(settings.NpyProbe)
 
 
 def _json(asked: _Asked) -> Probe:
-    return settings.JsonProbe(*asked.one_object(asked.table.json_), asked.table.items, agrees=asked.agrees)
+    return asked.of_one(settings.JsonProbe)
 
 
 def _usearch(asked: _Asked) -> Probe:
-    table = asked.table
-    dtype = asked.dtype(settings.VECTOR_TYPES.__contains__, 'USearch: write "f16" or "float16"')
-    metric = table.metric or ""
+    dtype, metric = asked.table.dtype, asked.table.metric
+    if dtype and dtype not in settings.VECTOR_TYPES:
+        asked.report("dtype", f'"{dtype}" is not a type of USearch: write "f16" or "float16"')
     if metric and metric not in settings.METRICS:
         asked.report("metric", f'"{metric}" is not a metric of USearch{nearest(metric, settings.METRICS)}')
-    name, at = asked.one_object(table.usearch)
-    return settings.UsearchProbe(name, at, table.rows, table.dims, metric, dtype, table.search, agrees=asked.agrees)
+    return asked.of_one(settings.UsearchProbe)
 
 
 def _parquet(asked: _Asked) -> Probe:
-    table = asked.table
-    name, at = asked.one_object(table.parquet)
-    return settings.ParquetProbe(name, at, table.rows, table.columns, asked.header, agrees=asked.agrees)
+    return asked.of_one(settings.ParquetProbe)
 
 
 def _csv(asked: _Asked) -> Probe:
@@ -134,14 +119,12 @@ def _csv(asked: _Asked) -> Probe:
         asked.report("delimiter", "must be one character, and neither a quote nor a line end")
     if table.headless and table.header is not None:
         asked.report("headless", "a table without a header has none to compare")
-    (name, at), headless = asked.one_object(table.csv), bool(table.headless)
-    return settings.CsvProbe(
-        name, at, table.rows, table.columns, asked.header, headless, delimiter, agrees=asked.agrees
-    )
+    return asked.of_one(settings.CsvProbe, delimiter=delimiter)
 
 
 def _image(asked: _Asked) -> Probe:
-    return settings.ImageProbe(*asked.one_object(asked.table.image), asked.pixels())
+    _check_pixels(asked)
+    return asked.of_one(settings.ImageProbe)
 
 
 def _images(asked: _Asked) -> Probe | None:
@@ -151,12 +134,17 @@ def _images(asked: _Asked) -> Probe | None:
         return None
     if not at.is_prefix:
         asked.around.problems.add((*path, "under"), f'"{table.under}" is one exact key: end it with a slash')
-    name, pixels, rows = asked.named(table.under), asked.pixels(), asked.table.rows
-    return settings.ImageProbe(name, at, pixels, rows, table.sample, table.seed, agrees=asked.agrees)
+    _check_pixels(asked)
+    return settings.ImageProbe(asked.named(table.under), at, sample=table.sample, seed=table.seed, **asked.said())
+
+
+def _check_pixels(asked: _Asked) -> None:
+    if asked.table.pixels is not None and len(asked.table.pixels) != 2:
+        asked.report("pixels", "must be width and height, as [640, 480]")
 
 
 def _manifest(asked: _Asked) -> Probe:
-    name, at = asked.one_object(asked.table.manifest)
+    name, at = asked.one_object()
     if at.is_local:
         asked.report("manifest", f'"{asked.table.manifest}" is a local file: name an object in S3')
     return settings.ManifestProbe(name, at, Location(asked.base.bucket, asked.base.key, at.site))
