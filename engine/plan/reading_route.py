@@ -279,16 +279,12 @@ class _Carried:
         asked = problems.read(schema.PropertiesTable, table.properties, path)
         assert asked is not None
         self._read_tables(asked)
-        self.rules = PropertyRules(
-            content_headers=self._keep(asked.content_headers, PropertyRule.PRESERVE),
-            metadata=self._with_values("metadata", asked.metadata, bool(table.metadata), drop_adds=True),
-            tags=self._with_values("tags", asked.tags, table.tags is not None),
-            storage_class=self._with_values("storage_class", asked.storage_class, bool(table.storage_class)),
-            encryption=self._keep(asked.encryption, PropertyRule.DROP),
-            website_redirect=self._keep(asked.website_redirect, PropertyRule.DROP),
-            lock=self._keep(asked.lock, PropertyRule.DROP),
-            acl=self._keep(asked.acl, PropertyRule.DROP),
-        )
+        said = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not None}
+        rules = {name: PropertyRule.SET if isinstance(how, dict) else PropertyRule(how) for name, how in said.items()}
+        rules["metadata"] = self._with_values("metadata", asked.metadata, bool(table.metadata), drop_adds=True)
+        rules["tags"] = self._with_values("tags", asked.tags, table.tags is not None)
+        rules["storage_class"] = self._with_values("storage_class", asked.storage_class, bool(table.storage_class))
+        self.rules = PropertyRules(**rules)
 
     def _read_tables(self, asked: schema.PropertiesTable) -> None:
         headers = self._table(schema.HeadersTable, asked.content_headers, "content_headers")
@@ -318,11 +314,6 @@ class _Carried:
         if value == PropertyRule.SET:
             self._problems.add((*self._path, name), '"set" needs values: write a table of them in its place')
         return self._problems.read(shape, value, (*self._path, name)) if isinstance(value, dict) else None
-
-    def _keep(self, value: Any, default: PropertyRule) -> PropertyRule:
-        if value is None:
-            return default
-        return PropertyRule.SET if isinstance(value, dict) else PropertyRule(value)
 
     def _with_values(self, name: str, asked: str | None, given: bool, *, drop_adds: bool = False) -> PropertyRule:
         """A property whose values stand beside the table, on the route itself.
