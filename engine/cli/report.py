@@ -22,7 +22,8 @@ from engine.cli.ledgers import followed, plan_if_known
 from engine.errors import LedgerMissing
 from engine.ledger import is_there
 from engine.plan.document import Plan
-from engine.report.report import report_lines, report_values
+from engine.report.pictures import can_draw
+from engine.report.report import report_lines
 from engine.report.standing import NOT_BEGUN
 from engine.report.text import safe
 
@@ -44,7 +45,7 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
         report = anyio.run(report_on, plan, invocation.options)
         _write(report, page)
     invocation.say(report_lines(report, page))
-    invocation.end(DONE, report_values(report, page))
+    invocation.end(DONE, report, file=page, pictures=can_draw())
 
 
 def _write(report: Report, page: Path) -> None:

@@ -10,7 +10,7 @@ from engine.cli.confirming import seconds
 from engine.cli.invocation import Invocation
 from engine.plan.locations import location_of
 from engine.references.local_files import refuse_ours
-from engine.report.share import share_lines, share_values
+from engine.report.share import share_lines
 
 
 def share_command(
@@ -32,7 +32,8 @@ def share_command(
     if link_list is not None:
         shared.write_links(link_list)
     invocation.say(share_lines(shared, page, link_list))
-    invocation.end(DONE if len(shared.linked) == len(shared.objects) else ASIDE, share_values(shared, page, link_list))
+    written = {name: path for name, path in {"page": page, "links": link_list}.items() if path is not None}
+    invocation.end(DONE if len(shared.linked) == len(shared.objects) else ASIDE, shared, **written)
 
 
 def _named_for(location: str) -> Path:

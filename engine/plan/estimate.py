@@ -77,11 +77,6 @@ class Estimate:
     def requests(self) -> int:
         return self.copy_requests + self.head_requests + self.list_requests + self.delete_requests
 
-    @property
-    def dollars(self) -> float:
-        """Requests, the doubled storage for as long as the hold lasts, and what leaves AWS."""
-        return self.requests_dollars + self.storage_dollars_of_hold + self.egress_dollars
-
 
 def estimate(counts: Iterable[RouteCounts], *, hold_s: int = 86_400, writes_per_s: float = WRITES_PER_S) -> Estimate:
     """What carrying these routes out takes: the listings, the copies, and the deletes of the sources in batches of

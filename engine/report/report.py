@@ -21,8 +21,7 @@ def report_lines(report: Report, page: Path) -> Page:
     return [*lines, *([] if can_draw() else [WITHOUT_PICTURES])]
 
 
-def report_values(report: Report, page: Path | None = None) -> dict[str, Any]:
-    """The summary of a report: that of the status that it shows, and where its page is."""
+def report_values(report: Report) -> dict[str, Any]:
+    """The summary of a report: that of the status that it shows, and where that stands."""
     standing = standing_of(report)
-    values = status_values(report.status) | {"standing": standing.word, "sentence": standing.sentence}
-    return values | ({"file": page, "pictures": can_draw()} if page is not None else {})
+    return status_values(report.status) | {"standing": standing.word, "sentence": standing.sentence}

@@ -76,14 +76,12 @@ def share_lines(shared: Shared, page: Path | None, links: Path | None) -> Page:
     return lines
 
 
-def share_values(shared: Shared, page: Path | None = None, links: Path | None = None) -> dict[str, Any]:
+def share_values(shared: Shared) -> dict[str, Any]:
     """The summary of a page of links: none of the links, since whoever has one may read."""
-    values: dict[str, Any] = picked(shared, "location made_s ends_s temporary")
-    values |= {
+    return {
+        **picked(shared, "location made_s ends_s temporary"),
         "objects": len(shared.linked),
         "bytes": sum(item.size for item in shared.linked),
         "archived": sum(item.archived for item in shared.objects),
         "unlinked": [item.key for item in shared.objects if not item.url],
     }
-    files_written = {"page": page, "links": links}
-    return values | {name: path for name, path in files_written.items() if path is not None}

@@ -63,7 +63,6 @@ def test_rate_and_hold_are_the_users_own() -> None:
     assert mine.requests_dollars == pytest.approx(1.004 * 0.005 + 0.5 * 0.0004)
     assert mine.storage_dollars_of_hold == pytest.approx(2 * 0.023)
     assert mine.egress_dollars == pytest.approx(0.9)
-    assert mine.dollars == pytest.approx(0.9 + 2 * 0.023 + 1.004 * 0.005 + 0.5 * 0.0004)
     assert mine.floor_s == 10
 
 
