@@ -116,11 +116,10 @@ async def lifecycle(
     Raises `UsageError` for what is no location, a rule that makes no sense and nothing to put back, `GateClosed` for a
     refused rule, `RulesChanged` where the configuration was changed since; `LedgerError`, and `StoreError`,
     `Unsupported` where the server knows no lifecycle."""
-    options = options or Options()
+    options, rule = options or Options(), rule or RuleProposal()
     place = location_of(where)
-    if rule is not None:
-        check(rule, place)
-    if act is Act.APPLY and (rule is None or rule.is_nothing):
+    check(rule, place)
+    if act is Act.APPLY and rule.is_nothing:
         raise UsageError("there is no rule to be written.", advice="Say what it does, as --abort-uploads 7d.")
     async with open_place(place, options) as opened:
         site = opened.site(place)
@@ -139,10 +138,10 @@ async def lifecycle(
 
 
 async def _look(
-    site: Site, place: Location, options: Options, proposal: RuleProposal | None, plans: Sequence[Plan]
+    site: Site, place: Location, options: Options, proposal: RuleProposal, plans: Sequence[Plan]
 ) -> LifecycleResult:
     before = await _read(site, place)
-    after = proposed(before, proposal, place)[0] if proposal is not None and not proposal.is_nothing else before
+    after = proposed(before, proposal, place)
     facts = await site.facts(place.bucket)
     at_ms = server_ms(facts.date) or now_ms()
     today = datetime.fromtimestamp(at_ms / 1000, UTC).toordinal()

@@ -38,18 +38,17 @@ def lifecycle_command(
     rule = RuleProposal(transition.upper(), *(_days(flag, age) for flag, age in ages.items()))
     act = chosen_act(apply, undo, more=not rule.is_nothing)
     plans = [invocation.plan(file) for file in plan]
-    proposal = None if rule.is_nothing else rule
 
     def go(act: Act, shown: LifecycleResult | None = None) -> LifecycleResult:
         return invocation.run(
-            lambda options, _: lifecycle(location, options, rule=proposal, act=act, plans=plans, shown=shown)
+            lambda options, _: lifecycle(location, options, rule=rule, act=act, plans=plans, shown=shown)
         )
 
     if act is Act.UNDO:
         result = go(act)
         invocation.say(undo_page(result))
         invocation.end(DONE if result.confirmed else ASIDE, result)
-    result = go(Act.SHOW if proposal is not None else act)  # a rule is looked at first; to write none is refused
+    result = go(act if rule.is_nothing else Act.SHOW)  # a rule is looked at first; to write none is refused
     given = {"--transition": transition, **ages}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
     words += [word for file in plan for word in ("--plan", str(file))]

@@ -47,6 +47,8 @@ def rule_id_of(prefix: str) -> str:
 
 def check(proposal: RuleProposal, place: Location) -> None:
     """Raise `UsageError` for a rule that makes no sense, or that S3 takes from nobody."""
+    if proposal.is_nothing:
+        return
     if not place.is_prefix:
         raise UsageError(
             f"a rule takes every key that begins with {place.key!r}, and {place} is one key.",
@@ -70,12 +72,11 @@ def check(proposal: RuleProposal, place: Location) -> None:
         raise UsageError("what expires before it is moved is never moved: S3 refuses such a rule.")
 
 
-def proposed(
-    configuration: LifecycleConfiguration, proposal: RuleProposal, place: Location
-) -> tuple[LifecycleConfiguration, Node]:
-    """The configuration with the rule in it, in place of an earlier one of ours for that prefix; and the rule. Raises
-    `UsageError` as `check`, and for a bucket that has as many rules as it can."""
-    check(proposal, place)
+def proposed(configuration: LifecycleConfiguration, proposal: RuleProposal, place: Location) -> LifecycleConfiguration:
+    """The configuration with the rule in it (`check`), in place of an earlier one of ours for that prefix. Raises
+    `UsageError` for a bucket that has as many rules as it can."""
+    if proposal.is_nothing:
+        return configuration
     prefix = Node("Prefix", place.key)
     older = any(rule.all("Prefix") for rule in configuration.rules)  # S3 takes one form alone in a configuration
     parts = [
@@ -93,8 +94,7 @@ def proposed(
     ):
         if days is not None:
             parts.append(Node(name, "", (Node(figure, str(days)),)))
-    rule = Node("Rule", "", tuple(parts))
-    changed = with_rule(configuration, rule)
+    changed = with_rule(configuration, Node("Rule", "", tuple(parts)))
     if len(changed.rules) > MOST_RULES:
         raise UsageError(f"the bucket has {MOST_RULES:,} lifecycle rules, and S3 takes no more.")
-    return changed, rule
+    return changed

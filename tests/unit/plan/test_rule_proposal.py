@@ -7,7 +7,7 @@ import pytest
 from engine.errors import UsageError
 from engine.model import LifecycleConfiguration, Location, Node
 from engine.plan.bucket_rules import Does, rules_of, same, text_of, with_rule
-from engine.plan.rule_proposal import RuleProposal, proposed, rule_id_of
+from engine.plan.rule_proposal import RuleProposal, check, proposed, rule_id_of
 
 PLACE = Location("bucket", "data/raw/")
 WHOLE = RuleProposal("GLACIER_IR", 90, 400, 30, 7)
@@ -25,7 +25,7 @@ def other(rule_id: str = "theirs", *more: Node, filtered: bool = True) -> Node:
 
 
 def test_the_rule_says_what_was_asked_for() -> None:
-    configuration, _ = proposed(LifecycleConfiguration(), WHOLE, PLACE)
+    configuration = proposed(LifecycleConfiguration(), WHOLE, PLACE)
     (rule,) = rules_of(configuration)
     assert (rule.rule_id, rule.prefix, rule.enabled, rule.only) == ("cartage:data/raw/", "data/raw/", True, ())
     assert [(item.does, item.days, item.storage_class) for item in rule.actions] == [
@@ -39,22 +39,23 @@ def test_the_rule_says_what_was_asked_for() -> None:
 def test_every_other_rule_stays_with_all_that_stands_in_it() -> None:
     unknown = Node("SomethingOfNextYear", "", (leaf("Inside", " kept "),))
     before = LifecycleConfiguration((other("a", unknown), other("b")), "varies_by_storage_class")
-    after, _ = proposed(before, WHOLE, PLACE)
+    after = proposed(before, WHOLE, PLACE)
     assert after.rules[:2] == before.rules
     assert after.least_size == "varies_by_storage_class"
 
 
 def test_an_earlier_rule_of_ours_for_the_prefix_is_replaced_where_it_stands() -> None:
-    first, _ = proposed(LifecycleConfiguration((other("a"),)), WHOLE, PLACE)
+    first = proposed(LifecycleConfiguration((other("a"),)), WHOLE, PLACE)
     first = with_rule(first, other("z"))
-    again, rule = proposed(first, RuleProposal(abort_uploads_days=3), PLACE)
-    assert again.rules == (other("a"), rule, other("z"))
+    before, rule, after = proposed(first, RuleProposal(abort_uploads_days=3), PLACE).rules
+    assert (before, after) == (other("a"), other("z"))
+    assert rule.all("AbortIncompleteMultipartUpload") and not rule.all("Transition")
 
 
 def test_the_form_of_a_configuration_is_kept_since_s3_takes_no_two() -> None:
-    _, older = proposed(LifecycleConfiguration((other(filtered=False),)), WHOLE, PLACE)
+    _, older = proposed(LifecycleConfiguration((other(filtered=False),)), WHOLE, PLACE).rules
     assert older.one("Prefix").text == "data/raw/" and not older.all("Filter")
-    _, newer = proposed(LifecycleConfiguration((other(),)), WHOLE, PLACE)
+    _, newer = proposed(LifecycleConfiguration((other(),)), WHOLE, PLACE).rules
     assert newer.one("Filter").one("Prefix").text == "data/raw/" and not newer.all("Prefix")
 
 
@@ -80,12 +81,12 @@ def test_an_id_is_the_prefixs_and_s3_takes_it() -> None:
 )
 def test_what_s3_would_refuse_is_refused_in_words(proposal: RuleProposal, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        proposed(LifecycleConfiguration(), proposal, PLACE)
+        check(proposal, PLACE)
 
 
 def test_a_rule_for_one_key_would_take_others() -> None:
     with pytest.raises(UsageError, match="every key that begins with 'data/raw'"):
-        proposed(LifecycleConfiguration(), WHOLE, Location("bucket", "data/raw"))
+        check(WHOLE, Location("bucket", "data/raw"))
 
 
 def test_a_bucket_has_at_most_a_thousand_rules() -> None:
