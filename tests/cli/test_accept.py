@@ -88,9 +88,10 @@ def closed_of(scene: Scene) -> set[str]:
         ("raw.objects", "--list"),
         ("--list", "--remove", "raw.objects"),
         ("raw.objects", "--found", "5", "--because", " "),
+        ("raw.object", "--found", "5", "--because", "a typo"),
     ],
 )
-def test_halves_are_refused(scene: Scene, terminal: Terminal, words: tuple[str, ...]) -> None:
+def test_halves_and_what_there_is_not_are_refused(scene: Scene, terminal: Terminal, words: tuple[str, ...]) -> None:
     terminal.on(scene.endpoint)
     scene.cartage("plan")
     ended = terminal.call("accept", scene.plan, *words)

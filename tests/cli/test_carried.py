@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from engine.sandbox import Sandbox, SandboxSettings, start_sandbox
+from engine.sandbox import Sandbox
 from tests.cli.commands import Ended, Terminal
 from tests.servers import Endpoint
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sandbox]:
-    with start_sandbox(SandboxSettings()) as sandbox:
-        yield sandbox
 
 
 class Scene:

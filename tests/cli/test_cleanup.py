@@ -28,31 +28,22 @@ from engine.finish.deleting import KEYS_A_BATCH
 from engine.finish.gate import Reason
 from engine.finish.sending import BATCHES_AT_ONCE, Fate
 from engine.plan.document import Plan
-from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
+from engine.sandbox import FaultRule, Sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
+from tests.cli.moving import Moving
 from tests.servers import Endpoint
 
 DAY_S = 86_400
 WAIT_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sandbox]:
-    with start_sandbox(SandboxSettings()) as sandbox:
-        yield sandbox
-
-
-class Project:
+class Project(Moving):
     """A bucket of its own on the sandbox, with objects to be moved from old/ to new/, and a plan for it."""
 
     def __init__(self, server: Sandbox, terminal: Terminal, name: str, objects: int = 25) -> None:
-        self.server, self.terminal, self.bucket = server, terminal, name
-        self.passed_s = 0.0
-        server.control("settings", {"faults": [], "check_signatures": True, "latency_ms": 0})
+        super().__init__(server, terminal)
+        self.bucket = name
         server.control("fill", {"bucket": name, "prefix": "old/", "count": objects, "size": 100})
-        endpoint = Endpoint.of(server)
-        terminal.on(endpoint)
-        self.plan = terminal.folder / "moving.toml"
         self.write_plan()
 
     def write_plan(self, hold: str = "24h", more: str = "") -> None:
@@ -60,17 +51,6 @@ class Project:
             f'name = "moving"\nbucket = "{self.bucket}"\nprefix = ""\n'
             f'[[routes]]\nname = "all"\nfrom = "/old/"\nto = "/new/"\n{more}\n[cleanup]\nhold = "{hold}"\n'
         )
-
-    def migrate(self) -> Project:
-        assert self.call("run", "--yes", "-q").code == 0
-        assert self.call("verify", "-q").code == 0
-        return self
-
-    def call(self, verb: str, *flags: str) -> Ended:
-        return self.terminal.call(verb, self.plan, *flags)
-
-    def delete(self, *flags: str) -> Ended:
-        return self.call("cleanup", "--delete", "--confirm", "moving", *flags)
 
     def count(self, prefix: str) -> int:
         return int(self.server.control("count", {"bucket": self.bucket, "prefix": prefix})["objects"])
@@ -82,21 +62,12 @@ class Project:
     def put(self, key: str, text: str) -> None:
         self.server.control("put", {"bucket": self.bucket, "key": key, "text": text})
 
-    def pass_time(self, seconds: float) -> None:
-        """Move the server's clock alone. A signature of today is then out of date, which this is not about."""
-        self.server.control("settings", {"check_signatures": False})
-        self.server.control("advance_clock", {"seconds": seconds})
-        self.passed_s += seconds
-
-    def fault(self, **rule: object) -> None:
-        self.server.control("settings", {"faults": [asdict(FaultRule(**rule))]})  # type: ignore[arg-type]
-
 
 @pytest.fixture
 def project(server: Sandbox, terminal: Terminal) -> Iterator[Project]:
     project = Project(server, terminal, f"b-{uuid.uuid4().hex[:16]}")
     yield project
-    server.control("advance_clock", {"seconds": -project.passed_s})
+    project.end()
 
 
 def closed(ended: Ended) -> list[str]:
@@ -111,7 +82,8 @@ def test_a_trial_comes_first_unless_the_command_itself_is_told_to_assume(project
 
 def test_a_proof_by_bytes_is_led_to_by_what_is_said_to_be_next(project: Project) -> None:
     project.write_plan(hold='0s"\nproof = "bytes')
-    said = project.migrate().call("verify").out
+    project.migrate()
+    said = project.call("verify").out
     assert said.rstrip().endswith("--deep")
     ended = project.call("cleanup")
     assert (ended.code, closed(ended)) == (5, ["proof"])
@@ -333,15 +305,6 @@ def test_what_a_cleanup_deleted_is_among_what_a_plan_found(project: Project) -> 
     again = project.call("plan", "--json").summary
     assert [item["found"] for item in again["expectations"]] == [25]
     assert "next: cartage run" in project.call("plan").out
-
-
-@pytest.mark.parametrize(("what", "because"), [("al.objects", "a typo"), ("all.objects", " ")])
-def test_an_acceptance_of_nothing_or_for_no_reason_is_refused(project: Project, what: str, because: str) -> None:
-    project.write_plan(more="expect = { objects = 24 }")
-    project.migrate()
-    ended = project.terminal.call("accept", project.plan, what, "--found", "25", "--because", because)
-    assert ended.code == 2
-    assert_said_well(ended, "accept")
 
 
 def test_probes_are_asked_and_a_command_only_where_it_is_allowed(project: Project) -> None:
