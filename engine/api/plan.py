@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.watching import watched
+from engine.bucket_facts import BucketFacts
 from engine.events import Doing
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Acceptance, Snapshot, open_routes
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.in_place import remade
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT
@@ -116,18 +119,17 @@ async def survey(
                 lacking=opened.sentences(plan.routes),
                 empty=[] if options.allow_empty else await empty_routes(opened.store, plan.routes, counts),
                 no_room=await _no_room(plan, opened, routes),
-                versioning=await _versioning(plan, opened),
+                versioning=versioning_of(plan, await opened.facts(remade(plan.routes), lacking=True)),
                 actions=actions(plan, "run", options.state),
                 tallies=await ledger.tallies(),
                 snapshots=await ledger.snapshots(),
             )
 
 
-async def _versioning(plan: Plan, opened: Sites) -> dict[str, str | None]:
+def versioning_of(plan: Plan, known: Mapping[Location, BucketFacts]) -> dict[str, str | None]:
     """A copy of an object onto itself leaves what it was, where its bucket keeps versions."""
-    places = remade(plan.routes)
-    facts = await opened.facts(places, lacking=True) if places else {}
-    return {where.bucket_name: facts[where].versioning if where in facts else None for where in buckets_of(places)}
+    buckets = buckets_of(remade(plan.routes))
+    return {where.bucket_name: known[where].versioning if where in known else None for where in buckets}
 
 
 async def _no_room(plan: Plan, opened: Sites, found: list[RouteSurvey]) -> list[str]:

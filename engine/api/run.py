@@ -15,33 +15,35 @@ from engine.api.carrying import begun, carry, processes_for
 from engine.api.history import Copied, remembered
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
-from engine.api.plan import SURVEYED
+from engine.api.plan import SURVEYED, versioning_of
 from engine.api.returning import carry_and_wait
 from engine.api.status import EXPECTED
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
-from engine.bucket_facts import BucketFacts
 from engine.events import COPYING, SETTING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Ledger, Snapshot, form_shards, open_routes, taken_by_route
 from engine.listing.first_pages import first_pages
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
-from engine.model import Location
 from engine.plan.document import Plan
-from engine.plan.in_place import remade
 from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state, objects_by_route
 from engine.shown import LedgerResult
 from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
-from engine.sites.sites import Sites, buckets_of
+from engine.sites.sites import Sites
 from engine.store import StoreOf
 from engine.to_the_end import to_the_end
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date
 from engine.transfer.counting import Counters
+
+VERSIONS_LEFT = (
+    "keeps versions: each object that is set becomes a new one, and what it was stays behind as an older one, and is "
+    "billed, until somebody removes it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,9 @@ async def migrate(
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
                 await ledger.set_note(ASKED, plan.asked)
-            for sentence in _versions_left(plan, known):
-                options.listener(Notice("Versions", sentence))
+            for bucket, versioning in versioning_of(plan, known).items():
+                if versioning:
+                    options.listener(Notice("Versions", f"{bucket} {VERSIONS_LEFT}"))
             options.listener(Doing("trying what the server honours"))
             await opened.remove_leftovers()
             await opened.try_routes(plan.routes)
@@ -190,16 +193,6 @@ async def _expected(plan: Plan, ledger: Ledger) -> tuple[int, int]:
     if not all(found):
         return 0, 0
     return sum(item[0] for item in found if item), sum(item[1] for item in found if item)
-
-
-def _versions_left(plan: Plan, known: Mapping[Location, BucketFacts]) -> list[str]:
-    """What a run leaves behind where objects are copied onto themselves in a bucket that keeps versions."""
-    return [
-        f"{where.bucket_name} keeps versions: each object that is set becomes a new one, and what it was stays behind "
-        "as an older one, and is billed, until somebody removes it"
-        for where in buckets_of(remade(plan.routes))
-        if where in known and known[where].versioning
-    ]
 
 
 def _first_pages(plan: Plan, opened: Sites, listed: KeptListings | None) -> AbstractAsyncContextManager[StoreOf]:
