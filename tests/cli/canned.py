@@ -114,6 +114,11 @@ class Asked:
 Answer = Refusal | Listing | Copied | Owned
 
 
+def holding(*keys: str) -> Callable[[Asked], Listing | Copied]:
+    """What a server answers that has these keys under old/, and takes every copy."""
+    return lambda asked: Copied() if asked.method == "PUT" else Listing(keys if asked.prefix == "old/" else ())
+
+
 class Canned:
     """The server's address, and what it was asked."""
 

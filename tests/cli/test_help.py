@@ -164,10 +164,10 @@ def test_no_variable_says_what_is_meant_deleted_or_not_asked() -> None:
 
 
 def test_a_variable_stands_for_a_flag_that_is_not_given(terminal: Terminal) -> None:
-    from tests.cli.canned import Listing, answering
+    from tests.cli.canned import answering, holding
 
     plan = write_plan(terminal.folder)
-    with answering(lambda asked: Listing(("old/a",) if asked.prefix == "old/" else ())) as server:
+    with answering(holding("old/a")) as server:
         terminal.at("http://127.0.0.1:1")
         terminal.set(CARTAGE_ENDPOINT_URL=server.url, CARTAGE_LEDGER="named.ledger", CARTAGE_QUIET="1")
         ended = terminal.call("plan", plan)
@@ -247,10 +247,10 @@ def test_help_loads_nothing_but_click(tmp_path: Path) -> None:
 
 
 def test_status_asks_the_ledger_alone_and_loads_nothing_for_s3(terminal: Terminal) -> None:
-    from tests.cli.canned import Listing, answering
+    from tests.cli.canned import answering, holding
 
     plan = write_plan(terminal.folder)
-    with answering(lambda asked: Listing(("old/a",) if asked.prefix == "old/" else ())) as server:
+    with answering(holding("old/a")) as server:
         terminal.at(server.url)
         terminal.call("plan", plan)
     for line in (["status"], ["status", str(plan)]):

@@ -11,14 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.canned import Asked, Copied, Listing, Owned, answering
+from tests.cli.canned import Asked, Copied, Listing, Owned, answering, holding
 from tests.cli.commands import Terminal, assert_no_traceback, assert_said_well, write_plan
 
-
-def serving(asked: Asked) -> Listing | Copied:
-    if asked.method == "PUT":
-        return Copied()
-    return Listing(("old/a", "old/b")) if asked.prefix == "old/" else Listing()
+serving = holding("old/a", "old/b")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from engine.s3.boto_store import BotoStore
 from engine.s3.logged import LoggedStore
 from engine.s3.wire_store import WireStore
 from engine.sites.opening import _logged
-from tests.cli.canned import Asked, Listing, Refusal, answering
+from tests.cli.canned import Asked, Listing, Refusal, answering, holding
 from tests.cli.commands import SECRET, TOKEN, Terminal, write_plan
 from tests.cli.finish_scene import Scene
 from tests.cli.test_secrets import ACCESS_KEY
@@ -58,7 +58,7 @@ def test_a_file_is_its_owners_alone_and_appended_to(terminal: Terminal) -> None:
 
 def test_without_a_file_lines_go_to_stderr_and_no_bar_between_them(terminal: Terminal) -> None:
     plan = write_plan(terminal.folder)
-    with answering(lambda asked: Listing(("old/a",) if asked.prefix == "old/" else ())) as server:
+    with answering(holding("old/a")) as server:
         terminal.at(server.url)
         ended = terminal.call("plan", plan, "-v")
         assert ended.code == 0

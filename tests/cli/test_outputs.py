@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.canned import Asked, Copied, Listing, answering
+from tests.cli.canned import answering, holding
 from tests.cli.commands import Terminal, assert_said_well, write_plan
-
-
-def serving(asked: Asked) -> Listing | Copied:
-    return Copied() if asked.method == "PUT" else Listing(("old/a",) if asked.prefix == "old/" else ())
-
 
 WRITING = (
     ("export", "--output"),
@@ -26,7 +21,7 @@ WRITING = (
 def test_it_is_refused_and_what_is_there_stays(terminal: Terminal, verb: str, flag: str, where: str) -> None:
     plan = write_plan(terminal.folder)
     (terminal.folder / "a-plan.txt").write_bytes(plan.read_bytes())
-    with answering(serving) as server:
+    with answering(holding("old/a")) as server:
         terminal.at(server.url)
         assert terminal.call("run", plan).code == 0
         plan.with_suffix(".db").write_bytes(plan.with_suffix(".ledger").read_bytes())
@@ -43,7 +38,7 @@ def test_it_is_refused_and_what_is_there_stays(terminal: Terminal, verb: str, fl
 def test_share_refuses_a_plan_before_anything_is_asked(terminal: Terminal, flag: str) -> None:
     plan = write_plan(terminal.folder)
     kept = plan.read_bytes()
-    with answering(serving) as server:
+    with answering(holding("old/a")) as server:
         terminal.at(server.url)
         ended = terminal.call("share", "s3://bucket/old/", flag, plan)
         assert ended.code == 2 and not server.asked

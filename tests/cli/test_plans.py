@@ -6,7 +6,7 @@ import pytest
 
 from engine.api.load import load_plan
 from engine.errors import UsageError
-from tests.cli.canned import Listing, answering
+from tests.cli.canned import Listing, answering, holding
 from tests.cli.commands import Terminal, assert_no_traceback, assert_said_well, write_plan
 
 TEN_MISTAKES = """
@@ -204,7 +204,7 @@ def test_init_writes_a_plan_that_is_accepted_and_never_over_another_file(termina
 
 
 def test_what_a_plan_says_of_costs_is_what_somebody_pays(terminal: Terminal) -> None:
-    with answering(lambda asked: Listing(("old/a", "old/b") if asked.prefix == "old/" else ())) as server:
+    with answering(holding("old/a", "old/b")) as server:
         terminal.at(server.url)
         down = terminal.call("cp", "s3://cards-us/old/", "./down/", "--dry-run")
         over = terminal.call("cp", "s3://cards-us/old/", "s3://cards-us/new/", "--dry-run")

@@ -15,7 +15,7 @@ from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progres
 from engine.report.bar import ALIKE_PRINTED, ASIDES_PRINTED, LINE_S, Manner, ProgressBar
 from engine.report.drawing import Look
 from engine.report.meter import Meter
-from tests.cli.canned import Copied, Listing, answering
+from tests.cli.canned import answering, holding
 from tests.cli.commands import Terminal, write_plan
 
 NOON = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
@@ -199,11 +199,7 @@ def test_the_bar_is_made_of_what_the_terminal_can_show(look: Look, block: str) -
 
 def test_where_each_flag_puts_what(terminal: Terminal) -> None:
     plan = write_plan(terminal.folder)
-    with answering(
-        lambda asked: (
-            Copied() if asked.method == "PUT" else Listing(("old/a", "old/b") if asked.prefix == "old/" else ())
-        )
-    ) as server:
+    with answering(holding("old/a", "old/b")) as server:
         terminal.at(server.url)
         drawn = terminal.call("run", plan, "--progress", "--ledger", "1.ledger")
         plain = terminal.call("run", plan, "--ledger", "2.ledger")
@@ -218,11 +214,7 @@ def test_where_each_flag_puts_what(terminal: Terminal) -> None:
 def test_what_a_plan_counted_is_what_a_run_expects_and_a_status_tells(terminal: Terminal) -> None:
     plan = write_plan(terminal.folder)
     told: list[Event] = []
-    with answering(
-        lambda asked: (
-            Copied() if asked.method == "PUT" else Listing(("old/a", "old/b") if asked.prefix == "old/" else ())
-        )
-    ) as server:
+    with answering(holding("old/a", "old/b")) as server:
         terminal.at(server.url)
         assert terminal.call("plan", plan).code == 0
         asyncio.run(engine.migrate(engine.load_plan(plan), engine.Options(listener=told.append, assume="aws")))
@@ -249,11 +241,7 @@ def test_nothing_is_said_to_be_copied_or_set_before_it_is(
     monkeypatch.setattr(ProgressBar, "_begin", heard)
     places = ("--storage-class", "STANDARD_IA") if verb == "set" else ("s3://cards-us/new/",)
     words = (verb, "s3://cards-us/old/", *places, "--assume", "aws")
-    with answering(
-        lambda asked: (
-            Copied() if asked.method == "PUT" else Listing(("old/a", "old/b") if asked.prefix == "old/" else ())
-        )
-    ) as server:
+    with answering(holding("old/a", "old/b")) as server:
         terminal.at(server.url)
         assert terminal.call(*words, "--dry-run").code == 0
         assert said == ["looking", "listing both sides"]
