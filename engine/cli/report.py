@@ -59,10 +59,9 @@ def _write(report: Report, page: Path) -> None:
 
 
 def _beside(plan: Plan | None, invocation: Invocation) -> Path:
-    ledger = invocation.options.ledger
-    if plan is not None:
-        return ledger_path(plan, invocation.options).with_name(f"{plan.name}.report.html")
-    return ledger.with_name(f"{ledger.stem}.report.html") if ledger is not None else Path("cartage.report.html")
+    ledger = ledger_path(plan, invocation.options) if plan is not None else invocation.options.ledger
+    assert ledger is not None  # by that alone it is known whose plan is not
+    return ledger.with_name(f"{plan.name if plan is not None else ledger.stem}.report.html")
 
 
 async def _follow(plan: Plan | None, options: Options, page: Path) -> Report:

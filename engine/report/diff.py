@@ -13,7 +13,6 @@ from engine.report.text import safe
 if TYPE_CHECKING:
     from engine.references.undoing import RestoredFile  # which loads the ledger
 
-NOTHING_TO_UNDO = "there is nothing to put back: nothing was written, or all of it is back already"
 CONTEXT = 3
 LONGEST_LINE = 500
 """A longer line (a notebook's picture, minified JSON) is cut where it is shown, around what changed in it."""
@@ -26,11 +25,12 @@ def diff_lines(diff: str) -> list[str]:
 
 
 def restored_lines(restored: Sequence[RestoredFile]) -> list[str]:
-    """What was put back of files that were written over, a line each; none where there was nothing to put back."""
-    return [
+    """What was put back of files that were written over, a line each."""
+    lines: list[str] = [
         Toned(f"{item.result.value}: {safe(item.name)}" + (f" ({safe(item.why)})" if item.why else ""), whole=True)
         for item in restored
     ]
+    return lines or ["there is nothing to put back: nothing was written, or all of it is back already"]
 
 
 def file_diff(name: str, before: bytes, after: bytes) -> str:

@@ -8,7 +8,7 @@ from engine.api.commands import command
 from engine.api.manifest import ManifestResult
 from engine.plan.document import Plan
 from engine.references.replacing import Restored
-from engine.report.diff import NOTHING_TO_UNDO, diff_lines, file_diff, restored_lines
+from engine.report.diff import diff_lines, file_diff, restored_lines
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step
 from engine.report.text import duration_text, safe
@@ -17,9 +17,8 @@ from engine.report.text import duration_text, safe
 def manifest_page(plan: Plan, result: ManifestResult, took_s: float, *, create: bool) -> Page:
     """The change as a diff, and what was done or is to be done about it; or what was put back."""
     if not result.drafts:
-        said = restored_lines(result.restored) or [NOTHING_TO_UNDO]
         anew = ["--create"] if any(item.result is Restored.REMOVED for item in result.restored) else []
-        return [*said, next_step(command(plan, result.ledger, "manifest", *anew))]
+        return [*restored_lines(result.restored), next_step(command(plan, result.ledger, "manifest", *anew))]
     if not any(draft.changes for draft in result.drafts):
         which = " and ".join(safe(draft.name) for draft in result.drafts)
         is_so = "are" if len(result.drafts) > 1 else "is"

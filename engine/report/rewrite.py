@@ -9,7 +9,7 @@ from engine.api.rewrite import RewriteResult
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
 from engine.references.scanning import FileFound
-from engine.report.diff import NOTHING_TO_UNDO, diff_lines, file_diff, restored_lines
+from engine.report.diff import diff_lines, file_diff, restored_lines
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step, to_type
 from engine.report.text import count_text, pace_text, plural, safe
@@ -21,8 +21,7 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
     """The diff, then what is left alone and why, then what was done or is to be done."""
     scan = result.scan
     if scan is None:
-        said = restored_lines(result.restored) or [NOTHING_TO_UNDO]
-        return [*said, next_step(command(plan, result.ledger, "rewrite"))]
+        return [*restored_lines(result.restored), next_step(command(plan, result.ledger, "rewrite"))]
     diffs = [file_diff(file.name, file.before, file.after) for file in scan.files if file.changes]
     lines = [line for diff in diffs if diff for line in diff_lines(diff)]
     for file in scan.files:
