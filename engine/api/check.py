@@ -62,7 +62,7 @@ async def check(
     options = options or Options()
     where = location_of(where) if where is not None else None
     async with open_site(Connection(), options) as opened:
-        at_most_s = options.give_up_after_s
+        at_most_s = options.patience.give_up_after_s
         options.listener(Doing(f"the credentials, and who they belong to at {opened.endpoint}", at_most_s))
         session = opened.session
         assert session is not None

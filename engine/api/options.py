@@ -22,11 +22,12 @@ class Options(SiteOptions):
     `request_payer` "requester" pays for requests to a bucket that has its requesters pay.
 
     `store`: "wire" is our own way to S3, "boto" botocore's. At most `concurrency` copies are under way and `max_rps`
-    requests a second begun. `give_up_after_s` is how long S3 may be out of reach before the run stops; `assume` "aws"
-    takes a server for one that honours all that AWS does, without trying it. `durability` "object" has each file that
-    is written to a local folder on the disk before it counts as copied; "none" leaves that to the system, so that a
-    power cut may lose what was copied. `links` "skip" sets symbolic links in local folders aside, "follow" takes what
-    they lead to, "keep" the links themselves; None is what the ledger was made with, and "skip" for a new one.
+    requests a second begun. `give_up_after_s` is how long S3 may be out of reach before the run stops; None is 300, but
+    15 for an endpoint that has never answered, which may be mistyped. `assume` "aws" takes a server for one that
+    honours all that AWS does, without trying it. `durability` "object" has each file that is written to a local folder
+    on the disk before it counts as copied; "none" leaves that to the system, so that a power cut may lose what was
+    copied. `links` "skip" sets symbolic links in local folders aside, "follow" takes what they lead to, "keep" the
+    links themselves; None is what the ledger was made with, and "skip" for a new one.
     `listener` is told what goes on, on the event loop.
 
     `ledger` None is `<plan name>.ledger` in `state_dir`; where that is None too, beside the plan (for one without a

@@ -21,7 +21,6 @@ from engine.sites.listings import listing_all
 from engine.sites.measuring import MeasuredStore
 from engine.sites.options import SiteOptions
 from engine.sites.pacing import PacedStore
-from engine.sites.patience import RetryPolicy
 from engine.sites.restores import RestoresTold
 from engine.sites.retrying import RetryingStore
 from engine.sites.site import Gauges, Site
@@ -63,7 +62,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         paced = PacedStore(sending, max_rps=options.max_rps, concurrency=options.concurrency)
         retrying = RetryingStore(
             paced,
-            RetryPolicy(give_up_after_s=options.give_up_after_s),
+            options.patience,
             refresh=plane.refresh,
             follow=plane.move,
             observe=retried,

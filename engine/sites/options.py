@@ -9,6 +9,7 @@ from engine.errors import UsageError
 from engine.events import Listener, ignore
 from engine.model import Durability, Links
 from engine.plan.settings import Connection
+from engine.sites.patience import RetryPolicy
 
 if TYPE_CHECKING:
     from engine.sites.measuring import Meter
@@ -46,7 +47,7 @@ class SiteOptions:
     store: StoreKind = "wire"
     concurrency: int | None = None
     max_rps: float | None = None
-    give_up_after_s: float = 300.0
+    give_up_after_s: float | None = None
     assume: Assumed = ""
     durability: Durability = "object"
     links: Links | None = None
@@ -62,7 +63,7 @@ class SiteOptions:
             raise UsageError(f"concurrency is {self.concurrency}, and has to be at least 1.")
         if self.max_rps is not None and not self.max_rps > 0:
             raise UsageError(f"max_rps is {self.max_rps}, and has to be above 0.")
-        if not self.give_up_after_s >= 0:
+        if self.give_up_after_s is not None and not self.give_up_after_s >= 0:
             raise UsageError(f"give_up_after_s is {self.give_up_after_s}, and must not be below 0.")
 
     def connection(self, base: Connection) -> Connection:
@@ -79,6 +80,13 @@ class SiteOptions:
             "request_payer": self.request_payer,
         }
         return replace(base, **{name: value for name, value in chosen.items() if value is not None})
+
+    @property
+    def patience(self) -> RetryPolicy:
+        """How long each request is tried. What is said counts for an endpoint that has never answered too."""
+        if self.give_up_after_s is None:
+            return RetryPolicy()
+        return RetryPolicy(give_up_after_s=self.give_up_after_s, first_answer_s=self.give_up_after_s)
 
     @property
     def workers(self) -> int:

@@ -53,7 +53,7 @@ class RetryPolicy:
 
     `attempts` bounds what is tried after unknown outcomes and after 409, `unreadable_attempts` the questions that some
     servers answer with something else, again and again. While S3 is out of reach it is tried for
-    `give_up_after_s`, but only for `first_answer_s` where it has never answered (a mistyped endpoint). While S3
+    `give_up_after_s`, where it has never answered for no more than `first_answer_s` (it may be mistyped). While S3
     answers that it wants fewer requests, for `throttled_give_up_after_s`. A delete never waits longer than
     `delete_give_up_after_s`. Delays grow from `base_s` to `cap_s`."""
 

@@ -165,7 +165,7 @@ class RetryingStore(StoreDecorator):
             return trouble, step
         try:
             if isinstance(error, Unavailable) and not request.deletes:
-                raise _out_of_reach(error, trouble.outage_s) from error
+                raise _out_of_reach(error, trouble.outage_s, self._answered) from error
             raise error
         finally:
             del error  # as above
@@ -195,13 +195,17 @@ def _is_unconditional_delete(request: object) -> bool:
     return isinstance(request, DeleteObjects) and any(etag is None for _, etag in request.keys)
 
 
-def _out_of_reach(error: Unavailable, elapsed_s: float) -> Unreachable:
+def _out_of_reach(error: Unavailable, elapsed_s: float, answered: bool) -> Unreachable:
+    again = "then run the same command again"
+    if answered:
+        advice = f"Check the network and the endpoint, {again}: what has a ledger goes on from there."
+    else:
+        advice = f"It has never answered: check the endpoint, the network and a proxy on the way, {again}."
     return Unreachable(
         f"S3 has been out of reach for {elapsed_s:.0f} s: {error.message}",
         operation=error.operation,
         ref=error.ref,
         code=error.code,
         request_id=error.request_id,
-        advice="Check the network and the endpoint, then run the same command: it goes on from there. "
-        "--give-up-after says how long to wait.",
+        advice=f"{advice} --give-up-after says how long to wait.",
     )

@@ -89,11 +89,9 @@ CONNECTING = (
     Setting("--store", "How to speak to S3.", type=click.Choice(["wire", "boto"])),
     Setting(
         "--give-up-after SECONDS",
-        "How long S3 may be out of reach.",
+        "How long S3 may be out of reach: by default 300, but 15 before it has ever answered.",
         field="give_up_after_s",
         type=click.FloatRange(min=0),
-        default=300.0,
-        show_default=True,
     ),
 )
 TELLING = (

@@ -36,3 +36,11 @@ def test_an_option_takes_each_of_its_words() -> None:
         {"concurrency": 1, "max_rps": 0.1, "give_up_after_s": 0},
     ):
         assert Options(**given)
+
+
+def test_how_long_to_wait_counts_for_an_endpoint_that_never_answered_too() -> None:
+    """It is what the error advises to say."""
+    assert (Options().patience.first_answer_s, Options().patience.give_up_after_s) == (15.0, 300.0)
+    for seconds in (2.0, 120.0):
+        patience = Options(give_up_after_s=seconds).patience
+        assert (patience.first_answer_s, patience.give_up_after_s) == (seconds, seconds)

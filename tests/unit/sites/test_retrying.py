@@ -169,9 +169,10 @@ async def test_it_is_told_for_how_long_S3_has_been_out_of_reach_and_when_it_no_l
 async def test_an_endpoint_that_never_answered_is_given_up_soon() -> None:
     store, time = FakeStore(), Time()
     store.plan("HeadObject", *failing(Unavailable("refused", operation="HeadObject"), 10_000))
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as gave_up:
         await retrying(store, time).head_object(HEAD)
     assert time.now <= POLICY.first_answer_s + POLICY.cap_s
+    assert gave_up.value.advice.startswith("It has never answered: check the endpoint")
 
 
 async def test_expired_credentials_are_refreshed_once_for_all_who_met_them() -> None:
