@@ -265,6 +265,10 @@ class Rejected(ObjectError):
     """S3 understood the request and will not do it: InvalidRequest, EntityTooLarge, InvalidPart, and so on."""
 
 
+CUSTOMER_KEY = "CustomerKey"
+"""The code of `Rejected` for an object under a key of its owner's own (SSE-C), which has to come with each request."""
+
+
 class Unsupported(ObjectError):
     """501 NotImplemented: this server does not know the operation or the condition."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.api.commands import command, typed
 from engine.api.run import MigrationResult
+from engine.errors import CUSTOMER_KEY
 from engine.plan.document import Plan
 from engine.plan.lifecycle import DONE, State
 from engine.plan.settings import Connection
@@ -55,8 +56,11 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
             ways = ways._replace(again="")
         if (why := _one_reason(result)) == DENIED:
             ways = ways._replace(again=_looking(plan, counters.first_asides[0].route) or ways.again)
+        elif why == CUSTOMER_KEY:
+            ways = ways._replace(again="", reason_tells=True)
         first, *others = aside_lines(result.aside, listing, ways, result.restoring)
-        first = Toned(f"{first}, all with {safe(why)}", Tone.WARNING) if why else first
+        if why and result.aside[State.FAILED] > 1:
+            first = Toned(f"{first}, all with {safe(why)}", Tone.WARNING)
         lines += ["", *left[:1], first, *others]
     elif left:
         lines += ["", *(left[:1] if result.stopped or result.empty else left)]
@@ -85,11 +89,11 @@ def _came_to(plan: Plan, result: MigrationResult) -> str:
 
 
 def _one_reason(result: MigrationResult) -> str:
-    """The code that all have which are set aside, where they failed, and are several; empty where that is not so, or
-    not known: of what earlier runs or other processes set aside."""
+    """The code that all have which are set aside, where they failed; empty where that is not so, or not known: of what
+    earlier runs or other processes set aside."""
     reasons = result.counters.reasons
     ((code, count),) = reasons.most_common(1) or [("", 0)]
-    return code if count > 1 and result.aside == {State.FAILED: count} else ""
+    return code if result.aside == {State.FAILED: count} else ""
 
 
 def _looking(plan: Plan, name: str) -> str:

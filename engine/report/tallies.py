@@ -163,13 +163,13 @@ _MENDED_BY = {
 
 
 class Ways(NamedTuple):
-    """Commands that mend what is not done; empty where nobody knows how to type one. `one_key`: there is no other to
-    go on with, so that the reason alone says whether another run helps."""
+    """Commands that mend what is not done; empty where nobody knows how to type one. `reason_tells`: the reason alone
+    says whether another run helps."""
 
     again: str = ""
     restore: str = ""
     wait: str = ""
-    one_key: bool = False
+    reason_tells: bool = False
 
 
 def ways_of(plan: Plan | None, ledger: Path) -> Ways:
@@ -181,14 +181,14 @@ def ways_of(plan: Plan | None, ledger: Path) -> Ways:
         return Ways(run, command(plan, ledger, "restore"), command(plan, ledger, "run", "--wait-restore"))
     sources = [route.source for route in plan.routes if not route.source.is_local and not route.source.site]
     restore = typed("cartage", "restore", str(sources[0]), *plan.flags) if sources else ""
-    return Ways(restore=restore, one_key=not plan.routes[0].source.is_prefix)
+    return Ways(restore=restore, reason_tells=not plan.routes[0].source.is_prefix)
 
 
 def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: int = 0) -> list[str]:
     """How many are not done, by state, what ends that, the command that lists each with its reason, and what to type
     next. `restoring` of the archived are on their way back."""
     counts = counted({state.value: count for state, count in aside.items()})
-    told = {state: said for state, said in _MENDED_BY.items() if not (ways.one_key and state is State.FAILED)}
+    told = {state: said for state, said in _MENDED_BY.items() if not (ways.reason_tells and state is State.FAILED)}
     mended = [sentence for state, sentence in told.items() if state in aside]
     archived = aside.get(State.ARCHIVED, 0)
     if archived:

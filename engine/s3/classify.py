@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from engine import errors
-from engine.errors import StoreError
+from engine.errors import CUSTOMER_KEY, StoreError
 
 READING = ("Get", "Head", "List")
 """How the names of S3's operations begin that change nothing: it does not matter what became of them."""
@@ -46,6 +46,7 @@ class _Kind(Enum):
     PAYER = "payer"
     UNSUPPORTED = "unsupported"
     REJECTED = "rejected"
+    CUSTOMER_KEY = "customer key"
 
 
 _CODES: dict[_Kind, str] = {
@@ -176,7 +177,16 @@ _FORMS = {
         "If it is a condition on the target, --no-conditional-writes goes on without it.",
     ),
     _Kind.REJECTED: _Form(errors.Rejected, "S3 refuses it ({said})"),
+    _Kind.CUSTOMER_KEY: _Form(
+        errors.Rejected,
+        "the object is under a key of its owner's own (SSE-C), which Cartage never has",
+        "Running again does not help. Copy it by hand with its key, or leave it out with exclude on the route: that "
+        "takes a new ledger (--ledger), which finds what is copied already, and no longer has revert remove that.",
+    ),
 }
+
+_NEEDS_KEY = "stored using a form of Server Side Encryption"
+"""In S3's message where a key of the owner's own is missing, for which it has no code."""
 
 
 def classify(
@@ -202,6 +212,8 @@ def classify(
     )
     onward = "" if code or region or _KIND_OF_STATUS.get(status) is not _Kind.REGION else _onward(location, ref)
     kind = _Kind.ONWARD if onward else _kind(operation, status, code, region)
+    if kind is _Kind.REJECTED and _NEEDS_KEY in message:
+        kind, code = _Kind.CUSTOMER_KEY, CUSTOMER_KEY
     form = _FORMS[kind]
     values = {
         "said": message.strip().rstrip(".") or code or f"status {status}",

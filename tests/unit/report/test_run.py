@@ -71,6 +71,17 @@ def test_what_earlier_runs_did_is_told_apart_from_what_this_one_found(
     assert first_line(counters, resumed=resumed, **states) == said
 
 
+def test_what_lacks_its_owners_key_is_not_run_again() -> None:
+    """No run ever has the key: what to do is in the reason."""
+    plan = replace(PLAN, source="moving.toml")
+    for failed in (1, 3):
+        counters = Counters(copied=3, aside=failed, reasons=Counter({"CustomerKey": failed}))
+        page = page_of(counters, resumed=False, plan=plan, failed=failed)
+        assert f"not done: {failed} failed{', all with CustomerKey' * (failed > 1)}" in page
+        assert not any("run again" in line for line in page)
+        assert page[-1].startswith("each with its reason: ")
+
+
 def test_one_reason_of_all_is_said_and_what_is_denied_is_looked_at() -> None:
     first = ObjectAside(PLAN.routes[0].name, "a", "failed", "AccessDenied", "access denied")
     refused = Counters(aside=3_000, first_asides=[first], reasons=Counter({"AccessDenied": 3_000}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import (
+    CUSTOMER_KEY,
     AccessDenied,
     Ambiguous,
     Archived,
@@ -158,6 +159,19 @@ def test_what_stops_a_run_says_what_to_do(status: int, code: str, expected: type
     assert error.message
     assert "{" not in error.message + error.advice
     assert error.advice or error.scope is not Scope.RUN
+
+
+def test_what_its_owners_key_is_missing_for_says_that_running_again_is_no_help() -> None:
+    """S3 has no code of its own for it (GetObject and CopyObject of an SSE-C object without its key)."""
+    said = (
+        "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to "
+        "retrieve the object."
+    )
+    for operation in ("CopyObject", "GetObject", "UploadPartCopy"):
+        error = classify(operation, "s3://b/k", 400, "InvalidRequest", said)
+        assert (type(error), error.code) == (Rejected, CUSTOMER_KEY)
+        assert "SSE-C" in error.message
+        assert "Running again does not help" in error.advice and "exclude" in error.advice
 
 
 def test_braces_in_a_servers_message_are_left_alone() -> None:
