@@ -189,10 +189,16 @@ class Route:
         """Whether nothing but tags is set, for which no object has to be copied."""
         return self.in_place and not (self.storage_class or self.set_metadata or self.set_headers)
 
+    @property
+    def reads_tags(self) -> bool:
+        """Whether what is sent anew is to bear the source's tags, which no other answer tells."""
+        return self.properties.tags is not PropertyRule.DROP and (self.set_tags is None or self.lays_tags)
+
     def tags_over(self, there: Pairs) -> Pairs:
-        """The tags that an object is to have which bears these now, where the route sets any."""
-        given = self.set_tags or ()
-        return tuple(sorted((dict(there) | dict(given)).items())) if self.lays_tags else given
+        """The tags that an object is to have which bears these now."""
+        if self.set_tags is None:
+            return there
+        return tuple(sorted((dict(there) | dict(self.set_tags)).items())) if self.lays_tags else self.set_tags
 
     def _is_plain(self) -> bool:
         rules = self.properties

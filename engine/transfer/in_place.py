@@ -106,7 +106,7 @@ class InPlace(ServerSideCopy):
         if route.set_tags is None and (not found or (self._trusts and not _by_parts(task))):
             return _Look(head, wanted, found, None, None)
         tags = await read_tags(self.source, task.route, task.source_ref, head)
-        return _Look(head, wanted, found, tags, tags if route.set_tags is None else route.tags_over(tags))
+        return _Look(head, wanted, found, tags, route.tags_over(tags))
 
     async def _copy_onto_itself(self, task: Task, look: _Look, acl: Acl | None) -> Outcome:
         """One CopyObject under the object's own ETag, sent again only after a look at what it carries then."""

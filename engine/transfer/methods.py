@@ -62,7 +62,8 @@ def cost_of(source: ListedObject, route: Route, *, copies: bool) -> Cost:
         return Cost(0, ranges, source.size, 0)
     if copies:
         return _copied(source)
-    return Cost(*_relayed(source), source.size, source.size)
+    writes, reads = _relayed(source)
+    return Cost(writes, reads + route.reads_tags, source.size, source.size)
 
 
 def _copied(source: ListedObject) -> Cost:
@@ -86,7 +87,7 @@ def _in_place(source: ListedObject, route: Route) -> Cost:
 
 
 def _relayed(source: ListedObject) -> tuple[int, int]:
-    """Of a source whose checksum is not listed it is taken that it has none but its ETag."""
+    """But for its tags. Of a source whose checksum is not listed it is taken that it has none but its ETag."""
     own = needs_own_parts(source)
     if source.size <= SMALL_BYTES and not own:
         return 1, 1

@@ -93,10 +93,7 @@ async def read_properties(store: ObjectStore, route: Route, source: ListedObject
 
 async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Tags:
     """The tags that the copy of this source is to have. Raises as `read_tags`."""
-    if route.set_tags is not None and not route.lays_tags:
-        return route.set_tags
-    there = () if route.properties.tags is PropertyRule.DROP else await read_tags(store, route, ref, head)
-    return route.tags_over(there) if route.lays_tags else there
+    return route.tags_over(await read_tags(store, route, ref, head) if route.reads_tags else ())
 
 
 async def read_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Tags:
