@@ -6,7 +6,8 @@ or shard by shard in the order of keys.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,16 +15,18 @@ from typing import Any, Protocol
 import anyio
 import anyio.to_thread
 
+from engine.errors import LedgerLocked
 from engine.ledger import index
 from engine.ledger.binding import Binding
 from engine.ledger.files import sync_wal, writing
 from engine.ledger.forming import finish_forming, is_there, make_folder
 from engine.ledger.ledger import Keyed, Ledger
+from engine.ledger.locking import FileLock
 from engine.ledger.reader import LedgerReader, open_alone
 from engine.ledger.rebinding import Change, change_to
 from engine.ledger.shard_files import ShardFiles
 from engine.ledger.shard_places import goes_by, index_path, shard_name, shard_path
-from engine.ledger.sharded_reader import InShards, ShardedReader
+from engine.ledger.sharded_reader import ORDERED_BY, InShards, ShardedReader
 from engine.plan.noted import Noted
 from engine.plan.record import Tally
 from engine.plan.shards import Piece
@@ -109,9 +112,9 @@ class ShardedLedger(InShards, Ledger):
 
     async def _open_one(self, number: int) -> Ledger:
         await self._begun(number)
-        await self._do_durably("open_shard", number)
         shard = await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms)
         try:
+            await self._do_durably("open_shard", number)  # once it is locked: no order of a left run begins with it
             if self._journals is not None:
                 await self._journals.join(shard, shard_name(number))
         except BaseException:
@@ -137,10 +140,9 @@ class ShardedLedger(InShards, Ledger):
 
     async def _close_one(self, number: int, shard: Ledger) -> None:
         try:
-            closing = await closing_of(shard)
+            await self._keep(number, await closing_of(shard))  # while it is locked, as in `record`
         finally:
             await shard.close()
-        await self._keep(number, closing)
 
     async def _keep(self, number: int, closing: index.Closing, *, still_open: bool = False) -> None:
         # What a shard that is open comes to is reckoned anew if it is lost; what is closed is held against its record.
@@ -174,6 +176,10 @@ class ShardedLedger(InShards, Ledger):
         await self._read_atlas()
         return numbers
 
+    async def begin_orders(self, run: str) -> None:
+        """From now on what is marked is so for the processes of this run alone."""
+        await self.set_note(ORDERED_BY, run)
+
     async def begin(self, number: int) -> None:
         """Mark a shard as one that another process changes from now on."""
         await self._begun(number)
@@ -191,14 +197,36 @@ class ShardedLedger(InShards, Ledger):
     ) -> None:
         """Keep what a shard's own ledger says now, or, where it lies elsewhere, what it said (`closing`); `listings` as
         in `index.Closing`. One that somebody writes, or that is `still_open`, stays marked."""
-        if closing is None:
-            closing = index.Closing([], {}, 0, [])
-            if await self._begun(number):
-                async with self._readers.use(number) as shard:
-                    # Before its rows are read: the process of a run that was left goes on with its order to its end.
-                    still_open = still_open or (self._journals is None and await shard.worker() is not None)
-                    closing = await closing_of(shard)
-        await self._keep(number, closing._replace(listings=list(listings)), still_open=still_open)
+        files = self._journals is None
+        async with self._unwritten(number) if files and not still_open else nullcontext(not still_open) as is_closed:
+            if files or closing is None:
+                closing = index.Closing([], {}, 0, [])
+                if await self._begun(number):
+                    async with self._readers.use(number) as shard:
+                        closing = await closing_of(shard)
+            await self._keep(number, closing._replace(listings=list(listings)), still_open=not is_closed)
+
+    @asynccontextmanager
+    async def _unwritten(self, number: int) -> AsyncIterator[bool]:
+        """Whether nobody writes a shard; then nobody does as long as this is open. The process of a run that was left
+        goes on with its order to its end, or begins late: it looks whether its shard is marked once it has the lock."""
+        path = shard_path(self._folder, number)
+        lock = FileLock(path)
+
+        def take() -> None:
+            lock.acquire()
+            if path.exists():
+                lock.hold()
+
+        try:
+            try:
+                await to_the_end(take)
+            except LedgerLocked:
+                yield False
+            else:
+                yield True
+        finally:
+            lock.release()
 
     async def listed_by_route(self) -> Mapping[str, tuple[int, int]]:
         """Objects and bytes by route, of those whose shards were all listed to their end for the snapshot that is

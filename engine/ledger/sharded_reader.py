@@ -27,6 +27,9 @@ from engine.to_the_end import to_the_end
 
 Answer = TypeVar("Answer")
 
+ORDERED_BY = "ordered by"
+"""The note of which run gave the last orders for shards."""
+
 
 class InShards(LedgerReader):
     """What any reader of a ledger in shards answers otherwise than one of a single file."""
@@ -295,7 +298,9 @@ class ShardedReader(InShards):
         return found
 
 
-async def is_marked(folder: Path, number: int) -> bool:
-    """Whether the index says that this shard is about to change. Raises as `LedgerReader.open_to_read`."""
+async def is_marked(folder: Path, number: int, run: str) -> bool:
+    """Whether the index says that this shard is about to change, for an order of this run. Raises as
+    `LedgerReader.open_to_read`."""
     async with await LedgerReader.open_to_read(index_path(folder)) as reader:
-        return bool(await reader._rows("SELECT 1 FROM shards WHERE number = ? AND is_open", (number,)))
+        is_open = await reader._rows("SELECT 1 FROM shards WHERE number = ? AND is_open", (number,))
+        return bool(is_open) and await reader.note(ORDERED_BY) == run

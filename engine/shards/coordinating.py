@@ -126,6 +126,7 @@ class Coordinator:
         self._opened_ms = {item.route: item.opened_ms for item in await self._ledger.snapshots()}
         self._notes = await self._ledger.notes()
         if self._state is None:  # else workers do not see this machine's files
+            await self._ledger.begin_orders(self._run)
             self._sorted_at = {name: await listed.sorted_at() for name, listed in self._opened.sources.lists.items()}
         again = None if self._again is None else self._ledger.numbers_of(self._again)
         shards = await self._ledger.shards()

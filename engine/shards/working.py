@@ -249,8 +249,8 @@ def _made_folder() -> tempfile.TemporaryDirectory[str]:
 @asynccontextmanager
 async def _open_ledger(order: Order, opened: Sites) -> AsyncIterator[Ledger]:
     """The shard's ledger: in the folder once nobody else holds it, or a view of its journal, which is this process's
-    from now on. Raises `LedgerLocked` where somebody holds it for long, and `EngineError` where
-    the run that gave the order was left, and the shard has been recorded as closed since."""
+    from now on. Raises `LedgerLocked` where somebody holds it for long, and `EngineError` where the run that gave the
+    order was left, and its shard has been recorded as closed since or is another run's."""
     if order.state is not None:
         with tempfile.TemporaryDirectory(prefix="cartage-shard-") as folder:
             path = Path(folder) / f"{order.number:06}.ledger"
@@ -260,7 +260,7 @@ async def _open_ledger(order: Order, opened: Sites) -> AsyncIterator[Ledger]:
                 yield ledger
         return
     async with await _once_free(order) as ledger:
-        if not await is_marked(order.folder, order.number):  # looked at while it is held: then nobody closes it
+        if not await is_marked(order.folder, order.number, order.run):  # while it is held: then nobody closes it
             raise EngineError(f"shard {order.number} is not carried: the run that asked for it has ended.")
         yield ledger
 
