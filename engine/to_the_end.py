@@ -41,6 +41,17 @@ async def to_the_end(
     sibling that failed in an asyncio.TaskGroup, Ctrl-C under asyncio.run."""
     # Not in a pool's: those may all wait for the very call that this is part of.
     running = in_own_thread(work)
+    with anyio.CancelScope(shield=True):
+        cancelled = await ended(running)
+        if cancelled is not None and running.exception() is None and give_back is not None:
+            await give_back(running.result())
+    if cancelled is not None:
+        raise cancelled
+    return running.result()
+
+
+async def ended(running: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Wait until it has come to its end; gives the cancellation that would have cut that short."""
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
         while not running.done():
@@ -48,8 +59,4 @@ async def to_the_end(
                 await asyncio.wait([running])
             except asyncio.CancelledError as error:
                 cancelled = error
-        if cancelled is not None and running.exception() is None and give_back is not None:
-            await give_back(running.result())
-    if cancelled is not None:
-        raise cancelled
-    return running.result()
+    return cancelled

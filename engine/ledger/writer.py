@@ -16,7 +16,7 @@ import anyio
 
 from engine.errors import LedgerCorrupt, LedgerError
 from engine.process import MORE_FILES, lacks_files
-from engine.to_the_end import to_the_end
+from engine.to_the_end import ended, to_the_end
 
 Result = TypeVar("Result")
 Command = Callable[[sqlite3.Connection], Result]
@@ -109,13 +109,21 @@ class Writer:
     async def do(self, command: Command[Result], *, durable: bool = False) -> Result:
         """Carry out `command` in a transaction. `durable` commits with synchronous=FULL: it survives a power cut.
 
-        Raises `LedgerError`; then nothing of the command is in the file."""
+        Raises `LedgerError`; then nothing of the command is in the file. A cancellation takes out a command that waits,
+        and comes out after the commit of one that does not: what is read next has it."""
         async with self._slots:
             if self._closed:
                 raise LedgerError(f"the ledger {self._path} is closed")
             done: Future[Result] = Future()
             self._queue.put_nowait((command, durable, done))
-            return await asyncio.wrap_future(done)
+            running = asyncio.wrap_future(done)
+            try:
+                await asyncio.wait([running])  # which cancels nothing
+            except asyncio.CancelledError:
+                if not done.cancel():
+                    await ended(running)
+                raise
+            return running.result()
 
     async def close(self) -> None:
         """Finish what was queued and close the file. What comes later is refused."""

@@ -87,6 +87,20 @@ async def test_a_ledger_whose_closing_is_cancelled_is_given_back_when_its_writer
     await open_once(path)
 
 
+async def test_a_change_that_is_cancelled_while_it_is_made_is_waited_for_so_that_what_is_closed_then_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.ledger"
+    async with await ShardedLedger.open(path, BINDING, now_ms=Clock()) as ledger:
+        await ledger.add_shards([[Piece("raw"), Piece("model")]])
+        await ledger.decide("raw", [decision("a")])
+        async with ledger._files.use(1) as shard:
+            with monkeypatch.context() as patch:
+                await Gate(patch, shard.writer, "_check").cancel(ledger.decide("raw", [decision("b")]))
+    async with await ShardedLedger.open(path, BINDING, now_ms=Clock()) as ledger:  # held against its record
+        assert len(await ledger.entries("raw", None, None, 9)) == 2
+
+
 async def test_a_reader_whose_opening_is_cancelled_leaves_no_file_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,8 +127,10 @@ async def test_a_command_whose_caller_was_cancelled_is_done_whole_or_not_at_all(
         await asyncio.sleep(0)
         first.cancel()
         second.cancel()
-        await asyncio.gather(first, second, return_exceptions=True)
+        await asyncio.gather(second, return_exceptions=True)
+        assert not first.done(), "what is under way is waited for"
         hold.set()
+        await asyncio.gather(first, return_exceptions=True)
         await ledger.set_note("third", 1)
     assert query(path, "SELECT key FROM notes ORDER BY key") == [("stuck",), ("third",)]
 
