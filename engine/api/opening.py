@@ -34,6 +34,7 @@ from engine.ledger import (
 from engine.ledger.identity import this_machine
 from engine.ledger.rebinding import VIEW
 from engine.ledger.sharded import follow as bring_up
+from engine.ledger.sharded import is_begun
 from engine.listing.sources import open_sources
 from engine.logs import destination
 from engine.model import FILE_SITE, Location
@@ -117,6 +118,8 @@ async def open_ledger(
     if options.state is not None and FILE_SITE in plan.sites_in_use:
         binding = replace(binding, machine=this_machine())
     journals = await _journals(plan, opened, options, command, takes_over=writes)
+    if journals is not None and not create and not await is_begun(path, journals):  # else an empty one would be made
+        raise nothing_carried(options)
     ledger = await open_to_write(
         path, binding, now_ms=clock, create=create or journals is not None, journals=journals, in_shards=in_shards
     )

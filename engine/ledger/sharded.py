@@ -268,7 +268,7 @@ async def follow(
     is made.
 
     Raises as `ShardedLedger.open`."""
-    if not (is_there(path) or await journals.is_begun("index")):
+    if not await is_begun(path, journals):
         return []
     await to_the_end(partial(make_folder, path))
     async with await Ledger.open(index_path(path), binding, now_ms=now_ms) as ledger:
@@ -283,6 +283,11 @@ async def follow(
             if item.is_open:  # its process has not said yet what it came to, and may be gone: not for the journal
                 await ledger._do("record_shard", item.number, closing, now_ms(), True)
     return shards
+
+
+async def is_begun(path: Path, journals: Journals) -> bool:
+    """Whether there is anything of a ledger, here or in its journals."""
+    return is_there(path) or await journals.is_begun("index")
 
 
 async def _follow_index(ledger: Ledger, journals: Journals, wanted: Binding) -> None:

@@ -58,3 +58,18 @@ def test_what_is_refused_for_a_missing_bucket_leaves_no_ledger(terminal: Termina
         ended = terminal.call(verb, plan, "--state", "s3://stated/state/")
         assert ended.code not in (0, 3), ended.out
         assert sorted(terminal.folder.iterdir()) == before, verb
+
+
+def test_what_finds_nothing_carried_leaves_no_ledger_here_nor_there(terminal: Terminal, sandbox: Endpoint) -> None:
+    terminal.on(sandbox)
+    client = sandbox.emptied("stated")
+    client.put_object(Bucket="stated", Key="old/a", Body=b"a")
+    plan = write_plan(terminal.folder, "stated")
+    before = sorted(terminal.folder.iterdir())
+    accept = ("accept", "lost", "--found", "1", "--because", "it is")
+    for verb, *more in (accept, ("verify",), ("cleanup",), ("revert",), ("receipt",), ("status",)):
+        ended = terminal.call(verb, plan, *more, "--state", "s3://stated/state/")
+        assert ended.code == terminal.call(verb, plan, *more).code, (verb, ended.err)
+        assert "nothing was carried yet with --state s3://stated/state/" in ended.err, (verb, ended.err)
+        assert sorted(terminal.folder.iterdir()) == before, verb
+        assert [item["Key"] for item in client.list_objects_v2(Bucket="stated")["Contents"]] == ["old/a"], verb
