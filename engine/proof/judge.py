@@ -163,13 +163,18 @@ def _without_source(row: Joined, entry: Entry, minimum: Proof) -> Finding:
 
 
 def reread(row: Joined, minimum: Proof, record: ObjectRecord) -> Finding:
-    """What stands of a copy without a source once its bytes were read, and are the ones that were written."""
+    """What stands of a copy once its target was read, and holds the bytes that the ledger keeps the xxh3-128 of, where
+    both sides were read before; else a checksum, which is no proof by bytes."""
     assert row.entry is not None and row.target is not None
     etag = row.target.etag
-    finding = _without_source(row._replace(entry=row.entry._replace(target_etag=etag)), row.entry, minimum)
+    entry = row.entry if record.xxh3 else row.entry._replace(proof=min(row.entry.proof, Proof.DIGEST))
+    if row.source is not None:
+        finding = Finding(Kind.OK, row.key, outcome=verified(row.key, etag, entry.proof, ""))
+    else:
+        finding = _without_source(row._replace(entry=entry._replace(target_etag=etag)), entry, minimum)
     outcome = finding.outcome
-    if outcome is None and row.entry.state is not State.LOST:
-        outcome = Outcome.seen(row.key, row.entry.state, etag, proof=row.entry.proof)
+    if outcome is None and entry.state is not State.LOST:
+        outcome = Outcome.seen(row.key, entry.state, etag, proof=entry.proof)
     if outcome is None:
         return finding
     known = outcome._replace(checksum=record.checksum, xxh3=record.xxh3, properties=record.properties)

@@ -1,5 +1,5 @@
 """Files whose version tells too little: a copy that bears another ctime, and all else that it bore, is read, and is
-what was written where its bytes have the checksum that the ledger keeps.
+what was written where its bytes have the xxh3-128, or else the checksum, that the ledger keeps.
 
 Some file systems (FUSE) give a file its ctime anew once it was closed, so that every copy is met so once.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import anyio
 import anyio.to_thread
+import xxhash
 
 from engine.checksums import hasher, is_known
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
@@ -21,10 +23,11 @@ from engine.plan.join import Joined
 from engine.plan.record import ObjectRecord
 from engine.plan.route import Route
 from engine.proof.digest import RANGE_BYTES
-from engine.proof.judge import Finding, Kind, Question, reread, verified
+from engine.proof.judge import Finding, Kind, Question, reread
 from engine.proof.stages import Judged, replaced
 from engine.store import GetRange, ObjectStore, StoreOf
 
+XXH3 = "xxh3-128"
 FILES_AT_ONCE = 4
 """Each holds `RANGE_BYTES` in memory."""
 
@@ -82,13 +85,7 @@ class Rereading:
             return Finding(Kind.UNREAD, row.key, f"the target could not be read: {error}")
         if found is None:
             return None
-        if found != value:
-            return finding
-        if row.source is None:
-            return reread(row, self._minimum, record)
-        # Both sides were not read: what a proof by bytes said is of the file before.
-        outcome = verified(row.key, row.target.etag, min(record.proof, Proof.DIGEST), "", record.checksum)
-        return Finding(Kind.OK, row.key, outcome=outcome._replace(properties=record.properties))
+        return reread(row, self._minimum, record) if found == value else finding
 
 
 def _untold(row: Joined, finding: Finding, why: str) -> Finding:
@@ -99,8 +96,10 @@ def _untold(row: Joined, finding: Finding, why: str) -> Finding:
 
 
 def known_digest(record: ObjectRecord) -> tuple[str, str]:
-    """The algorithm and the value, base64, of what the ledger keeps of an object's bytes; empty where that is nothing
-    that reading them can confirm."""
+    """The algorithm and the value, as that spells it, of what the ledger keeps of an object's bytes, of all of both
+    sides first; empty where that is nothing that reading them can confirm."""
+    if record.xxh3:
+        return XXH3, record.xxh3
     algorithm, _, value = record.checksum.split(":", 2) if record.checksum else ("", "", "")
     if value and is_known(algorithm):
         return algorithm, value
@@ -114,13 +113,13 @@ def known_digest(record: ObjectRecord) -> tuple[str, str]:
 async def _digest(
     store: ObjectStore, ref: ObjectRef, listed: ListedObject, algorithm: str, goes_on: GoesOn
 ) -> str | None:
-    """The checksum of all of a file that must bear the version that was listed; None where it does not go on to its
-    end. Raises what the store raises."""
-    count = hasher(algorithm)
+    """As `known_digest` has it, of all of a file that must bear the version that was listed; None where it does not go
+    on to its end. Raises what the store raises."""
+    count: Any = xxhash.xxh3_128() if algorithm == XXH3 else hasher(algorithm)
     for first in range(0, listed.size, RANGE_BYTES):
         last = min(first + RANGE_BYTES, listed.size) - 1
         body = await store.get_range(GetRange(ref, first, last, listed.etag, listed.size))
         await anyio.to_thread.run_sync(count.update, body.data)
         if not goes_on(len(body.data)):
             return None
-    return count.value()
+    return str(count.hexdigest() if algorithm == XXH3 else count.value())

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+import xxhash
 
 from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
@@ -21,6 +22,7 @@ from engine.api.revert import revert
 from engine.api.run import migrate
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
+from engine.checksums import checksum_of
 from engine.errors import AccessDenied, ObjectError, PreconditionFailed
 from engine.events import Event, Progress
 from engine.folder.store import FolderStore
@@ -31,9 +33,11 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
 from engine.proof import rereading
+from engine.proof.depth import Depth
 from engine.proof.judge import Kind
 from engine.proof.rereading import known_digest
 from engine.store import Body, GetRange
+from tests.unit.ledger.scene import change
 
 BODY = b"a card\n" * 1000
 
@@ -224,6 +228,46 @@ async def test_one_that_was_moved_away_and_came_back_stays_what_this_ledger_wrot
     assert done.reverted is not None and done.reverted.removed == 2
 
 
+@pytest.mark.parametrize("source_stays", [True, False])
+async def test_one_proven_by_bytes_is_held_against_what_both_sides_were_and_stays_so(
+    folder: Path, source_stays: bool
+) -> None:
+    plan = plan_of(folder, hold=0)
+    await migrate(plan, options(folder))
+    await verify(plan, options(folder), depth=Depth())
+    if not source_stays:
+        await cleanup(plan, options(folder), delete=True, consent=Consent())
+    restamp(folder)
+    for _ in range(2):
+        assert (await verify(plan, options(folder))).agrees
+    row = (await rows(folder))["a"]
+    assert (row.proof, row.xxh3) == (Proof.BYTES, xxhash.xxh3_128_hexdigest(BODY))
+    other = BODY[::-1]
+    restamp(folder, other)
+    keep_checksum(folder, other)  # as of another file that was made to have it
+    done = await verify(plan, options(folder))
+    assert [item.key for item in done.differences] == ["a"]
+
+
+@pytest.mark.parametrize("source_stays", [True, False])
+async def test_of_one_whose_checksum_alone_was_read_a_proof_by_bytes_is_none(folder: Path, source_stays: bool) -> None:
+    plan = plan_of(folder, hold=0)
+    await migrate(plan, options(folder))
+    await verify(plan, options(folder), depth=Depth())
+    if not source_stays:
+        await cleanup(plan, options(folder), delete=True, consent=Consent())
+    change(folder.parent / "copy.ledger", "UPDATE objects SET xxh3 = ''")
+    restamp(folder)
+    assert (await verify(plan, options(folder))).agrees
+    assert (await rows(folder))["a"].proof is Proof.DIGEST
+
+
+def keep_checksum(folder: Path, body: bytes) -> None:
+    """Have the ledger keep of `a` the checksum of these bytes."""
+    checksum = f"CRC64NVME:FULL_OBJECT:{checksum_of('CRC64NVME', body)}"
+    change(folder.parent / "copy.ledger", f"UPDATE objects SET checksum = '{checksum}' WHERE key = 'a'")
+
+
 def test_what_the_ledger_keeps_of_the_bytes_may_be_an_etag() -> None:
     md5 = "d41d8cd98f00b204e9800998ecf8427e"
     row = ObjectRecord("r", "k", 7, md5, "", "", "", State.COPIED, "", "7-1-1-1", "", Proof.DIGEST, "etag", False, "",
@@ -232,4 +276,5 @@ def test_what_the_ledger_keeps_of_the_bytes_may_be_an_etag() -> None:
     assert known_digest(row._replace(compared="etag of parts")) == ("", "")
     assert known_digest(row._replace(proof=Proof.SIZE)) == ("", "")
     assert known_digest(row._replace(checksum="SHA256:FULL_OBJECT:YWJj")) == ("SHA256", "YWJj")
+    assert known_digest(row._replace(checksum="SHA256:FULL_OBJECT:YWJj", xxh3="99aa")) == ("xxh3-128", "99aa")
     assert known_digest(row._replace(size=0, compared="no bytes")) == ("MD5", "1B2M2Y8AsgTpgAmY7PhCfg==")
