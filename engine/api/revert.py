@@ -114,7 +114,6 @@ async def revert(
                 )
                 stop.listen(work.stop)
                 reverted = await work.go(plan.routes)
-                await ledger.note_reverted(reverted.removed, whole=reverted.is_whole)
                 return replace(result, reverted=reverted)
 
 

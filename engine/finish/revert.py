@@ -24,7 +24,7 @@ from engine.model import Location, ObjectRef, UploadRef
 from engine.plan.in_place import refuse_in_place
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.lifecycle import IN_FLIGHT, IN_PLACE, LEAVING, State
-from engine.plan.record import Decision, ObjectRecord, UploadRecord
+from engine.plan.record import NEVER_THERE, TAKEN_BACK, Decision, ObjectRecord, UploadRecord
 from engine.plan.route import Route
 from engine.store import AbortUpload, StoreOf
 from engine.transfer.orphans import Orphans
@@ -38,6 +38,7 @@ class Part(StrEnum):
 
     REMOVE = "remove"  # a copy that we made
     LOOK = "look"  # a copy whose outcome was never committed: the target tells whether it landed
+    REMOVED = "removed"  # a copy that a revert took back: what is there now is not ours
     FOUND = "found"  # it was in place before us
     OVERWRITTEN = "overwritten"  # the target held something else before, which no one can bring back
     CHANGED = "changed"  # source or target is no longer what was copied
@@ -56,6 +57,8 @@ def part_of(record: ObjectRecord) -> Part:
             return Part.FOUND
         return Part.OVERWRITTEN if record.overwritten else Part.REMOVE
     if record.state in IN_FLIGHT:
+        if record.code == TAKEN_BACK:
+            return Part.REMOVED
         if record.held and record.held == record.target_etag:
             return Part.FOUND if record.found else Part.CHANGED  # being compared; a copy over our own under way
         if record.held:
@@ -67,6 +70,11 @@ def part_of(record: ObjectRecord) -> Part:
         return Part.FOUND
     return Part.MISSING if record.code == "TargetMissing" else Part.CHANGED
 
+
+_TAKEN = {
+    TAKEN_BACK: "a revert removed the copy",
+    NEVER_THERE: "a revert found no copy of it",
+}
 
 LISTED = (Part.FOUND, Part.OVERWRITTEN, Part.CHANGED)
 """What is left and said."""
@@ -203,10 +211,13 @@ class Revert(RestingRemoval[Reverted]):
         safe = [record for record in batch.records if self._source_stands(route, record, seen)]
         unsure = [route.target_key(record.key) for record in safe if not record.target_etag]
         targets = await self._looker_of(route.target).look(route.target.bucket, unsure)
-        going = [ours for record in safe if (ours := self._ours(route, record, targets)) is not None]
+        known = [ours for record in safe if (ours := self._ours(route, record, targets)) is not None]
+        going = [record for record in known if record.target_etag]
+        nothing = [_taken(record, NEVER_THERE) for record in known if not record.target_etag]
         if not going:
+            await self._ledger.decide(route.name, nothing)
             return False
-        await self._ledger.decide(route.name, [_decision(record, record.target_etag) for record in going])
+        await self._ledger.decide(route.name, [_decision(record) for record in going])
         items = [Item(route.target_key(record.key), record.target_etag) for record in going]
         record_of = {item.key: record for item, record in zip(items, going, strict=True)}
 
@@ -230,12 +241,11 @@ class Revert(RestingRemoval[Reverted]):
                 self.report.removed += 1
                 self.report.removed_bytes += record.size
                 self.report.note_newcomer(end, route.target, item.key)
-                gone.append(_decision(record, ""))
+                gone.append(_taken(record, TAKEN_BACK))
             elif end.fate is not Fate.BARRED:
                 why = UNSEEN.format(end.message) if end.fate is Fate.UNSEEN else end.message
                 self._keep(route.name, record.key, end.fate.value, end.code, why)
-        if gone:
-            await self._ledger.decide(route.name, gone)
+        await self._ledger.decide(route.name, nothing + gone)
         return bool(gone)
 
     def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:
@@ -254,7 +264,8 @@ class Revert(RestingRemoval[Reverted]):
         return False
 
     def _ours(self, route: Route, record: ObjectRecord, seen: Seen) -> ObjectRecord | None:
-        """The record with the ETag that its copy bears; None where there is no copy, or none that is surely ours."""
+        """The record with the ETag that its copy bears, none where there is no copy; None where what is there may be
+        another's."""
         if record.target_etag:
             return record
         key = route.target_key(record.key)
@@ -262,10 +273,10 @@ class Revert(RestingRemoval[Reverted]):
         alike = there is not None and there.size == record.size
         if there is not None and alike and compare_etags(record.source_etag, there.etag) is Agreement.EQUAL:
             return record._replace(target_etag=there.etag)
-        if there is not None or key in seen.unseen:
-            self._keep(
-                route.name, record.key, "unsure", "", "a copy of it was under way, and what is there may be another's"
-            )
+        if there is None and key not in seen.unseen:
+            return record
+        why = "a copy of it was under way, and what is there may be another's"
+        self._keep(route.name, record.key, "unsure", "", why)
         return None
 
     @property
@@ -273,8 +284,8 @@ class Revert(RestingRemoval[Reverted]):
         return self.report.removed, self.report.removed_bytes
 
 
-def _decision(record: ObjectRecord, target_etag: str) -> Decision:
-    """`planned`, as if nothing had been written; `target_etag` names the copy that is about to go."""
+def _decision(record: ObjectRecord) -> Decision:
+    """`planned`, with the copy that is about to go."""
     return Decision(
         record.key,
         record.size,
@@ -283,5 +294,11 @@ def _decision(record: ObjectRecord, target_etag: str) -> Decision:
         record.storage_class,
         record.source_checksum,
         State.PLANNED,
-        target_etag=target_etag,
+        target_etag=record.target_etag,
     )
+
+
+def _taken(record: ObjectRecord, code: str) -> Decision:
+    """`planned`, as if nothing had been written. What a killed run sent may arrive yet where nothing was: that is
+    looked at again."""
+    return _decision(record)._replace(target_etag="", code=code, message=_TAKEN[code])

@@ -19,7 +19,7 @@ from engine.ledger.locking import FileLock
 from engine.ledger.network import refuse_network
 from engine.ledger.opening import connect, prepare
 from engine.ledger.opening import create as create_ledger
-from engine.ledger.reader import LEFT, REVERTED, LedgerReader
+from engine.ledger.reader import LEFT, LedgerReader
 from engine.ledger.writer import DISK_ERRORS, Writer, translated
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord
@@ -183,11 +183,6 @@ class Ledger(LedgerReader):
     async def end_run(self, run: int, ended: str, at_ms: int) -> None:
         """Note how a run ended: "done", "stopped" or "failed"."""
         await self._do("end_run", run, ended, at_ms)
-
-    async def note_reverted(self, removed: int, *, whole: bool) -> None:
-        """Keep what a revert came to: how many copies it removed, and whether none stayed that was to go."""
-        before = await self.note(REVERTED) or {"removed": 0}
-        await self.set_note(REVERTED, {"whole": whole, "removed": before["removed"] + removed})
 
     # --- the rest -----------------------------------------------------------------------------------------
 

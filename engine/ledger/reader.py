@@ -24,9 +24,18 @@ from engine.ledger.rebinding import bound_in, holds_nothing
 from engine.ledger.schema import DIFFERING, UNDONE
 from engine.ledger.writer import translating
 from engine.model import Proof, UploadedPart
-from engine.plan.lifecycle import DONE, ENDED, State
+from engine.plan.lifecycle import DONE, ENDED, IN_FLIGHT, State
 from engine.plan.noted import PROPERTIES, Noted, noted
-from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord, by_route, by_state
+from engine.plan.record import (
+    NEVER_THERE,
+    TAKEN_BACK,
+    Entry,
+    ObjectRecord,
+    Tally,
+    UploadRecord,
+    by_route,
+    by_state,
+)
 from engine.plan.retrieval import UNDER_WAY
 from engine.plan.shards import Piece
 from engine.to_the_end import to_the_end
@@ -70,9 +79,6 @@ class Left(NamedTuple):
 
 LEFT = "unlisted "
 """Before a route's name: the note of how many its listing left, and the first of them."""
-
-REVERTED = "reverted"
-"""The note of whether the last revert that ended was whole, and of how many copies all of them removed."""
 
 
 class Acceptance(NamedTuple):
@@ -376,14 +382,17 @@ class LedgerReader:
         """The run that began last, with how far it was within the last so many milliseconds."""
         return await self._read(lambda connection: history.latest(connection, within_ms))
 
+    async def codes_in_flight(self) -> set[str]:
+        """The codes of what is decided and not done. Reads every row."""
+        states = ", ".join(f"'{state.value}'" for state in IN_FLIGHT)
+        return {code for (code,) in await self._rows(f"SELECT DISTINCT code FROM objects WHERE state IN ({states})")}
+
     async def taken_back(self) -> bool:
-        """Whether what changed the targets last took the copies back: it came to its end and kept none, reverts removed
-        any, and none is left."""
-        changed = "SELECT command, ended FROM runs WHERE command <> 'verify' ORDER BY id DESC LIMIT 1"
-        if await self._rows(changed) != [("revert", "done")]:
+        """Whether what changed the targets last took the copies back: reverts removed any, and none is left."""
+        changed = "SELECT command FROM runs WHERE command <> 'verify' ORDER BY id DESC LIMIT 1"
+        if await self._rows(changed) != [("revert",)] or by_state(await self.tallies(), DONE):
             return False
-        noted = await self.note(REVERTED) or {"whole": False, "removed": 0}
-        return noted["whole"] and noted["removed"] > 0 and not by_state(await self.tallies(), DONE)
+        return {TAKEN_BACK} <= await self.codes_in_flight() <= {TAKEN_BACK, NEVER_THERE}
 
     async def composition(self) -> composition.Composition:
         """What the objects are made of. Reads every row."""

@@ -244,6 +244,9 @@ class InShards(LedgerReader):
         of_each = await self._each(LedgerReader.former)
         return sum(objects for objects, _ in of_each), sum(size_bytes for _, size_bytes in of_each)
 
+    async def codes_in_flight(self) -> set[str]:
+        return set().union(*await self._each(LedgerReader.codes_in_flight))
+
     async def open_uploads(self) -> list[UploadRecord]:
         return [*chain.from_iterable(await self._each(LedgerReader.open_uploads, "uploads > 0"))]
 

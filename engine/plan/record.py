@@ -19,6 +19,10 @@ AGREE = "agree"
 COMPARE = "to be compared"
 """What it keeps while they are being compared, so that a run that is killed leaves them to the next one."""
 
+TAKEN_BACK, NEVER_THERE = "TakenBack", "NeverThere"
+"""The codes of a planned object whose copy a revert removed, and of one of which it found none. What is decided of it
+next has neither."""
+
 
 class Entry(NamedTuple):
     """What the join needs to know of an object that the ledger has met before. `found`: the target was in place before

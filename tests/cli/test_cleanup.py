@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -22,12 +22,15 @@ from engine.api.consent import Consent
 from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.cli.main import cli
+from engine.errors import EngineError
 from engine.events import Event, Progress
 from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import KEYS_A_BATCH
 from engine.finish.gate import Reason
+from engine.finish.revert import Revert, Reverted
 from engine.finish.sending import BATCHES_AT_ONCE, Fate
 from engine.plan.document import Plan
+from engine.plan.route import Route
 from engine.sandbox import FaultRule, Sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.cli.moving import Moving
@@ -490,6 +493,30 @@ def test_a_revert_that_could_not_remove_all_is_not_said_to_have_taken_the_copies
     assert project.count("new/") == 0
     assert project.call("revert", "--delete", "--confirm", "moving").code == 0, "which finds nothing more"
     assert _say_taken_back(project) == {True}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_revert_that_ends_after_its_last_batch_is_known_to_have_taken_the_copies_back(
+    project: Project, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    project.migrate()
+    go = Revert.go
+
+    async def fail(self: Revert, routes: Sequence[Route]) -> Reverted:
+        await go(self, routes)
+        raise EngineError("the last moment")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Revert, "go", fail)
+        assert project.call("revert", "--delete", "--confirm", "moving").code == 1
+    if killed:
+        with closing(sqlite3.connect(project.terminal.folder / "moving.ledger")) as ledger, ledger:
+            ledger.execute("UPDATE runs SET ended = '', ended_ms = 0 WHERE command = 'revert'")
+    assert project.count("new/") == 0
+    assert _say_taken_back(project) == {True}
+    assert "--delete" not in project.call("revert").out
+    assert project.call("run", "--yes", "-q").code == 0
+    assert _say_taken_back(project) == {False}
 
 
 def test_where_nothing_was_copied_nothing_is_said_to_be_taken_back(project: Project) -> None:

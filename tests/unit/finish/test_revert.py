@@ -17,7 +17,7 @@ from engine.finish.way_back import way_back
 from engine.model import ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import LEAVING, State
-from engine.plan.record import Decision, Outcome, UploadRecord
+from engine.plan.record import NEVER_THERE, TAKEN_BACK, Decision, Outcome, UploadRecord
 from engine.store import CreateUpload
 from tests.fake_store import everywhere
 from tests.unit.finish.scene import PLAN, Scene, scene
@@ -156,6 +156,28 @@ async def test_a_copy_whose_outcome_was_lost_is_told_by_the_target(
         report = await revert(s)
         assert s.store.keys(TARGET) == there
         assert report.kept == ({"unsure": 1} if there else {})
+
+
+async def test_what_it_removed_is_known_and_what_is_put_there_later_is_not_ours(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=2) as s:
+        await s.migrate()
+        await revert(s)
+        s.store.put(TARGET + "00000.png", s.store.objects["bucket", "data/raw/00000.png"].body)  # by another plan, say
+        assert (await outlook(s.ledger)).objects == {Part.REMOVED: 2}
+        assert ((await revert(s)).removed, s.store.keys(TARGET)) == (0, ["00000.png"])
+
+
+async def test_where_nothing_had_landed_that_is_known_and_looked_at_again(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=2) as s:
+        await s.migrate()
+        await s.ledger.decide("raw", [listed(s, "00000.png")])
+        s.store.remove(TARGET + "00000.png")
+        assert (await revert(s)).is_whole
+        assert {row.code for row in (await s.records()).values()} == {NEVER_THERE, TAKEN_BACK}
+        await s.ledger.begin_run("revert", 0)
+        assert await s.ledger.taken_back()
+        s.store.put(TARGET + "00000.png", s.store.objects["bucket", "data/raw/00000.png"].body)  # it was on its way
+        assert ((await revert(s)).removed, s.store.keys(TARGET)) == (1, [])
 
 
 @pytest.mark.parametrize("carried_out", [False, True])
