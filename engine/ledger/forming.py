@@ -21,7 +21,14 @@ from engine.ledger.writer import translating
 
 def is_there(path: Path) -> bool:
     """Whether there is a ledger, of whichever form; a folder without an index is one that was never made."""
-    return path.is_file() or index_path(path).is_file()
+    place = lies_at(path)
+    return place.is_file() or index_path(place).is_file()
+
+
+def lies_at(path: Path) -> Path:
+    """Where the ledger of that name is: whoever was killed while it was made a folder left it beside its place."""
+    folder = _on_its_way(path)
+    return folder if not path.exists() and index_path(folder).is_file() else path
 
 
 def is_one_file(path: Path) -> bool:
@@ -64,8 +71,8 @@ def form_shards(path: Path) -> None:
 def finish_forming(path: Path) -> None:
     """Put a folder in its place that was killed before it got there: with it goes what the ledger knew. Raises
     `LedgerError`."""
-    folder = _on_its_way(path)
-    if path.exists() or not index_path(folder).is_file():
+    folder = lies_at(path)
+    if folder == path:
         return
     with writing(path):
         with suppress(FileNotFoundError):  # another process did it in that moment

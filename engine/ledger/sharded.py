@@ -19,7 +19,7 @@ from engine.errors import LedgerLocked
 from engine.ledger import index
 from engine.ledger.binding import Binding
 from engine.ledger.files import sync_wal, writing
-from engine.ledger.forming import finish_forming, is_there, make_folder
+from engine.ledger.forming import finish_forming, is_there, lies_at, make_folder
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.locking import FileLock
 from engine.ledger.reader import LedgerReader, open_alone
@@ -326,5 +326,5 @@ async def open_to_read(path: Path) -> LedgerReader:
     """Open the ledger at `path` without a lock, whichever form it has; a file of one in shards stands for all of it.
     Raises as `LedgerReader.open_to_read`."""
     path = goes_by(path)
-    kind: type[LedgerReader] = ShardedReader if await anyio.Path(path).is_dir() else LedgerReader
+    kind: type[LedgerReader] = ShardedReader if await anyio.Path(lies_at(path)).is_dir() else LedgerReader
     return await kind.open_to_read(path)

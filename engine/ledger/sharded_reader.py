@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from engine.errors import LedgerCorrupt, LedgerError
 from engine.ledger import composition, index
+from engine.ledger.forming import lies_at
 from engine.ledger.reader import Held, LedgerReader, open_alone
 from engine.ledger.rebinding import VIEW
 from engine.ledger.shard_files import ShardFiles
@@ -272,7 +273,7 @@ class ShardedReader(InShards):
 
     @classmethod
     def _opened(cls, path: Path) -> ShardedReader:
-        reader = open_alone(index_path(path), cls)
+        reader = open_alone(index_path(lies_at(path)), cls)
         assert isinstance(reader, cls)
         reader._lie_in(path)
         return reader

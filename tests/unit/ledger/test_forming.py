@@ -79,6 +79,9 @@ async def test_it_goes_on_where_it_was_killed_in_between(tmp_path: Path, by: str
     folder = beside(path, ".folder")
     folder.mkdir()
     path.rename(folder / INDEX)
+    assert is_there(path)
+    async with await open_to_read(path) as reader:  # who only reads leaves it there
+        assert await reader.accepted() == {("expected objects", "3")} and reader.path == path
     if by == "several processes":
         form_shards(path)
     async with await open_to_write(path, BINDING, now_ms=lambda: 1) as ledger:
