@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progress, SlowedDown
 from engine.report.drawing import Look, terminal_width
-from engine.report.meter import Drawn, Meter, Outage, drawn, written
+from engine.report.meter import WRONG, Meter, Outage, Words, drawn, fitted, said, written
 from engine.report.page import COMMAND
 from engine.report.text import aside_text, duration_text, safe, width_of
 
@@ -138,7 +138,7 @@ class ProgressBar:
             told = written(
                 self._what, self._last, self._meter.read(now_s), trouble and f"{trouble} ({safe(self._outage.why)})"
             )
-            self.write(told if self._counted else self._waiting(now_s))
+            self.write(told if self._counted else said(self._waiting(now_s)))
 
     def close(self) -> None:
         """Take the line away: what came of it is said elsewhere, and stays. Where lines were written, the last says
@@ -173,19 +173,20 @@ class ProgressBar:
         lasts_s = self._outage.lasts_s(now_s)
         return f"S3 out of reach for {duration_text(lasts_s)}" if lasts_s else ""
 
-    def _waiting(self, now_s: float) -> str:
+    def _waiting(self, now_s: float) -> Words:
         """Where nothing is counted: what it is about, and since when."""
         since = duration_text(now_s - self._since_s)
-        if not self._at_most_s:
-            trouble = self._trouble(now_s)
-            return f"{self._what}: {since}{trouble and f', {trouble}'}"
-        return f"waiting for {self._what}: {since} of at most {duration_text(self._at_most_s)}"
+        if self._at_most_s:
+            return [(0, f"waiting for {self._what}: {since} of at most {duration_text(self._at_most_s)}")]
+        trouble = self._trouble(now_s)
+        return [(0, f"{self._what}: {since}"), *([(WRONG, trouble)] if trouble else [])]
 
     def _draw(self, now_s: float) -> None:
         width = terminal_width(self._stream, os.environ) - KEYS_SHOWN  # of the window as it is now
-        line = Drawn("", None, self._waiting(now_s))
         if self._counted:
             line = drawn(self._what, self._last, self._meter.read(now_s), width, self._trouble(now_s))
+        else:
+            line = fitted("", self._waiting(now_s), width)
         between = "|{bar}| " if line.fraction is not None else ""
         form = f"{literal(line.head)}{between}{literal(line.tail)}"
         if self._bar is None:

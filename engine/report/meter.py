@@ -108,9 +108,17 @@ class Outage:
         return lasts_s if lasts_s >= OUTAGE_S else 0.0
 
 
-def progress_words(progress: Progress, reading: Reading, trouble: str = "") -> list[tuple[int, str]]:
-    """What is said of it, in the order in which it is said, each with its weight: where there is little room, what
-    weighs most is left out first. `trouble`: what holds it up."""
+WRONG = -2
+"""The weight of what is wrong: it goes last of all."""
+TELLING = 1
+"""Up to this weight words say what no bar can: they stay, and it goes."""
+
+Words = Sequence[tuple[int, str]]
+"""What is said, in that order, each with its weight: where there is little room, what weighs most is left out first."""
+
+
+def progress_words(progress: Progress, reading: Reading, trouble: str = "") -> Words:
+    """What is said of it. `trouble`: what holds it up."""
     done, done_bytes = count_text(progress.done), size_text(progress.done_bytes)
     if reading.about:
         words = [(0, f"{done} of about {count_text(reading.objects)} objects")]
@@ -121,37 +129,40 @@ def progress_words(progress: Progress, reading: Reading, trouble: str = "") -> l
     else:
         words = [(0, f"{done} of {count_text(progress.listed)} listed so far")]
     if trouble:
-        words.append((0, trouble))
+        words.append((WRONG, trouble))
     whole_bytes = reading.size_bytes if reading.about and progress.listed_bytes else progress.listed_bytes
     if whole_bytes and progress.done_bytes == whole_bytes:
         words.append((5, done_bytes))
     elif whole_bytes:
         words.append((5, f"{done_bytes} of {size_text(whole_bytes)}"))
     if reading.rate is not None:
-        words.append((1, f"{rate_text(reading.rate)}/s"))
+        words.append((2, f"{rate_text(reading.rate)}/s"))
     if reading.bytes_rate:
         words.append((6, f"{size_text(reading.bytes_rate)}/s"))
     if reading.left_s:
-        words.append((2, f"{duration_text(reading.left_s)} left"))
+        words.append((3, f"{duration_text(reading.left_s)} left"))
     if progress.throttled:
-        words.append((3, f"{count_text(progress.throttled)} SlowDown"))
+        words.append((4, f"{count_text(progress.throttled)} SlowDown"))
     if progress.aside and progress.aside == progress.done:
-        words.append((0, "all of them aside"))  # else it would look like a copy that goes well
+        words.append((WRONG + 1, "all of them aside"))  # else it would look like a copy that goes well
     elif progress.aside:
-        words.append((4, f"{count_text(progress.aside)} aside"))
+        words.append((TELLING, f"{count_text(progress.aside)} aside"))
     if progress.in_flight:
         words.append((7, f"{count_text(progress.in_flight)} in flight"))
     return words
 
 
-def within(words: Sequence[tuple[int, str]], width: int | None) -> str:
-    """The words as one text of at most so many columns (None: all of them)."""
+def said(words: Words) -> str:
+    """All of them, as one text."""
+    return ", ".join(word for _, word in words)
+
+
+def _within(words: Words, width: int) -> Words:
+    """Those that stand in so many columns, or the one that weighs least."""
     kept = list(words)
-    while True:
-        text = ", ".join(word for _, word in kept)
-        if width is None or width_of(text) <= width or len(kept) <= 1:
-            return text
+    while len(kept) > 1 and width_of(said(kept)) > width:
         kept.remove(max(kept))
+    return kept
 
 
 class Drawn(NamedTuple):
@@ -164,15 +175,23 @@ class Drawn(NamedTuple):
 
 def drawn(what: str, progress: Progress, reading: Reading, width: int, trouble: str = "") -> Drawn:
     """The line for a terminal of so many columns."""
-    words = progress_words(progress, reading, trouble)
-    if reading.fraction is None:
-        return Drawn(f"{what}: ", None, within(words, width - len(what) - 3))
-    head = f"{what} {percent_text(reading)} "
-    room = width - len(head) - NARROWEST_BAR - len("|| ") - 1
-    tail = within(words, room)
-    if width_of(tail) <= room:
-        return Drawn(head, reading.fraction, tail)
-    return Drawn(head, None, within(words, width - len(head) - 1))  # the words say it, and the bar only shows it
+    percent = "" if reading.fraction is None else f" {percent_text(reading)}"
+    return fitted(f"{what}{percent or ':'} ", progress_words(progress, reading, trouble), width, reading.fraction)
+
+
+def fitted(head: str, words: Words, width: int, fraction: float | None = None) -> Drawn:
+    """As many of the words as a line has room for. The bar only shows what the head says, and the head is what the
+    command was told: both go before a word that tells."""
+    room = width - width_of(head) - 1
+    kept = _within(words, room)
+    if fraction is not None:
+        beside = _within(words, room_beside := room - NARROWEST_BAR - len("|| "))
+        telling = [word for word in kept if word[0] <= TELLING]
+        if width_of(said(beside)) <= room_beside and set(telling) <= set(beside):
+            return Drawn(head, fraction, said(beside))
+    if width_of(said(kept)) <= room + 1:
+        return Drawn(head, None, said(kept))
+    return Drawn("", None, said(_within(words, width - 1)))
 
 
 def percent_text(reading: Reading) -> str:
@@ -187,4 +206,4 @@ def percent_text(reading: Reading) -> str:
 def written(what: str, progress: Progress, reading: Reading, trouble: str = "") -> str:
     """The same for a log: all of it."""
     percent = "" if reading.fraction is None else f"{percent_text(reading).strip()}, "
-    return f"{what}: {percent}{within(progress_words(progress, reading, trouble), None)}"
+    return f"{what}: {percent}{said(progress_words(progress, reading, trouble))}"

@@ -126,6 +126,17 @@ def test_an_outage_is_told_once_it_lasts_until_somebody_answers_again() -> None:
     assert "out of reach" not in told.line
 
 
+@pytest.mark.parametrize("columns", [40, 60])
+def test_an_outage_is_told_in_a_narrow_window_too(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    told = Told(Manner.BAR, Look(width=columns, moves=True))
+    told.at(1, Doing("trying what the server honours"), OutOfReach(0.0, "no connection could be made"))
+    told.at(35)
+    assert "S3 out of reach for 34 s" in told.line
+    told.at(36, Doing("copying"), progress(53_000, 20_000, listing_done=True))
+    assert "S3 out of reach for 35 s" in told.line
+
+
 def test_a_line_of_an_outage_says_why() -> None:
     told = Told(Manner.LINES, Look())
     told.at(LINE_S, progress(10, 5), OutOfReach(10.0, "no connection could be made\x1b[31m"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.events import COPYING, Doing, Progress
-from engine.report.meter import WINDOW_S, Meter, Reading, drawn, percent_text, progress_words, within, written
+from engine.report.meter import WINDOW_S, Meter, Reading, drawn, percent_text, progress_words, said, written
 
 
 def of(listed: int, done: int, copied: int = 0, *, ended: bool = False, size: int = 1_000, **more: int) -> Progress:
@@ -165,6 +165,25 @@ def test_where_all_is_set_aside_it_does_not_look_like_a_copy_that_goes_well() ->
         assert "all of them aside" in tail
 
 
+OUTAGE = "S3 out of reach for 34 s"
+
+
+@pytest.mark.parametrize("width", [25, 40, 60, 80, 140])
+@pytest.mark.parametrize("reading", [READING, Reading(rate=1_999.0)])
+@pytest.mark.parametrize("what", ["copying", "trying what the server honours"])
+def test_what_is_wrong_outlives_the_bar_and_the_figures(what: str, reading: Reading, width: int) -> None:
+    refused = of(5_000, 4_000, ended=True, aside=4_000)
+    for wrong in (drawn(what, BUSY, reading, width, OUTAGE), drawn(what, refused, reading, width, OUTAGE)):
+        assert OUTAGE in wrong.tail and len(wrong.head + wrong.tail) <= width
+    assert "all of them aside" in drawn(what, refused, reading, width).tail
+
+
+def test_a_bar_is_no_room_for_how_many_are_aside() -> None:
+    some = of(53_000, 20_000, ended=True, aside=1_000)
+    line = drawn("copying", some, READING, 57)
+    assert (line.fraction, line.tail) == (None, "20,000 of 53,000 objects, 1,000 aside")
+
+
 def test_a_listing_has_one_figure() -> None:
     listing = Progress.of_listing(1_000, 5_000_000)
-    assert within(progress_words(listing, Reading(rate=500.0)), None) == "1,000 objects, 5 MB, 500/s"
+    assert said(progress_words(listing, Reading(rate=500.0))) == "1,000 objects, 5 MB, 500/s"
