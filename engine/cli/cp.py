@@ -9,7 +9,7 @@ from typing import Any
 from engine.api.load import home_folder, place_of
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
-from engine.cli.route_flags import plan_of_flags
+from engine.cli.route_flags import Mistakes, plan_of_flags
 from engine.cli.run import carry_out
 from engine.errors import UsageError
 from engine.plan.locations import parse_location
@@ -18,7 +18,10 @@ from engine.plan.locations import parse_location
 def cp_command(
     invocation: Invocation, source: str, target: str, yes: bool, dry: bool, report: Path | None, **rules: Any
 ) -> None:
-    plan = plan_of_flags(invocation, source, landing(source, target), rules)
+    mistakes = Mistakes()
+    with mistakes.kept():
+        target = landing(source, target)
+    plan = plan_of_flags(invocation, source, target, rules, mistakes)
     if dry:
         dry_run(invocation, plan)
     carry_out(invocation, plan, yes=yes, report=report)
@@ -41,5 +44,5 @@ def landing(source: str, target: str) -> str:
         return below
     with suppress(OSError):  # a name that the system does not take
         if end.is_local and Path(end.bucket, end.key).is_dir():
-            raise UsageError(f"{target} is a folder, and no file can take its place.", advice=f"Write {below} instead.")
+            raise UsageError(f"{target} is a folder, and no file can take its place: write {below}")
     return target

@@ -346,7 +346,8 @@ def _carried_out(verb: Verb, invocation: Invocation, given: dict[str, Any]) -> A
         raise
     except Exception as error:
         if isinstance(error, PlanError) and not {"file", "what"} & given.keys():
-            error = _of_no_plan(error, SIDES if "source" in given else dict.fromkeys(SIDES, "LOCATION"))
+            flags = {str(flag.name): flag.opts[0] for flag in verb.flags}
+            error = _of_no_plan(error, flags | (SIDES if "source" in given else dict.fromkeys(SIDES, "LOCATION")))
         for known in each_error(error):
             if isinstance(known, BucketMissing | AccessDenied) and (told := _untouched(known, given.get("file"))):
                 known.advice = told
@@ -365,11 +366,16 @@ def _untouched(error: StoreError, file: Path | None) -> str:
     return ""
 
 
-def _of_no_plan(error: PlanError, sides: Mapping[str, str]) -> PlanError:
-    """The same for whoever wrote no plan, and gave its one route no name; `sides` are what its ends are called."""
+def _of_no_plan(error: PlanError, names: Mapping[str, str]) -> PlanError:
+    """The same for whoever wrote no plan, and gave its one route no name; `names` are what was typed for its keys."""
     problems = [re.sub(r'^route "[^"]*": ', "", problem) for problem in error.problems]
-    problems = [re.sub(r"^(from|to): ", lambda end: f"{sides[end[1]]}: ", problem) for problem in problems]
+    problems = [re.sub(r"^(\w+)([.:])", lambda key: _typed_for(key, names), problem) for problem in problems]
     return PlanError([*dict.fromkeys(problems)], advice=error.advice, subject="What was asked for")
+
+
+def _typed_for(key: re.Match[str], names: Mapping[str, str]) -> str:
+    name, end = key.groups()
+    return f"{names[name]}{end.replace('.', ' ')}" if name in names else key[0]
 
 
 def options_of(verb: Verb, given: dict[str, Any]) -> Options:

@@ -4,58 +4,96 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engine.api.load import home_folder, place_of
+from engine.api.load import home_folder
 from engine.cli.grammar.shared import CONNECTION_OF_A_SIDE, SIDES
 from engine.cli.invocation import Invocation
-from engine.errors import UsageError, refused_as
+from engine.errors import PlanError, UsageError, refused_as
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.locations import parse_location
 from engine.plan.settings import Connection
 
 
-def plan_of_flags(invocation: Invocation, source: str, target: str, given: dict[str, Any], **more: Any) -> Plan:
-    """The plan that the flags of a route ask for. Raises `UsageError`, `PlanError`."""
-    here, home = Path.cwd(), home_folder()
-    _refuse_a_missing_slash(source, target)
+class Mistakes:
+    """What is wrong with a command line, collected, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    def add(self, problem: str) -> None:
+        """Report one."""
+        self._found.append(problem)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Report what the block inside is refused for, and go on after it."""
+        try:
+            yield
+        except PlanError as error:
+            self._found += error.problems
+        except UsageError as error:
+            self._found.append(error.advised)
+
+    def end(self) -> None:
+        """Raise `PlanError` where there are any."""
+        if self._found:
+            raise PlanError(self._found)
+
+
+def plan_of_flags(
+    invocation: Invocation, source: str, target: str, given: dict[str, Any], mistakes: Mistakes, **more: Any
+) -> Plan:
+    """The plan that the flags of a route ask for. Raises `PlanError` with every problem, those of `mistakes` among
+    them."""
+    if _lacks_a_slash(source):
+        mistakes.add(f"{SIDES['from']}: {source} is a folder: write {source}/ for everything in it")
+        source += "/"  # the rest is judged as it was meant
     for side, text in (("from", source), ("to", target)):
         connection = Connection(**{name: given.pop(f"{side}_{name}") for name in CONNECTION_OF_A_SIDE})
         if connection == Connection():
             continue
-        if place_of(text).is_local:
-            name = next(iter(connection.said)).replace("_", "-")
-            message = f"--{side}-{name} says where a place in S3 is, and {SIDES[side]} is the local path {text}."
-            raise UsageError(message, advice="Leave it out.")
-        more["source_connection" if side == "from" else "target_connection"] = connection
+        if (place := _place(text)) is not None and place.is_local:
+            flag = f"--{side}-{next(iter(connection.said)).replace('_', '-')}"
+            which = f"{SIDES[side]} is the local path {text}"
+            mistakes.add(f"{flag} says where a place in S3 is, and {which}: leave it out")
+        else:
+            more["source_connection" if side == "from" else "target_connection"] = connection
     if given.pop("no_tags"):
         if given["tags"]:
-            raise UsageError("--tag and --no-tags contradict each other")
-        given["properties"] = {"tags": "drop"}
+            mistakes.add("--tag and --no-tags contradict each other")
+        else:
+            given["properties"] = {"tags": "drop"}
     for name, flag in (("tags", "--tag"), ("metadata", "--metadata")):
-        given[name] = pairs(flag, given[name])
+        given[name] = pairs(flag, given[name], mistakes)
     rules = {name: value for name, value in given.items() if value}
-    return invocation.named(with_list_kept(Plan.of(source, target, folder=here, home=home, **rules, **more)))
+    with mistakes.kept():
+        plan = Plan.of(source, target, folder=Path.cwd(), home=home_folder(), **rules, **more)
+    mistakes.end()
+    return invocation.named(with_list_kept(plan))
 
 
-def _refuse_a_missing_slash(source: str, target: str) -> None:
-    """Raise `UsageError` for a folder, or everything under a prefix, where one file or key was written."""
-    try:
-        start, there, end = (
-            parse_location(source, folder=Path.cwd(), home=home_folder()),
-            place_of(source),
-            parse_location(target, folder=Path.cwd(), home=home_folder()),
-        )
-        is_folder = there.is_prefix and not start.is_prefix and not Path(start.bucket, start.key).is_symlink()
-    except (UsageError, OSError):
-        return  # said with everything else that is wrong
-    if is_folder:
-        raise UsageError(f"{source} is a folder: write {source}/ for everything in it")
-    if start.is_prefix and not end.is_prefix:
-        one = "file" if end.is_local else "exact key"
-        raise UsageError(f"{target} is one {one}, and {source} is everything under it: write {target}/")
+def _place(text: str) -> Location | None:
+    """The location that is written; None for what is none, which is said with everything else that is wrong."""
+    with suppress(UsageError):
+        return parse_location(text, folder=Path.cwd(), home=home_folder())
+    return None
+
+
+def _lacks_a_slash(source: str) -> bool:
+    """Whether a folder is written as one file of that name would be; a link to one may be meant as what it is."""
+    place = _place(source)
+    if place is None or not place.is_local or place.is_prefix:
+        return False
+    path = Path(place.bucket, place.key)
+    with suppress(OSError):  # a name that the system does not take
+        return path.is_dir() and not path.is_symlink()
+    return False
 
 
 def with_list_kept(plan: Plan) -> Plan:
@@ -79,12 +117,13 @@ def _own_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="cartage-list-")
 
 
-def pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
-    """KEY=VALUE texts as a table. Raises `UsageError` for one without "="."""
+def pairs(flag: str, texts: tuple[str, ...], mistakes: Mistakes) -> dict[str, str]:
+    """KEY=VALUE texts as a table. One without "=" is a mistake, and is in the table all the same, so that what else
+    is wrong is judged as if it were not."""
     pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise UsageError(f'{flag} takes KEY=VALUE, and not "{text}"')
-        pairs[name] = value
+            mistakes.add(f'{flag} takes KEY=VALUE, and not "{text}"')
+        pairs[name or "_"] = value
     return pairs

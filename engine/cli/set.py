@@ -9,7 +9,7 @@ from engine.api.load import home_folder
 from engine.cli.confirming import can_ask
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
-from engine.cli.route_flags import pairs, with_list_kept
+from engine.cli.route_flags import Mistakes, pairs, with_list_kept
 from engine.cli.run import carry_out
 from engine.errors import UsageError
 from engine.plan.document import Plan
@@ -25,18 +25,22 @@ def set_command(
     dry: bool,
     **rules: Any,
 ) -> None:
+    mistakes = Mistakes()
     if replace_tags and not tags:
-        raise UsageError("--replace-tags needs the tags that take the place of all others.", advice="Give --tags.")
+        mistakes.add("--replace-tags needs the tags that take the place of all others: give --tags")
     given = {name: value for name, value in rules.items() if value}
-    plan = Plan.setting(
-        location,
-        tags=pairs("--tags", tags) if tags else None,
-        replace_tags=replace_tags,
-        metadata=pairs("--metadata", metadata),
-        folder=Path.cwd(),
-        home=home_folder(),
-        **given,
-    )
+    tables = {"tags": pairs("--tags", tags, mistakes), "metadata": pairs("--metadata", metadata, mistakes)}
+    with mistakes.kept():
+        plan = Plan.setting(
+            location,
+            tags=tables["tags"] if tags else None,
+            metadata=tables["metadata"],
+            replace_tags=replace_tags,
+            folder=Path.cwd(),
+            home=home_folder(),
+            **given,
+        )
+    mistakes.end()
     plan = invocation.named(with_list_kept(plan))
     if dry:
         dry_run(invocation, plan)

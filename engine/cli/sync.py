@@ -11,7 +11,7 @@ from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import agree, can_ask, seconds
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
-from engine.cli.route_flags import plan_of_flags
+from engine.cli.route_flags import Mistakes, plan_of_flags
 from engine.cli.run import asked_to_copy, exit_code, kept
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
@@ -32,12 +32,14 @@ def sync_command(
     report: Path | None,
     **rules: Any,
 ) -> None:
-    plan = plan_of_flags(invocation, source, target, rules, overwrite="if-different")
+    mistakes = Mistakes()
+    with mistakes.kept():
+        hold_s = seconds("--hold", hold)
+    plan = plan_of_flags(invocation, source, target, rules, mistakes, overwrite="if-different")
     if delete and report is not None:
         refuse_inside(report, [plan.routes[0].target], "--report")
     if dry:
         dry_run(invocation, plan, deletes=delete)
-    hold_s = seconds("--hold", hold)
 
     def go(*, again: bool, confirmed: bool, listed: KeptListings | None = None) -> SyncResult:
         return invocation.run(

@@ -157,7 +157,7 @@ class Plan:
         over. Everything else stays as it is: headers, encryption, redirect, lock, ACL. It is surveyed, carried out
         (`engine.migrate`) and verified like any other; nothing that deletes takes it.
 
-        Raises `PlanError` with every problem, `UsageError` where nothing is set, or files are to be."""
+        Raises `PlanError` with every problem."""
         given = _said(
             storage_class=storage_class,
             metadata=dict(metadata or {}),
@@ -172,8 +172,6 @@ class Plan:
         )
         if tags is not None:  # none at all is said too: they may take the place of others
             given["tags"] = dict(tags)
-        if not storage_class and not metadata and tags is None:
-            raise UsageError("nothing is to be set.", advice="Say a storage class, tags or metadata.")
         asked: dict[str, Any] = {
             "source": str(location),
             "target": str(location),
@@ -182,10 +180,7 @@ class Plan:
             "cleanup": {},
             "in_place": "replacing tags" if replace_tags else "laying tags",
         }
-        plan = _one_route(asked, connection, folder, home)
-        if plan.routes[0].source.is_local:
-            raise UsageError("a file has no storage class, no tags and no metadata.", advice="Name a place in S3.")
-        return plan
+        return _one_route(asked, connection, folder, home)
 
     @classmethod
     def again(cls, asked: Mapping[str, Any]) -> Plan:

@@ -121,7 +121,9 @@ def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[
     source = around.end(table.from_, (*path, "from"), table.from_site, relative=False)
     target = around.end(table.to, (*path, "to"), table.to_site)
     if source is not None and target is not None:
-        _check_ends(source, target, problems, path)
+        _check_ends(table, source, target, problems, path)
+    if around.in_place:
+        _check_what_is_set(table, source, problems, path)
     _check_filters(table, source, problems, path)
     tags = _tags(table, problems, path)
     metadata = _metadata(table, problems, path)
@@ -176,26 +178,34 @@ def _check_what_there_is(around: Surroundings, data: dict[str, Any], path: Path)
         _expectation(data["expect"], "", path, around.problems)
 
 
-def _check_ends(source: Location, target: Location, problems: Problems, path: Path) -> None:
+def _check_ends(table: schema.RouteTable, source: Location, target: Location, problems: Problems, path: Path) -> None:
     for name, end in (("from", source), ("to", target)):
         if is_own(end.key):
             problems.add((*path, name), f'"{end.key}" is a name of Cartage\'s own, which no route takes along')
+    sides = f'"{table.to}" is {_reach(target)}, and "{table.from_}" is {_reach(source)}'
     if source.is_prefix and not target.is_prefix:
-        problems.add(
-            (*path, "to"),
-            f'"{target.key}" is one exact key, and "from" is a prefix: write "to" with a slash at its end',
-        )
+        problems.add((*path, "to"), f'{sides}: write "{table.to}/"')
     elif target.is_prefix and not source.is_prefix:
-        name = source.key.rpartition("/")[2]
-        problems.add(
-            (*path, "to"),
-            f'"from" is one exact key, and "to" a prefix: write the whole key, "{target.key}{name}", '
-            'or "from" with a slash at its end',
-        )
+        whole = f"{table.to}{'' if table.to.endswith('/') or not table.to else '/'}{source.key.rpartition('/')[2]}"
+        problems.add((*path, "to"), f'{sides}: write "{whole}", or "{table.from_}/" as the source')
     elif target.is_prefix and key_bytes(target.key) >= MAX_KEY_BYTES:
         problems.add(
             (*path, "to"), f"the prefix alone has {key_bytes(target.key):,} bytes and leaves no room for a key"
         )
+
+
+def _check_what_is_set(table: schema.RouteTable, source: Location | None, problems: Problems, path: Path) -> None:
+    if not (table.storage_class or table.metadata or table.tags is not None):
+        problems.add(path, "nothing is to be set: say a storage class, tags or metadata")
+    if source is not None and source.is_local:
+        problems.add((*path, "from"), "a file has no storage class, no tags and no metadata: name a place in S3")
+
+
+def _reach(end: Location) -> str:
+    """How much a location is, in words that follow it."""
+    if end.is_local:
+        return "everything in that folder" if end.is_prefix else "one file"
+    return "everything under that prefix" if end.is_prefix else "one exact key"
 
 
 def _check_filters(table: schema.RouteTable, source: Location | None, problems: Problems, path: Path) -> None:

@@ -60,9 +60,10 @@ def test_a_local_place_is_told_of_as_one(
 @pytest.mark.parametrize(
     ("source", "target", "sentence"),
     [
-        ("./src", "s3://bucket/n/", "./src is a folder: write ./src/ for everything in it\n"),
-        ("./src", "s3://bucket/n", "./src is a folder: write ./src/ for everything in it\n"),
-        ("./src/", "./dst", "./dst is one file, and ./src/ is everything under it: write ./dst/\n"),
+        ("./src", "s3://bucket/n/", "one problem:\n  - SOURCE: ./src is a folder: write ./src/ for everything in it\n"),
+        ("./src", "s3://bucket/n", "  - SOURCE: ./src is a folder: write ./src/ for everything in it\n"),
+        ("./src", "s3://bucket/n", '"./src/" is everything in that folder: write "s3://bucket/n/"\n'),
+        ("./src/", "./dst", '"./dst" is one file, and "./src/" is everything in that folder: write "./dst/"\n'),
         ("s3://b/x/", "./dst/", 'has one problem:\n  - SOURCE: "b" is not a bucket name'),
         ("./src/", "dst/", 'has one problem:\n  - TARGET: "dst/" is not a complete location'),
     ],

@@ -66,18 +66,19 @@ def test_a_folder_in_the_place_of_a_file_is_said_before_anything_is_done(termina
     ended = terminal.call("cp", "./a.txt", "./sub")
     assert ended.code == 2
     assert ended.err == (
-        "cartage cp: ./sub is a folder, and no file can take its place.\n  Write ./sub/a.txt instead.\n"
+        "cartage cp: What was asked for has one problem:\n"
+        "  - ./sub is a folder, and no file can take its place: write ./sub/a.txt\n"
     )
     assert not list(terminal.folder.glob("*.ledger"))
 
 
 def test_it_is_no_rule_of_sync_and_of_plans(terminal: Terminal, client: Any) -> None:
     ended = terminal.call("sync", "./a.txt", "./sub/")
-    assert ended.code == 2 and 'write the whole key, "a.txt"' in ended.err
+    assert ended.code == 2 and 'write "./sub/a.txt"' in ended.err
     plan = terminal.folder / "plan.toml"
     plan.write_text(f'bucket = "{BUCKET}"\n\n[[routes]]\nname = "r"\nfrom = "/p/a.txt"\nto = "/q/"\n')
     ended = terminal.call("plan", plan)
-    assert ended.code == 2 and 'write the whole key, "q/a.txt"' in ended.err
+    assert ended.code == 2 and 'write "/q/a.txt"' in ended.err
 
 
 def test_a_file_url_without_an_absolute_path_is_told_how_to_be_written(terminal: Terminal, client: Any) -> None:

@@ -190,6 +190,49 @@ def test_locations_that_make_no_sense_are_refused(terminal: Terminal, arguments:
     assert server.asked == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problems"),
+    [
+        (
+            ("cp", "./src", "s3://bucket/n", "--min-size", "5MB", "--max-size", "1MB", "--tag", "x", "--no-tags"),
+            [
+                "SOURCE: ./src is a folder: write ./src/ for everything in it",
+                "--tag and --no-tags contradict each other",
+                '--tag takes KEY=VALUE, and not "x"',
+                'TARGET: "s3://bucket/n" is one exact key, and "./src/" is everything in that folder: '
+                'write "s3://bucket/n/"',
+                "--max-size: is below min_size, so that nothing would be copied",
+            ],
+        ),
+        (
+            ("sync", "./src/", "n/", "--hold", "soon", "--from-profile", "p", "--metadata", "a=\u00e9"),
+            [
+                '--hold: "soon" is not a duration: write "24h", "90m", "7d" or "1d 12h"',
+                "--from-profile says where a place in S3 is, and SOURCE is the local path ./src/: leave it out",
+                'TARGET: "n/" is not a complete location: write s3://bucket/n/, or ./n/ for a local path',
+                "--metadata a: cannot be sent in a header: use printable ASCII",
+            ],
+        ),
+        (
+            ("set", "./src/", "--replace-tags", "--storage-class", "glacie"),
+            [
+                "--replace-tags needs the tags that take the place of all others: give --tags",
+                "LOCATION: a file has no storage class, no tags and no metadata: name a place in S3",
+                '--storage-class: "glacie" is not a storage class; did you mean "GLACIER"?',
+            ],
+        ),
+    ],
+    ids=["cp", "sync", "set"],
+)
+def test_a_command_line_with_many_mistakes_has_all_of_them_listed_by_its_own_words(
+    terminal: Terminal, arguments: tuple[str, ...], problems: list[str]
+) -> None:
+    (terminal.folder / "src").mkdir()
+    ended = terminal.call(*arguments, "--json")
+    assert (ended.code, ended.summary["error"], ended.summary["problems"]) == (2, "PlanError", problems)
+    assert ended.err.splitlines()[1:] == [f"  - {problem}" for problem in problems]
+
+
 def test_init_writes_a_plan_that_is_accepted_and_never_over_another_file(terminal: Terminal) -> None:
     made = terminal.call("init")
     assert made.code == 0

@@ -71,12 +71,12 @@ def test_what_is_set_decides_which_ledger_it_is() -> None:
 
 @pytest.mark.parametrize("what", [{}, {"metadata": {}}, {"include": ["*"]}])
 def test_nothing_to_set_is_refused(what: Any) -> None:
-    with pytest.raises(UsageError, match="nothing is to be set"):
+    with pytest.raises(PlanError, match="nothing is to be set"):
         Plan.setting("s3://bkt/p/", **what)
 
 
 def test_files_have_nothing_that_could_be_set() -> None:
-    with pytest.raises(UsageError, match="a file has no storage class"):
+    with pytest.raises(PlanError, match="a file has no storage class"):
         Plan.setting("/data/x/", tags={"a": "b"})
 
 

@@ -93,8 +93,8 @@ def test_a_plan_with_ten_mistakes_lists_all_ten_with_their_lines_and_routes() ->
             '  - line 14, route "sizes": expect.size: "734 MBs" is not a size: write 734 MB (decimal) or 734 MiB '
             "(binary)",
             '  - line 20, route "spelling": unknown key "includ"; did you mean "include"?',
-            '  - line 25, route "slashes": to: "project/three" is one exact key, and "from" is a prefix: write "to" '
-            "with a slash at its end",
+            '  - line 25, route "slashes": to: "three" is one exact key, and "/three/" is everything under '
+            'that prefix: write "three/"',
             '  - line 32, route "inner": routes "outer" and "inner" could write one target key: '
             "s3://my-bucket/project/same/deeper/ is inside s3://my-bucket/project/same/ (leave it out of route "
             '"outer" by an exclude if they never meet)',
@@ -226,8 +226,12 @@ def test_all_that_is_wrong_with_what_is_expected_is_said_at_once(ends: str) -> N
         ("s3:///a/", "s3://two/b/", "names no bucket"),
         ("s3://ab/a/", "s3://two/b/", "it must have 3 to 63 characters"),
         ("s3://1.2.3.4/a/", "s3://two/b/", "it looks like an IP address"),
-        ("s3://one/a/", "s3://two/b", '"b" is one exact key, and "from" is a prefix'),
-        ("s3://one/a/model.bin", "s3://two/b/", 'write the whole key, "b/model.bin"'),
+        ("s3://one/a/", "s3://two/b", 'and "s3://one/a/" is everything under that prefix: write "s3://two/b/"'),
+        (
+            "s3://one/a/model.bin",
+            "s3://two/b/",
+            'write "s3://two/b/model.bin", or "s3://one/a/model.bin/" as the source',
+        ),
         ("s3://one/a/", f"s3://two/{'x' * 1024}/", "has 1,025 bytes, and S3 allows 1,024"),
         ("s3://one/a/", f"s3://two/{'x' * 1023}/", "leaves no room for a key"),
         ("s3://one/a/", "s3://one/a/b/", "is inside its source"),
