@@ -54,7 +54,7 @@ class Ledger(LedgerReader):
         super().__init__(path, connection, hold)
         self._writer = writer
         self._lock = lock
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._route_ids = route_ids
         self.fresh = fresh
 
@@ -111,15 +111,15 @@ class Ledger(LedgerReader):
 
     async def decide(self, route: str, decisions: Sequence[Decision]) -> None:
         """Commit a page's decisions, before anything is done about them."""
-        await self._on_rows("decide", route, decisions, self._now_ms())
+        await self._on_rows("decide", route, decisions, self.now_ms())
 
     async def conclude(self, route: str, outcomes: Sequence[Outcome]) -> None:
         """Commit how tasks ended, or what a verification found."""
-        await self._on_rows("conclude", route, outcomes, self._now_ms())
+        await self._on_rows("conclude", route, outcomes, self.now_ms())
 
     async def conclude_durably(self, route: str, outcomes: Sequence[Outcome]) -> None:
         """`conclude`, surviving a power cut when it returns: for deletes."""
-        await self._on_rows("conclude", route, outcomes, self._now_ms(), durable=True)
+        await self._on_rows("conclude", route, outcomes, self.now_ms(), durable=True)
 
     async def forget(self, route: str, keys: Sequence[str]) -> None:
         """Remove rows of objects that vanished before anything of them was written."""
@@ -138,7 +138,7 @@ class Ledger(LedgerReader):
 
     async def open_snapshot(self, route: str) -> None:
         """The route's source is being listed: until that ends, nothing is known to be complete."""
-        await self._do_durably("open_snapshot", self._route_ids[route], self._now_ms())
+        await self._do_durably("open_snapshot", self._route_ids[route], self.now_ms())
 
     async def close_snapshot(
         self, route: str, objects: int, size_bytes: int, left: int = 0, named: Sequence[ObjectAside] = ()
@@ -148,7 +148,7 @@ class Ledger(LedgerReader):
         if left or await self.note(LEFT + route) is not None:
             first = [(item.key, item.code, item.message) for item in named[:LEFT_NAMED]]
             await self.set_note(LEFT + route, [left, first])
-        await self._do_durably("close_snapshot", self._route_ids[route], objects, size_bytes, self._now_ms())
+        await self._do_durably("close_snapshot", self._route_ids[route], objects, size_bytes, self.now_ms())
 
     # --- uploads ------------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class Ledger(LedgerReader):
 
     async def finish_upload(self, route: str, key: str, how: str) -> None:
         """Commit an upload's end: "completed", "aborted", "refused" or "vanished"."""
-        await self._on_upload("finish_upload", route, key, key, how, self._now_ms())
+        await self._on_upload("finish_upload", route, key, key, how, self.now_ms())
 
     # --- history ------------------------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class Ledger(LedgerReader):
 
     async def accept(self, name: str, found: str, because: str) -> None:
         """Keep that a named difference was accepted, for exactly this figure."""
-        await self._do_durably("accept", name, found, because, self._now_ms())
+        await self._do_durably("accept", name, found, because, self.now_ms())
 
     async def take_back(self, name: str) -> None:
         """Forget what was accepted under this name."""
@@ -196,11 +196,11 @@ class Ledger(LedgerReader):
 
     async def set_note(self, key: str, value: Any, *, durable: bool = True) -> None:
         """Keep a JSON value under `key`. What is not `durable` may be lost in a power cut, with all that came later."""
-        await self._do("set_note", key, json.dumps(value), self._now_ms(), durable=durable)
+        await self._do("set_note", key, json.dumps(value), self.now_ms(), durable=durable)
 
     async def keep(self, kind: str, name: str, etag: str, body: bytes) -> None:
         """Keep content that is about to be replaced."""
-        await self._do_durably("keep", kind, name, etag, body, self._now_ms())
+        await self._do_durably("keep", kind, name, etag, body, self.now_ms())
 
     async def forget_kept(self, kind: str, name: str) -> None:
         """Forget what was kept last under this name: it was put back."""

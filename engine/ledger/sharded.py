@@ -112,7 +112,7 @@ class ShardedLedger(InShards, Ledger):
 
     async def _open_one(self, number: int) -> Ledger:
         await self._begun(number)
-        shard = await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms)
+        shard = await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self.now_ms)
         try:
             await self._do_durably("open_shard", number)  # once it is locked: no order of a left run begins with it
             if self._journals is not None:
@@ -149,7 +149,7 @@ class ShardedLedger(InShards, Ledger):
         if not still_open and self._journals is None:
             with writing(self._folder):
                 await anyio.to_thread.run_sync(sync_wal, shard_path(self._folder, number))
-        await self._do("record_shard", number, closing, self._now_ms(), still_open, durable=not still_open)
+        await self._do("record_shard", number, closing, self.now_ms(), still_open, durable=not still_open)
 
     async def close(self) -> None:
         try:

@@ -52,7 +52,8 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         lines += ["", in_place_line(result.noted)]
     if result.aside:
         ways = ways_of(plan, result.ledger)
-        if result.resumed and not counters.copied:  # what this run could not mend, the same again does not
+        # What this run could not mend, the same again does not; what drifted is another object now.
+        if result.resumed and not counters.copied and State.DRIFTED not in result.aside:
             ways = ways._replace(again="")
         if (why := _one_reason(result)) == DENIED:
             ways = ways._replace(again=_looking(plan, counters.first_asides[0].route) or ways.again)
@@ -71,7 +72,7 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
 
 def _came_to(plan: Plan, result: MigrationResult) -> str:
     """What this run did, apart from what earlier ones had done."""
-    counters = result.counters
+    counters, aside = result.counters, sum(result.aside.values())
     done, do, there = "copied", "copy", "in place"
     if plan.in_place:
         done, do, there = f"set {what_is_set(plan.routes[0])} on", "set", "as they are wanted"
@@ -82,9 +83,9 @@ def _came_to(plan: Plan, result: MigrationResult) -> str:
         return f"nothing was left to {do}; {amount} {'was' if earlier == 1 else 'were'} {there} from earlier runs"
     said = f"{done} {amount_text(counters.copied, counters.copied_bytes)}"
     if earlier <= 0:
-        return f"{said}, found {count_text(counters.found)} {there}, {count_text(counters.aside)} set aside"
+        return f"{said}, found {count_text(counters.found)} {there}, {count_text(aside)} set aside"
     said += f", found {count_text(counters.found)} {there}" if counters.found else ""
-    said += f", {count_text(counters.aside)} set aside" if counters.aside else ""
+    said += f", {count_text(aside)} set aside" if aside else ""
     return f"{said}; {count_text(earlier)} {'was' if earlier == 1 else 'were'} {there} before"
 
 

@@ -29,7 +29,7 @@ from engine.plan.decide import Action, Choice, decide, displaced, drift, ended
 from engine.plan.in_place import decide_in_place, drift_in_place, ended_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
-from engine.plan.record import Outcome, UploadRecord
+from engine.plan.record import Decision, Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.plan.shards import Piece, joined, without
 from engine.plan.sizes import plural
@@ -137,6 +137,7 @@ class Run:
         """Run to the end. `fresh`: the ledger is known to be empty, so that it need not be read.
 
         Raises what stops a run: errors of scope `run`, `PlanError`, `LedgerError`. What was done is committed."""
+        self._began_ms = self._ledger.now_ms()
         self._uploads = {(item.route, item.key): item for item in await self._ledger.open_uploads()}
         self.counters.listings_open = len(self._routes)
         async with anyio.create_task_group() as background:
@@ -277,7 +278,7 @@ class Run:
             await self._ledger.conclude(route.name, ends)
             for end in ends:
                 if end.state in ASIDE:
-                    self._set_aside(route, end.key, end.state, end.code, end.message)
+                    self._set_aside(route, end)
         tasks = [
             task
             for choice in keep
@@ -320,12 +321,11 @@ class Run:
         counters.listed_bytes += listed_bytes
         counters.done += listed - len(tasks)
         counters.done_bytes += listed_bytes - sum(task.source.size for task in tasks)
-        for choice in kept:
-            decision = choice.decision
+        for decision in (choice.decision for choice in kept):
             if decision.state is State.COPIED:
                 counters.found += 1
             elif decision.state in ASIDE:
-                self._set_aside(route, decision.key, decision.state, decision.code, decision.message)
+                self._set_aside(route, decision)
 
     def _unpinned(self) -> list[Route]:
         """The routes whose sources may have changed unseen while they were carried."""
@@ -341,10 +341,22 @@ class Run:
                     changed = drift_in_place if route.in_place else drift
                     outcomes = [outcome for row in rows if (outcome := changed(row)) is not None]
                     for item in outcomes:
-                        self._set_aside(route, item.key, item.state, item.code, item.message)
+                        await self._take_back(route, item.key)
+                        self._set_aside(route, item)
                     if outcomes:
                         await self._ledger.conclude(route.name, outcomes)
                 join.close()
+
+    async def _take_back(self, route: Route, key: str) -> None:
+        """What this run itself counted as in place is so no more: it is counted once, as what it is now."""
+        record = await self._ledger.record_of(route.name, key)
+        if record is None or record.decided_ms < self._began_ms:
+            return  # an earlier run's
+        if record.method in ("", "found"):
+            self.counters.found -= 1
+        else:
+            self.counters.copied -= 1
+            self.counters.copied_bytes -= record.size if record.method != TAGS else 0
 
     # --- working --------------------------------------------------------------------------------------------
 
@@ -397,14 +409,14 @@ class Run:
             counters.copied += 1
             counters.copied_bytes += task.source.size if outcome.method != TAGS else 0
         else:
-            self._set_aside(task.route, outcome.key, outcome.state, outcome.code, outcome.message)
+            self._set_aside(task.route, outcome)
         self._recorder.add(task.route.name, outcome)
 
-    def _set_aside(self, route: Route, key: str, state: State, code: str, message: str) -> None:
+    def _set_aside(self, route: Route, item: Decision | Outcome) -> None:
         counters = self.counters
         counters.aside += 1
-        counters.reasons[code] += 1
-        event = ObjectAside(route.name, key, state.value, code, message)
+        counters.reasons[item.code] += 1
+        event = ObjectAside(route.name, item.key, item.state.value, item.code, item.message)
         if len(counters.first_asides) < ASIDES_SHOWN:
             counters.first_asides.append(event)
         self._listener(event)

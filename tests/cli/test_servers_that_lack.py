@@ -290,3 +290,45 @@ def test_metadata_that_head_cannot_show_is_not_copied_by_parts_as_if_there_were_
         dropped = scene.plan.read_text().replace('to = "/new/"', 'to = "/new/"\nproperties = { metadata = "drop" }')
         (scene.terminal.folder / "q.toml").write_text(dropped.replace('name = "p"', 'name = "q"'))
         assert scene.through(server, "run", "q.toml", "--yes").code == 0
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_changed_while_it_was_copied_is_counted_once(scene: Scene, as_json: bool) -> None:
+    """It was copied, and then found changed by the listing after the copies, on a server that takes no pin of a source:
+    what is said at the end adds up to what the first listing found."""
+    no_pins = refuses_header("x-amz-copy-source-if-match", 501, "NotImplemented")
+    changes: list[str] = []
+
+    def refuse(asked: Asked) -> Answered | None:
+        lists = asked.method == "GET" and "list-type=2" in asked.query and "prefix=old" in asked.query
+        if lists and changes and f"/{scene.bucket}/new/{changes[0]}" in [item.path for item in server.requests]:
+            scene.client.put_object(Bucket=scene.bucket, Key=f"old/{changes.pop()}", Body=b"changed since")
+        return no_pins(asked)
+
+    def ran(changing: str = "") -> str:
+        server.requests.clear()
+        changes[:] = [changing] if changing else []
+        ended = scene.through(server, "run", scene.plan, "--yes", *(["--json"] if as_json else []))
+        assert ended.code == (3 if changing else 0), ended.err
+        assert not changes
+        if not as_json:
+            return re.sub(r" \([^)]*\)", "", ended.out.splitlines()[0].removeprefix("p: ")).rpartition("; ")[0]
+        return "{listed} = {copied} + {found} + {aside} + earlier".format(**ended.summary)
+
+    with between(scene.endpoint.url, refuse=refuse) as server:
+        told = [ran("plain-0"), ran()]
+        for number in range(6):
+            scene.client.put_object(Bucket=scene.bucket, Key=f"old/more-{number}", Body=b"new")
+        told.append(ran("more-0"))
+    if as_json:
+        assert told == [
+            "4 = 3 + 0 + {'drifted': 1} + earlier",
+            "4 = 1 + 0 + {} + earlier",
+            "10 = 5 + 0 + {'drifted': 1} + earlier",
+        ]
+    else:
+        assert told == [
+            "copied 3 objects, found 0 in place, 1 set aside",
+            "copied 1 object; 3 were in place before",
+            "copied 5 objects, 1 set aside; 4 were in place before",
+        ]

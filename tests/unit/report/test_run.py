@@ -58,6 +58,12 @@ def first_line(counters: Counters, *, resumed: bool, **states: int) -> str:
             "copied 0 objects (0 B), 1 set aside; 2 were in place before",
         ),
         (
+            Counters(copied=4, copied_bytes=4),  # an earlier run set one aside, which this one could do nothing about
+            True,
+            {"copied": 6, "failed": 1, "withdrawn": 1},
+            "copied 4 objects (4 B), 2 set aside; 2 were in place before",
+        ),
+        (
             Counters(copied=1, copied_bytes=5, found=2),
             False,
             {"copied": 3},
