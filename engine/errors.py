@@ -254,7 +254,12 @@ class Conflict(ObjectError):
 
 
 class AccessDenied(ObjectError):
-    """403 for this key. Without s3:ListBucket it can also mean that the key does not exist."""
+    """403 for this key. Without s3:ListBucket it can also mean that the key does not exist. `action` is what IAM has to
+    allow ("s3:GetObject"), as S3 says it or as the operation takes it; empty where neither tells."""
+
+    def __init__(self, message: str, *, action: str = "", **about: Unpack[_About]) -> None:
+        super().__init__(message, **about)
+        self.action = action
 
 
 class Archived(ObjectError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from engine.api.options import Options
 from engine.api.watching import watched
 from engine.bucket_facts import BucketFacts
-from engine.errors import BucketMissing, ObjectError
+from engine.errors import AccessDenied, BucketMissing, ObjectError
 from engine.events import Doing
 from engine.listing.nearest import why_nothing
 from engine.model import Location, ObjectRef
@@ -72,17 +72,19 @@ async def check(
         if where is None:
             return report
         options.listener(Doing(f"{where.bucket} to answer at {opened.endpoint}", at_most_s))
+        denied: list[Trial] = []
         try:
             facts = await opened.facts(where.bucket)
+            report = replace(report, facts=facts, skew_s=skew_s(facts.date, facts.date_s))
+        except AccessDenied as error:  # a policy may allow what is under one prefix, and nothing of the bucket
+            denied.append(Trial(error.action or error.operation, "denied", error.message))
         except BucketMissing as error:
             error.advice = f"Check its name, the account and the endpoint: {opened.endpoint} was asked, with {shown}."
             raise
         options.listener(Doing(f"what may be done at {where}", at_most_s))
         report = replace(
             report,
-            facts=facts,
-            skew_s=skew_s(facts.date, facts.date_s),
-            actions=await try_reading(opened.store, where),
+            actions=[*denied, *await try_reading(opened.store, where)],
             nothing=await _nothing(opened.store, where),
         )
         if not write:

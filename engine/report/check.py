@@ -12,6 +12,7 @@ from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.text import duration_text, safe
 from engine.sites.traits import sentences
 
+WHO_ALLOWS = "whoever manages your permissions or the bucket's policy"
 _VERDICTS = {"allowed": Tone.GOOD, "denied": Tone.BAD}
 
 
@@ -56,7 +57,8 @@ def _next(report: CheckReport, location: str | None, flags: Sequence[str]) -> li
     if location is None:
         return [next_step(typed("cartage", "check", "s3://BUCKET/PREFIX/", *flags))]
     if report.denied:
-        return [Toned(f"next: have {', '.join(report.denied)} allowed, then the same again", Tone.NEXT)]
+        denied = ", ".join(dict.fromkeys(report.denied))
+        return [Toned(f"next: have {denied} allowed by {WHO_ALLOWS}, then the same again", Tone.NEXT)]
     if report.is_open:
         return [Toned("next: the same again, since an answer was lost", Tone.NEXT)]
     if report.nothing:  # which may be as it should be of a prefix: a target that is written to later

@@ -9,6 +9,7 @@ from engine.api.run import MigrationResult
 from engine.errors import CUSTOMER_KEY
 from engine.plan.document import Plan
 from engine.plan.lifecycle import DONE, State
+from engine.plan.route import Route
 from engine.plan.settings import Connection
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned
@@ -26,8 +27,7 @@ from engine.report.tallies import (
     ways_of,
 )
 from engine.report.text import amount_text, count_text, pace_text, plural, safe
-
-DENIED = "AccessDenied"
+from engine.transfer.carrier import DENIED, SOURCE_DENIED
 
 
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
@@ -55,8 +55,9 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         # What this run could not mend, the same again does not; what drifted is another object now.
         if result.resumed and not counters.copied and State.DRIFTED not in result.aside:
             ways = ways._replace(again="")
-        if (why := _one_reason(result)) == DENIED:
-            ways = ways._replace(again=_looking(plan, counters.first_asides[0].route) or ways.again)
+        if (why := _one_reason(result)) in (DENIED, SOURCE_DENIED):
+            looking = _looking(plan, plan.route(counters.first_asides[0].route), why)
+            ways = ways._replace(again=looking or ways.again)
         elif why == CUSTOMER_KEY:
             ways = ways._replace(again="", reason_tells=True)
         first, *others = aside_lines(result.aside, listing, ways, result.restoring)
@@ -97,12 +98,17 @@ def _one_reason(result: MigrationResult) -> str:
     return code if result.aside == {State.FAILED: count} else ""
 
 
-def _looking(plan: Plan, name: str) -> str:
-    """What tells which action is denied where a route writes; empty where it writes into a folder, or to a site or by a
-    connection that the plan's file names: `check` knows of neither, and would write elsewhere."""
-    target = plan.route(name).target
-    named = target.site or (plan.source and plan.connection != Connection())
-    return "" if target.is_local or named else typed("cartage", "check", str(target), "--write", *plan.flags)
+def _looking(plan: Plan, route: Route, why: str) -> str:
+    """What tells which action is denied, at the side that was denied; of a copy that S3 makes by itself nobody may know
+    which, and both are asked. Empty where that is a folder, or at a site or by a connection that the plan's file names:
+    `check` knows of neither, and would ask elsewhere."""
+    source, target = route.source, route.target
+    looks = [(source, "")] if why == SOURCE_DENIED or (source.site == target.site and not route.in_place) else []
+    looks += [(target, "--write")] if why == DENIED else []
+    if (plan.source and plan.connection != Connection()) or any(where.is_local or where.site for where, _ in looks):
+        return ""
+    flags = plan.flags
+    return " && ".join(typed("cartage", "check", str(at), *filter(None, [how]), *flags) for at, how in looks)
 
 
 def result_values(result: MigrationResult) -> dict[str, Any]:

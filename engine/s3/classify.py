@@ -7,6 +7,7 @@ RGW, LocalStack, MinIO and moto were seen to send.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -215,12 +216,13 @@ def classify(
     if kind is _Kind.REJECTED and _NEEDS_KEY in message:
         kind, code = _Kind.CUSTOMER_KEY, CUSTOMER_KEY
     form = _FORMS[kind]
+    action = _action(operation, message)
     values = {
         "said": message.strip().rstrip(".") or code or f"status {status}",
         "condition": condition or message or "S3 does not say which",
         "region": f": {region}" if region else "",
         "onward": onward,
-        "action": _needs(operation),
+        "action": f"It takes {action}: cartage check LOCATION tells what is allowed there. " if action else "",
         "use_region": f"Use --region {region}.{OF_A_SIDE}"
         if region
         else f"Name its region with --region.{OF_A_SIDE} An endpoint that is AWS's own has to be of that region too.",
@@ -234,6 +236,8 @@ def classify(
     }
     if kind is _Kind.THROTTLED:
         about["retry_after_s"] = _seconds(retry_after)
+    elif kind is _Kind.DENIED:
+        about["action"] = action
     elif kind is _Kind.CONDITION:
         about["condition"] = condition
     elif kind is _Kind.REGION:
@@ -261,9 +265,13 @@ _ACTIONS = {
 _ACTION_OF = {name: action or f"s3:{name}" for names, action in _ACTIONS.items() for name in names.split()}
 
 
-def _needs(operation: str) -> str:
-    action = _ACTION_OF.get(operation)
-    return f"It takes {action}: cartage check tells what is allowed. " if action else ""
+_LACKING = re.compile(r"is not authorized to perform: (s3:\w+)")
+"""How AWS itself names the action, of some that are denied within one account or organization."""
+
+
+def _action(operation: str, message: str) -> str:
+    lacking = _LACKING.search(message)
+    return lacking[1] if lacking is not None else _ACTION_OF.get(operation, "")
 
 
 def lacks_reason(error: StoreError) -> bool:

@@ -13,13 +13,14 @@ from typing import Protocol
 
 import anyio
 
-from engine.errors import Archived, StoreError
+from engine.errors import AccessDenied, Archived, StoreError
 from engine.folder.versions import same
 from engine.model import ListedObject, ObjectRef, Value
 from engine.plan.integrity import Evidence
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
+from engine.store import CopyObject, CopyPart
 
 
 class Task(Value, frozen=True):
@@ -83,6 +84,20 @@ class Interrupted(Exception):
     """The run is stopping: what was begun of this object is kept for the next one, and its task has no outcome."""
 
 
+DENIED = "AccessDenied"
+SOURCE_DENIED = "SourceDenied"
+"""A word of ours: that it was the source which may not be read. Of a copy that S3 makes by itself it does not always
+tell which side was."""
+
+
+def _is_of_source(error: AccessDenied, task: Task) -> bool:
+    source = task.route.source
+    if task.route.in_place or not (source.is_local or error.site == source.site):
+        return False
+    copies = error.operation in (CopyObject.operation, CopyPart.operation)
+    return error.ref == str(task.source_ref) or (copies and error.action.startswith("s3:Get"))
+
+
 # --- ends that are no copy, raised inside of a carrier ------------------------------------------------------------
 
 
@@ -105,6 +120,8 @@ class Failed(Ended):
     def outcome(self, task: Task) -> Outcome:
         error = self.error
         code = error.code or type(error).__name__
+        if isinstance(error, AccessDenied) and code == DENIED and _is_of_source(error, task):
+            code = SOURCE_DENIED
         return Outcome(task.key, State.FAILED, code=code, message=error.advised, requests=self.requests)
 
 

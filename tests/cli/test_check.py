@@ -24,7 +24,31 @@ def test_what_may_not_be_deleted_is_named_and_is_no_action(terminal: Terminal) -
     assert (text.code, values.code) == (1, 1)
     left = next(line for line in text.out.splitlines() if line.startswith("left: "))
     assert set(values.summary["left"]) | set(left.partition("names: ")[2].split(", ")) == set(there)
-    assert text.out.splitlines()[-1] == "next: have s3:DeleteObject allowed, then the same again"
+    assert text.out.splitlines()[-1] == (
+        "next: have s3:DeleteObject allowed by whoever manages your permissions or the bucket's policy, "
+        "then the same again"
+    )
+
+
+def test_a_bucket_that_says_nothing_of_itself_is_asked_what_is_allowed_all_the_same(terminal: Terminal) -> None:
+    """A policy may allow what is under one prefix, and nothing of the bucket. What is denied names who can allow it,
+    and not this very command."""
+    denied = [
+        FaultRule("403", name, probability=1, code="AccessDenied") for name in ("HeadBucket", "GetBucketLocation")
+    ]
+    with start_sandbox(SandboxSettings(faults=tuple(denied))) as sandbox:
+        sandbox.control("bucket", {"name": "bucket"})
+        sandbox.control("put", {"bucket": "bucket", "key": "data/a", "text": "a"})
+        terminal.on(Endpoint.of(sandbox))
+        some = terminal.call("check", "s3://bucket/data/", "--json")
+        sandbox.control("settings", {"faults": [{"kind": "403", "probability": 1, "code": "AccessDenied"}]})
+        none = terminal.call("check", "s3://bucket/data/")
+    assert some.code == 1
+    assert some.summary["actions"]["s3:ListBucket"] == some.summary["actions"]["s3:GetObject"] == "allowed"
+    assert some.summary["actions"]["s3:GetBucketLocation"] == "denied"
+    assert none.code == 1 and none.err == ""
+    assert none.out.splitlines()[-1].startswith("next: have s3:GetBucketLocation, s3:ListBucket, ")
+    assert "whoever manages your permissions" in none.out and "cartage check" not in none.out
 
 
 def test_a_lost_answer_is_asked_for_again(terminal: Terminal) -> None:

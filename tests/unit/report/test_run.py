@@ -88,16 +88,27 @@ def test_what_lacks_its_owners_key_is_not_run_again() -> None:
         assert page[-1].startswith("each with its reason: ")
 
 
+def asides(plan: Plan, code: str) -> Counters:
+    first = ObjectAside(plan.routes[0].name, "a", "failed", code, "access denied")
+    return Counters(aside=3_000, first_asides=[first], reasons=Counter({code: 3_000}))
+
+
 def test_one_reason_of_all_is_said_and_what_is_denied_is_looked_at() -> None:
-    first = ObjectAside(PLAN.routes[0].name, "a", "failed", "AccessDenied", "access denied")
-    refused = Counters(aside=3_000, first_asides=[first], reasons=Counter({"AccessDenied": 3_000}))
+    refused = asides(PLAN, "AccessDenied")
     page = page_of(refused, resumed=False, failed=3_000)
     assert "not done: 3,000 failed, all with AccessDenied" in page
-    assert page[-1] == "next: cartage check s3://mine/new/ --write"
+    assert page[-1] == "next: cartage check s3://mine/old/ && cartage check s3://mine/new/ --write"
     elsewhere = replace(PLAN, source="moving.toml", connection=Connection(endpoint_url="http://127.0.0.1:9"))
     page = page_of(refused, resumed=False, plan=elsewhere, failed=3_000)
     assert not any("cartage check" in line for line in page)  # which knows nothing of the plan's own connection
+    local = Plan.of("/data/old/", "s3://mine/new/", folder=Path("/"))
+    page = page_of(asides(local, "AccessDenied"), resumed=False, plan=local, failed=3_000)
+    assert page[-1] == "next: cartage check s3://mine/new/ --write"
+    page = page_of(asides(PLAN, "SourceDenied"), resumed=False, failed=3_000)
+    assert page[-1] == "next: cartage check s3://mine/old/"
+    page = page_of(asides(local, "SourceDenied"), resumed=False, plan=local, failed=3_000)
+    assert not any("cartage check" in line for line in page)  # which knows nothing of files
     for reasons, failed in ((Counter({"AccessDenied": 2_999, "Rejected": 1}), 3_000), (refused.reasons, 3_001)):
-        several = Counters(aside=3_000, first_asides=[first], reasons=reasons)
+        several = replace(refused, reasons=reasons)
         page = page_of(several, resumed=False, failed=failed)
         assert f"not done: {failed:,} failed" in page and not any("cartage check" in line for line in page)

@@ -206,6 +206,15 @@ def test_a_redirect_leads_to_an_endpoint_or_to_another_region(location: str, onw
     ],
 )
 def test_what_is_denied_is_named_by_its_action(operation: str, action: str) -> None:
-    advice = classify(operation, "s3://b/k", 403, "AccessDenied").advice
-    assert advice.startswith(f"It takes {action}: cartage check tells what is allowed. ")
+    error = classify(operation, "s3://b/k", 403, "AccessDenied")
+    assert isinstance(error, AccessDenied) and error.action == action
+    assert error.advice.startswith(f"It takes {action}: cartage check LOCATION tells what is allowed there. ")
     assert "It takes" not in classify("Sign", "", 403, "AccessDenied").advice
+
+
+def test_what_s3_itself_says_is_lacking_is_believed() -> None:
+    """As AWS words it within one organization: of a copy it tells which side was denied."""
+    said = 'User: arn:aws:iam::1:user/a is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k"'
+    error = classify("CopyObject", "s3://c/k", 403, "AccessDenied", f"{said} because no policy allows it")
+    assert isinstance(error, AccessDenied) and error.action == "s3:GetObject"
+    assert error.advice.startswith("It takes s3:GetObject: ")
