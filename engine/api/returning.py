@@ -11,7 +11,7 @@ import anyio
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.archive.waiting import Waiting, look, pause_s
-from engine.events import COPYING, Doing, Event, Listener, Notice, Progress
+from engine.events import COPYING, SETTING, Doing, Event, Listener, Notice, Progress
 from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -43,7 +43,7 @@ async def carry_and_wait(
     while True:
         waiting = await look(opened.store, ledger, plan.routes)
         if waiting.back:
-            options.listener(Doing(COPYING, 0.0, waiting.ready, goes_on=True))
+            options.listener(Doing(SETTING if plan.in_place else COPYING, 0.0, waiting.ready, goes_on=True))
             before = Held.of(await ledger.tallies())
             later = await carry(replace(options, listener=_going_on(options.listener, run.counters)), waiting.back)
             run = run.then(later, before, Held.of(await ledger.tallies()))

@@ -96,13 +96,20 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
 class Pulse(NamedTuple):
     """How far a ledger is, of what costs the same to read for any number of objects. `run` is the last that began, with
     its last seconds; where there is a `worker`, the one that this does, None while it only looks. `expected` are the
-    objects and bytes that it expects in all, before everything is listed."""
+    objects and bytes that it expects in all, before everything is listed. `sets`: what objects carry is set where they
+    are, and a run copies nothing."""
 
     worker: Worker | None
     tallies: list[Tally]
     snapshots: list[Snapshot]
     run: RunRecord | None = None
     expected: tuple[int, int] = (0, 0)
+    sets: bool = False
+
+    @property
+    def command(self) -> str:
+        """Which command that run is of; empty where none is known."""
+        return "" if self.run is None else "set" if self.sets and self.run.command == "run" else self.run.command
 
 
 def under_way(run: RunRecord | None, worker: Worker | None) -> RunRecord | None:
@@ -121,13 +128,14 @@ async def pulses(path: str | Path, every_s: float = 1.0) -> AsyncIterator[Pulse]
     """A reading now, and another every so many seconds while somebody is at work on the ledger; the last is of after
     that. Raises `LedgerMissing`, `LedgerCorrupt`."""
     async with await open_to_read(Path(path)) as reader:
+        sets = any(route.source == route.target for route in (await reader.binding()).routes)
         while True:
             worker = await reader.worker()
             latest = await reader.latest_run(LATELY_MS)
             latest = under_way(latest, worker) if worker is not None else latest  # to the end, what there was to see
             objects, size_bytes = await reader.note(EXPECTED) or (0, 0)
             whole = int(objects), int(size_bytes)
-            yield Pulse(worker, await reader.tallies(), await reader.snapshots(), latest, whole)
+            yield Pulse(worker, await reader.tallies(), await reader.snapshots(), latest, whole, sets)
             if worker is None:
                 return
             await anyio.sleep(every_s)

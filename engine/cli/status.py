@@ -15,6 +15,7 @@ from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, ledger_of, plan_if_known
 from engine.errors import UsageError
 from engine.events import Doing, ObjectAside
+from engine.plan.document import Plan
 from engine.plan.record import ObjectRecord
 from engine.report.meter import Meter, written
 from engine.report.status import aside_line, aside_values, how_far, lately, status_page, work_lines
@@ -31,22 +32,23 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool, watc
         raise UsageError("--failed is a list of what is not done now: look at it once --watch has ended.")
     followed(file, invocation, rows=failed)
     found = anyio.run(status, path)
+    plan, _ = plan_if_known(file, invocation.having(ledger=path))
     if watch and found.worker is not None:
-        _say(invocation, file, found)
+        _say(invocation, plan, found)
         invocation.run(lambda options, _: _watch(path, options), leaving=NO_LONGER)
         found = anyio.run(status, path)
+    otherwise = found.said_otherwise(plan) if plan is not None else []
     if failed:
-        invocation.end(DONE, found, objects=anyio.run(_list_aside, invocation, found))
-    _say(invocation, file, found)
-    invocation.end(DONE, found)
+        invocation.end(DONE, found, otherwise=otherwise, objects=anyio.run(_list_aside, invocation, found))
+    _say(invocation, plan, found)
+    invocation.end(DONE, found, otherwise=otherwise)
 
 
-def _say(invocation: Invocation, file: Path | None, found: Status) -> None:
+def _say(invocation: Invocation, plan: Plan | None, found: Status) -> None:
     if invocation.json or invocation.quiet:
         return
     command, told = anyio.run(_measured, found.ledger) if found.worker is not None else ("", "")
     at_work = work_lines(found.worker, command, time.time(), told)
-    plan, _ = plan_if_known(file, invocation.having(ledger=found.ledger))
     invocation.say(status_page(found, plan, at_work))
 
 
@@ -54,7 +56,7 @@ async def _measured(path: Path) -> tuple[str, str]:
     """What whoever is at work does, how far and how fast: by its own last seconds, else by two readings."""
     meter, told, command = None, "", ""
     async for pulse in pulses(path, MEASURED_S):
-        command = pulse.run.command if pulse.run is not None else ""
+        command = pulse.command
         if (far := how_far(pulse)) is None:
             break
         doing, progress = far

@@ -24,4 +24,5 @@ def report_lines(report: Report, page: Path) -> Page:
 def report_values(report: Report) -> dict[str, Any]:
     """The summary of a report: that of the status that it shows, and where that stands."""
     standing = standing_of(report)
-    return status_values(report.status) | {"standing": standing.word, "sentence": standing.sentence}
+    values = status_values(report.status) | {"otherwise": report.otherwise}
+    return values | {"standing": standing.word, "sentence": standing.sentence}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.commands import command, kept_at, of_ledger, what_is_not_done
 from engine.api.status import Pulse, Status
-from engine.events import COPYING, Doing, ObjectAside, Progress
+from engine.events import COPYING, SETTING, Doing, ObjectAside, Progress
 from engine.finish.gate import not_kept_text
 from engine.ledger import Moment, Worker, open_routes
 from engine.plan.document import Plan
@@ -65,14 +65,13 @@ def how_far(pulse: Pulse) -> tuple[Doing, Progress] | None:
         sizes[tally.state] += tally.bytes
     listed = not open_routes(pulse.snapshots)
     moment = pulse.run.last if pulse.run is not None else Moment(0)
-    under_way, whole = IN_FLIGHT, set(State)
-    what = COPYING
-    if pulse.run is not None and pulse.run.command == "verify":
-        what, under_way, whole = "verifying", frozenset(), set(IN_PLACE)
-    elif listed and not any(count[state] for state in IN_FLIGHT):
-        if not count[State.VERIFIED] or not count[State.DELETING] + count[State.DELETED]:
-            return None
+    what, under_way, whole = "verifying", frozenset[State](), set(IN_PLACE)
+    if pulse.command in ("", "run", "set") and (not listed or any(count[state] for state in IN_FLIGHT)):
+        what, under_way, whole = SETTING if pulse.sets else COPYING, IN_FLIGHT, set(State)
+    elif pulse.command in ("", "cleanup") and count[State.VERIFIED] and any(count[state] for state in LEAVING):
         what, under_way, whole = "deleting", frozenset({State.VERIFIED, State.DELETING}), set(PROVEN)
+    elif pulse.command != "verify":
+        return None
     progress = Progress(
         listed=sum(count[state] for state in whole),
         listed_bytes=sum(sizes[state] for state in whole),
@@ -86,7 +85,7 @@ def how_far(pulse: Pulse) -> tuple[Doing, Progress] | None:
     if what == "verifying":
         done, done_bytes = min(moment.done, progress.listed), min(moment.done_bytes, progress.listed_bytes)
         progress = replace(progress, done=done, done_bytes=done_bytes)
-    objects, size_bytes = pulse.expected if what == COPYING else (0, 0)
+    objects, size_bytes = pulse.expected if what in (COPYING, SETTING) else (0, 0)
     return Doing(what, objects=objects, size_bytes=size_bytes), replace(progress, copied=progress.done)
 
 

@@ -361,12 +361,15 @@ def test_nothing_is_vouched_for_that_the_plan_says_otherwise_now(sandbox: Endpoi
     as_it_was = plan.read_text()
     plan.write_text(f'{as_it_was}\n[[routes]]\nname = "more"\nfrom = "/more/"\nto = "more/"\n')
     status, report = terminal.call("status", plan), terminal.call("report", plan)
+    told = terminal.call("status", plan, "--json").summary
     said = 'the plan says otherwise now: the route "more" is in the plan and not in the ledger'
     assert status.out.startswith(f"{said}\n") and "next: " not in status.out
     assert report.out.startswith(f"Another plan: T{said[1:]}.") and "cartage cleanup" not in report.out
+    assert told["otherwise"] == [said.removeprefix("the plan says otherwise now: ")]
     page = (terminal.folder / "moving.report.html").read_text()
     assert "Another plan</title>" in page and "cartage cleanup" not in page
     plan.write_text(as_it_was)
+    assert terminal.call("status", plan, "--failed", "--json").summary["otherwise"] == []
     assert terminal.call("status", plan).out.endswith(f"next: cartage cleanup {plan}\n")
 
 

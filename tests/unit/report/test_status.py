@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.api.status import Pulse, pulses, under_way
-from engine.events import COPYING
+from engine.events import COPYING, SETTING
 from engine.ledger import Moment, RunRecord, Snapshot, Worker
 from engine.model import Proof
+from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
 from engine.report.meter import Meter
 from engine.report.status import how_far, lately, work_lines
 from engine.sites.clock import now_ms
-from tests.unit.ledger.scene import opened
+from tests.unit.ledger.scene import BINDING, opened
 
 
 def pulse(listed: bool = True, **states: int) -> Pulse:
@@ -73,6 +75,30 @@ def test_a_verification_says_itself_how_far_it_is() -> None:
     far = how_far(again)
     assert far is not None
     assert (far[0].what, far[1].done, far[1].listed, far[1].done_bytes) == ("verifying", 40, 100, 40_000)
+
+
+@pytest.mark.parametrize(
+    ("now", "what"),
+    [
+        (pulse(planned=30, copied=70)._replace(sets=True, run=run("run")), SETTING),
+        (pulse(planned=30, copied=70)._replace(run=run("revert")), ""),
+        (pulse(listed=False, verified=70)._replace(run=run("cleanup")), ""),
+        (pulse(verified=60, deleted=30)._replace(run=run("run")), ""),
+        (pulse(planned=1, verified=60, deleted=30)._replace(run=run("cleanup")), "deleting"),
+    ],
+    ids=["set", "a revert copies nothing", "a cleanup that only looks", "a run deletes nothing", "a cleanup deletes"],
+)
+def test_what_is_done_is_what_the_command_at_work_does(now: Pulse, what: str) -> None:
+    far = how_far(now)
+    assert (far[0].what if far is not None else "") == what
+    assert now.command == ("set" if now.sets else now.run.command if now.run is not None else "")
+
+
+async def test_a_ledger_of_what_is_set_in_place_tells_that(tmp_path: Path) -> None:
+    plan = Plan.setting("s3://bkt/old/", storage_class="STANDARD_IA")
+    binding = replace(BINDING, routes=plan.binding_routes)
+    async with opened(tmp_path / "x.ledger", binding):
+        assert (await anext(pulses(tmp_path / "x.ledger"))).sets
 
 
 async def test_what_has_ended_is_not_what_another_command_does_that_only_looks(tmp_path: Path) -> None:
