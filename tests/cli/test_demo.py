@@ -54,6 +54,11 @@ def test_it_says_what_differs_and_why_and_how_long_each_step_took(tmp_path: Path
     assert "the figures DIFFER because the plan expects all of the migration" in said
     assert len(re.findall(r"^ended with 0 after [\d.]+ s$", said, re.MULTILINE)) >= 4
     assert re.search(r"^the demo took [\d.]+ s\nnext: cartage init$", said, re.MULTILINE)
+    for run in ("run, resumed", "run again"):
+        told = re.search(rf"^{run} +(\d+) +(\d+) +(\d+) +(\d+)$", said, re.MULTILINE)
+        assert told is not None, said
+        *parts, whole = map(int, told.groups())
+        assert sum(parts) == whole > 0
     assert "the project's small parts are in a folder" in said
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("cartage-demo-")] == []
 
