@@ -51,8 +51,8 @@ async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
     """A document of what was done and proven, as JSON values: figures, proof and fingerprints by route, who accepted
     what, times, and digests of plan and ledger.
 
-    Raises `ReceiptRefused` where something is not listed to its end or not verified, `UsageError` where the plan's file
-    cannot be read, `LedgerError`, and `StoreError`."""
+    Raises `ReceiptRefused` where something is not listed to its end or not verified, `LedgerError`, and
+    `StoreError`."""
     options = options or Options()
     async with at_work("receipt", plan, options) as (opened, ledger):
         sums = await sum_up(ledger, listener=options.listener)
@@ -64,13 +64,9 @@ async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
 
 
 async def _values(plan: Plan, endpoint: str, ledger: LedgerReader, sums: Sums, server: int | None) -> dict[str, Any]:
-    """The receipt that the ledger gives; `server` is the server's clock. Raises `UsageError` where the plan's file
-    cannot be read."""
-    with refused_as("the plan's file cannot be read"):
-        text = await anyio.to_thread.run_sync(Path(plan.source).read_bytes)
+    """The receipt that the ledger gives; `server` is the server's clock."""
     return receipt_values(
         plan,
-        text.decode("utf-8", "surrogateescape"),
         sums,
         await ledger.snapshots(),
         [

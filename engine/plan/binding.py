@@ -58,9 +58,13 @@ def _default_of(item: Any) -> Any:
     return item.default_factory() if item.default_factory is not MISSING else item.default
 
 
+def text_of(value: Any) -> str:
+    """Plain JSON values as the one text that digests are of."""
+    return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+
+
 def digest_of(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text_of(value).encode()).hexdigest()
 
 
 _ON, _UUID = " of file system ", ", UUID "

@@ -19,7 +19,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.model import Location
-from engine.plan.binding import RouteBinding, binding_of, canonical, digest_of
+from engine.plan.binding import RouteBinding, binding_of, canonical, digest_of, text_of
 from engine.plan.likeness import nearest
 from engine.plan.locations import local_path
 from engine.plan.route import Route
@@ -34,8 +34,9 @@ class Plan:
     `base` is where what is relative stands: the plan's bucket and prefix, or the first route's target. `source` is
     the file's name, `folder` where it lies and `home` what "~" stands for in local paths; none of them is part of the
     plan's identity.
-    `asked` is what a plan without a file was made of, as plain values: `again` makes it once more. `flags` are what a
-    command line said of the connection, for commands that are shown.
+    `read_from` is the text that it was read from, with the digest of what that means (`written`). `asked` is what a
+    plan without a file was made of, as plain values: `again` makes it once more. `flags` are what a command line said
+    of the connection, for commands that are shown.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Plan:
     source: str = field(default="", compare=False)
     folder: PurePath = field(default=PurePath(), compare=False)
     home: PurePath | None = field(default=None, compare=False, repr=False)
+    read_from: tuple[str, str] = field(default=("", ""), compare=False, repr=False)
     asked: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     flags: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
@@ -191,6 +193,13 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 of the plan's canonical form: the same for two files that mean the same."""
         return digest_of(canonical(self))
+
+    @property
+    def written(self) -> str:
+        """The text that it was read from. The canonical form, whose SHA-256 is the digest, of one that was made without
+        a text, or is no longer what its text says (`dataclasses.replace`)."""
+        text, digest = self.read_from
+        return text if digest == self.digest else text_of(canonical(self))
 
     @property
     def list_is_gone(self) -> bool:

@@ -52,7 +52,9 @@ def read(data: str | bytes, source: str, folder: PurePath, home: PurePath | None
         raise PlanError([_syntax_problem(str(error), text)], advice=_advice(source)) from None
     lies_in = PurePath(source).parent
     around = Around(prefix="", folder=folder / lies_in, home=home)
-    return replace(_read(table, Problems(lines_of(text), table), source, around), source=source, folder=lies_in)
+    plan = _read(table, Problems(lines_of(text), table), source, around)
+    written = data.decode() if isinstance(data, bytes) else data
+    return replace(plan, source=source, folder=lies_in, read_from=(written, plan.digest))
 
 
 def read_one_route(

@@ -182,7 +182,6 @@ def refuse_unfinished(
 
 def receipt_values(
     plan: Plan,
-    plan_text: str,
     sums: Sums,
     snapshots: Sequence[Snapshot],
     acceptances: Sequence[Mapping[str, str]],
@@ -205,8 +204,8 @@ def receipt_values(
         "plan": {
             "name": plan.name,
             "digest": plan.digest,
-            "sha256": hashlib.sha256(plan_text.encode("utf-8", "surrogateescape")).hexdigest(),
-            "text": without_userinfo(plan_text),
+            "sha256": _sha256(plan.written),
+            "text": without_userinfo(plan.written),
         },
         "endpoint": without_userinfo(endpoint),
         "buckets": list(plan.buckets),
@@ -241,6 +240,10 @@ def _route_values(route: Route, sums: RouteSums, closed_ms: int) -> dict[str, An
             "last_proven": time_text(sums.proven_ms[1]),
         },
     }
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def without_userinfo(text: str) -> str:
@@ -324,7 +327,7 @@ def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any], plan_file
         found.append("the receipt's count of the ledger's rows is not the ledger's")
     was, plan = receipt["plan"], now["plan"]
     same_file = was.get("sha256") == plan["sha256"]
-    said = was.get("text") == plan["text"] if same_file else _digest_of(was.get("text"), plan_file) == was["digest"]
+    said = was.get("text") == plan["text"] if same_file else _means(was.get("text"), was["digest"], plan_file)
     if was.get("name") != plan["name"] or not said:
         found.append("the receipt's plan is not the one that it names")
     return found
@@ -339,13 +342,15 @@ def _without_listings(receipt: Mapping[str, Any]) -> dict[str, Any]:
     return {**receipt, "routes": routes}
 
 
-def _digest_of(text: object, plan_file: str) -> str:
-    """The digest of a plan by its text; empty where that is none. The file may be written otherwise since, and mean
-    the same."""
+def _means(text: object, digest: object, plan_file: str) -> bool:
+    """Whether a plan's text, or its canonical form, is of this digest. The file may be written otherwise since, and
+    mean the same."""
+    if _sha256(str(text)) == digest:
+        return True
     try:
-        return Plan.parse(str(text), plan_file).digest
+        return Plan.parse(str(text), plan_file).digest == digest
     except EngineError:
-        return ""
+        return False
 
 
 async def target_differences(

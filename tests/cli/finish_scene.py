@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli.main import cli
@@ -105,6 +108,14 @@ exclude = ["*.bak"]
         found: dict[str, Any] = json.loads(lines[-1])
         assert found["event"] == "summary"
         return found
+
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        """For calls from Python: the environment that commands have."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.endpoint.env().items():
+                patch.setenv(name, value)
+            yield
 
     def moved(self) -> Scene:
         """Everything copied and verified."""

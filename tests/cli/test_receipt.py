@@ -11,14 +11,19 @@ import shutil
 import signal
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+import engine
 import engine.cli.receipt
+from engine.api.load import load_plan
+from engine.api.options import Options
 from engine.ledger import open_to_read
+from engine.plan.document import Plan
 from engine.proof.receipt import OLDER, seal_of, sum_up
 from engine.references.local_files import write_new
 from tests.cli.finish_scene import IMAGES, PREFIX, Scene
@@ -130,6 +135,46 @@ def test_a_plan_that_means_something_else_is_seen(scene: Scene) -> None:
     made(scene)
     scene.plan.write_text(scene.plan.read_text() + '[cleanup]\nhold = "1h"\n')
     assert check(scene, code=4) == ["the plan means something else now"]
+
+
+def test_it_seals_the_text_that_the_plan_was_read_from_whatever_its_file_holds_now(scene: Scene) -> None:
+    text = scene.plan.read_text()
+    read = [load_plan(scene.plan), Plan.parse(text, str(scene.plan), folder=Path.cwd())]
+    scene.plan.write_text('name = "hello"  # no plan at all')
+    for plan in read:
+        sealed = sealed_of(scene, plan, scene.folder / "cards.ledger")
+        assert sealed["text"] == text and sealed["digest"] == plan.digest
+        assert sealed["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_one_of_a_plan_without_a_file_holds_its_canonical_form_as_does_one_of_a_plan_that_was_changed(
+    scene: Scene,
+) -> None:
+    read = load_plan(scene.plan)
+    made_of = Plan.of(f"s3://{scene.bucket}/data/", f"s3://{scene.bucket}/elsewhere/", name="cards")
+    changed = replace(read, cleanup=replace(read.cleanup, hold_s=1))
+    options = Options(ledger=scene.folder / "own.ledger", endpoint_url=scene.endpoint.url)
+    with scene.environment():
+        engine.sync.migrate(made_of, options)
+        engine.sync.verify(made_of, options)
+    for plan, ledger in ((made_of, "own.ledger"), (changed, "cards.ledger")):
+        sealed = sealed_of(scene, plan, scene.folder / ledger)
+        assert sealed["sha256"] == sealed["digest"] == plan.digest
+        assert hashlib.sha256(sealed["text"].encode()).hexdigest() == plan.digest
+
+
+def sealed_of(scene: Scene, plan: Plan, ledger: Path) -> dict[str, Any]:
+    """What a receipt says of its plan; it holds, and says so also of one that means the same otherwise written."""
+    options = Options(ledger=ledger, endpoint_url=scene.endpoint.url)
+    path = scene.folder / "from-python.json"
+    with scene.environment():
+        values = engine.sync.receipt(plan, options)
+        path.write_text(json.dumps(values))
+        assert engine.sync.check_receipt(path, plan, options).holds
+        spaced = replace(plan, read_from=(f"{plan.written}\n", plan.digest))
+        assert engine.sync.check_receipt(path, spaced, options).holds
+    sealed: dict[str, Any] = values["plan"]
+    return sealed
 
 
 @pytest.mark.parametrize("body", ["", "{}", "[]", "\x00", '{"receipt": "cartage-receipt/1"}'])
