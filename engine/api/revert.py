@@ -132,7 +132,8 @@ def _write_way_back(plan: Plan, ledger: Path, links: str) -> Path:
     """Write the plan that leads back, beside the ledger. One that says the same already is left.
 
     Raises `UsageError` where another file is in its place."""
-    text = way_back(plan, links)
+    apart = ledger.parent.resolve() != Path(plan.folder).resolve()
+    text = way_back(plan, links, Path.cwd() if apart else None)
     path = ledger.with_name(f"{plan.name}-back.toml")
     with refused_as(f"{path} cannot be written"):
         if path.is_file() and path.read_text(encoding="utf-8") != text:

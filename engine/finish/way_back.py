@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import PurePath
 
 from engine.errors import PlanError, UsageError
-from engine.model import Location
+from engine.finish.turned_tables import Turning, address, commented, one_line
 from engine.plan.document import Plan
 from engine.plan.overlap import collisions
 from engine.plan.route import PropertyRules, Route
@@ -15,24 +16,27 @@ from engine.plan.sizes import duration_text
 from engine.plan.starter import quoted
 
 
-def way_back(plan: Plan, links: str = "") -> str:
+def way_back(plan: Plan, links: str = "", here: PurePath | None = None) -> str:
     """The text of a plan that copies everything from its targets to where it came from. It is run like any other, with
-    `--links` as the plan was, where that is said: no plan can say it.
+    `--links` as the plan was, where that is said: no plan can say it. `here` as in `Turning`.
 
     Raises `UsageError` where that would be refused."""
     lines = [
-        f"# The way back of {_comment(plan.name)}: every route turned round. cartage plan shows what it would do.",
+        f"# The way back of {one_line(plan.name)}: every route turned round. cartage plan shows what it would do.",
         "# It copies whatever lies under its sources today; say with exclude what is not to go back.",
     ]
     if links:
         lines.append(f"# Give plan and run --links {links}, as the way there had it: else no link comes back as one.")
-    lines += ["", f"name = {quoted(plan.name[:95] + '-back')}"]
+    turned = list(_turned(plan))
+    tables = Turning(plan, [route for route, why in turned if not why], here)
+    lines += ["", f"name = {quoted(plan.name[:95] + '-back')}", *tables.base()]
     if plan.connection.said:
         lines += _connection("connection", plan.connection)
     for name, site in plan.sites:
         lines += _connection(f"sites.{name}", site)
-    for route, why in _turned(plan):
-        lines += ["", *_route(route)] if not why else ["", *map(_commented, [f"Left out: {why}.", *_route(route)])]
+    for route, why in turned:
+        lines += ["", *_route(route)] if not why else ["", *commented([f"Left out: {why}.", *_route(route)])]
+    lines += tables.lines()
     cleanup = plan.cleanup
     lines += ["", "[cleanup]", f"hold = {quoted(duration_text(cleanup.hold_s))}"]
     lines.append(f"proof = {quoted(cleanup.proof.name.lower())}")
@@ -75,8 +79,8 @@ def _route(route: Route) -> list[str]:
     lines += [
         "[[routes]]",
         f"name = {quoted(route.name)}",
-        f"from = {quoted(_address(route.target))}",
-        f"to = {quoted(_address(route.source))}",
+        f"from = {quoted(address(route.target))}",
+        f"to = {quoted(address(route.source))}",
     ]
     for key, end in (("from_site", route.target), ("to_site", route.source)):
         if end.site and not end.is_local:
@@ -89,15 +93,3 @@ def _route(route: Route) -> list[str]:
     if selection.max_bytes is not None:
         lines.append(f"max_size = {selection.max_bytes}")
     return lines
-
-
-def _address(location: Location) -> str:
-    return f"file://{location}" if location.is_local else f"s3://{location.bucket}/{location.key}"
-
-
-def _commented(line: str) -> str:
-    return f"# {_comment(line)}"
-
-
-def _comment(text: str) -> str:
-    return "".join(character for character in text if character.isprintable())
