@@ -11,6 +11,7 @@ from engine.api.options import Options
 from engine.api.watching import watched
 from engine.plan.document import Plan
 from engine.references.manifest import Draft, drafts, note_shown, undo, write
+from engine.references.undo_order import MANIFEST, explained, untold, written
 from engine.references.undoing import RestoredFile
 from engine.shown import LedgerResult
 
@@ -18,12 +19,15 @@ from engine.shown import LedgerResult
 @dataclass(frozen=True, slots=True)
 class ManifestResult(LedgerResult):
     """`drafts` are what was read and what it is to be, the manifest first, then the texts with a table; none for an
-    undo. `written`: they are that now. `restored` is what an undo came to."""
+    undo. `written`: they are that now. `restored` is what an undo came to, `first` the command whose undo has to come
+    before it (empty: none). `untold` are the commands that are to change a file, and did not yet."""
 
     ledger: Path
     drafts: list[Draft] = field(default_factory=list)
     written: bool = False
     restored: list[RestoredFile] = field(default_factory=list)
+    first: str = ""
+    untold: tuple[str, ...] = ()
 
 
 @watched
@@ -45,7 +49,8 @@ async def manifest(
         store = opened.store_of_all(where)
         if act is Act.UNDO:
             await refuse_unguarded(opened, options, where)
-            return ManifestResult(ledger.path, restored=await undo(store, ledger, conditional=conditional))
+            undone = await explained(ledger, plan, MANIFEST, await undo(store, ledger, conditional=conditional))
+            return ManifestResult(ledger.path, restored=undone.files, first=undone.first)
         found = await drafts(store, ledger, plan, create=create)
         changes = any(draft.changes for draft in found)
         if act is Act.SHOW:
@@ -53,4 +58,5 @@ async def manifest(
         elif changes:
             await refuse_unguarded(opened, options, where)
             await write(store, ledger, found, conditional=conditional)
-        return ManifestResult(ledger.path, found, written=act is Act.APPLY and changes)
+        left = tuple(untold(plan, await written(ledger, plan)))
+        return ManifestResult(ledger.path, found, written=act is Act.APPLY and changes, untold=left)

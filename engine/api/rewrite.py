@@ -17,6 +17,7 @@ from engine.plan.document import Plan
 from engine.references import rewriting
 from engine.references.rewriting import Rewriting
 from engine.references.scanning import Scan, Scanner
+from engine.references.undo_order import REWRITE, explained
 from engine.references.undoing import RestoredFile
 from engine.shown import LedgerResult
 
@@ -24,12 +25,13 @@ from engine.shown import LedgerResult
 @dataclass(frozen=True, slots=True)
 class RewriteResult(LedgerResult):
     """`scan` is what was found before anything was written, None for an undo; `done` what an apply came to, `restored`
-    what an undo did."""
+    what an undo did, `first` the command whose undo has to come before it (empty: none)."""
 
     ledger: Path
     scan: Scan | None = None
     done: Rewriting | None = None
     restored: list[RestoredFile] = field(default_factory=list)
+    first: str = ""
 
     @property
     def left(self) -> Scan:
@@ -60,7 +62,8 @@ async def rewrite(
             await refuse_unguarded(opened, options, plan.references.locations)
         if act is Act.UNDO:
             restored = await rewriting.undo(opened, ledger, plan, conditional=conditional)
-            return RewriteResult(ledger.path, restored=restored)
+            undone = await explained(ledger, plan, REWRITE, restored)
+            return RewriteResult(ledger.path, restored=undone.files, first=undone.first)
         scan = await Scanner(opened, ledger, plan, include_moved=include_moved, listener=options.listener).run()
         for file in scan.files:
             for item in file.findings:

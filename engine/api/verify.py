@@ -14,6 +14,7 @@ from engine.plan.record import objects_by_route
 from engine.proof.depth import Depth
 from engine.proof.verification import Verification
 from engine.proof.verify import Verifier
+from engine.references.undo_order import untold, written
 
 
 @watched
@@ -53,6 +54,7 @@ async def verify(
         stop.listen(verifier.stop)
         report = await verifier.verify(plan.routes)
         report.taken_back = await ledger.taken_back()
+        report.untold = tuple(untold(plan, await written(ledger, plan)))
         if not report.stopped and not options.allow_empty:
             report.empty += await empty_routes(opened.store, plan.routes, objects_by_route(await ledger.tallies()))
         return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.api.revert import RevertResult, revert
-from engine.cli.codes import ASIDE, DONE
+from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, can_ask, require
 from engine.cli.invocation import Invocation
 from engine.report.revert import revert_page
@@ -28,7 +28,7 @@ def revert_command(
     if delete and confirm is None and can_ask(invocation):
         first = go(delete=False)
         invocation.show(revert_page(plan, first, invocation.took_s, said))
-        if first.way_back is not None or not first.has_work:
+        if first.way_back is not None or not first.has_work or first.is_shut:
             invocation.end(_code(first, delete=delete), first)
         confirm = ask(plan.name, f"{first.outlook.removable:,} copies")
     if delete:
@@ -46,4 +46,6 @@ def _code(result: RevertResult, *, delete: bool) -> int:
     if not delete or result.way_back is not None:
         return DONE
     done = result.reverted
+    if done is None and result.is_shut:
+        return GATE
     return ASIDE if result.outlook.changed or (done is not None and not done.is_whole) else DONE

@@ -34,6 +34,8 @@ DELETE_MARKERS = "delete-markers"
 NAMES = "names"
 ALIKE_NAMES = "alike"
 REPLICATION = "replication"
+REWRITTEN = "rewritten"
+"""Of a revert: files name the copies that are to go, since rewrite or manifest brought them up to date."""
 UNKNOWN = "unknown"
 
 Accepted = Collection[tuple[str, str]]
@@ -129,7 +131,7 @@ def acceptable(plan: Plan) -> tuple[str, ...]:
     for item in plan.expectations:
         names += [f"{item.name}.objects"] if item.objects is not None else []
         names += [f"{item.name}.size"] if item.size_bytes is not None else []
-    names += [REFERENCES, PROPERTIES, WITHDRAWN, LOST]
+    names += [REFERENCES, REWRITTEN, PROPERTIES, WITHDRAWN, LOST]
     names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket_name}" for route in plan.routes)
     names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket_name}" for route in plan.routes)
     names += dict.fromkeys(f"{REPLICATION}.{place.bucket_name}" for place in plan.places)

@@ -374,6 +374,10 @@ class LedgerReader:
         """What was kept of this kind, oldest first."""
         return await self._made(Kept._make, "SELECT name, etag, body FROM keeps WHERE kind = ? ORDER BY id", (kind,))
 
+    async def kept_names(self) -> list[tuple[str, str]]:
+        """Kind and name of everything that is kept, newest first."""
+        return await self._rows("SELECT kind, name FROM keeps ORDER BY id DESC")
+
     async def history(self) -> history.History:
         """How the runs went."""
         return await self._read(history.read)

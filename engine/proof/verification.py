@@ -95,7 +95,8 @@ class Verification(Result):
     """What a verification found, by route, and the first differences in the order in which they were found. `empty` has
     a sentence for each source that holds nothing, and never did; `objects_bereft` are those of a sample that have no
     source left to be read; `properties_differ` is what the ledger has recorded of properties, now or before;
-    `taken_back` says that a revert removed the copies again."""
+    `taken_back` says that a revert removed the copies again; `untold` are the commands (`manifest`, `rewrite`) that
+    the plan has something for, and that changed no file yet."""
 
     routes: list[RouteVerification] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
@@ -107,6 +108,7 @@ class Verification(Result):
     empty: list[str] = field(default_factory=list)
     properties_differ: Noted = NOTHING
     taken_back: bool = False
+    untold: tuple[str, ...] = ()
 
     @property
     def standing(self) -> int:

@@ -31,12 +31,11 @@ from engine.references.filetext import FileText, read_text
 from engine.references.local_files import create_file, remove_file, replace_file
 from engine.references.replacing import LOOKS, ReplaceRefused, Restored, keeping, mark_of, ref_of, replace_object
 from engine.references.telling import ManifestRefused, held_by, updated, with_data
+from engine.references.undo_order import CREATED, OF_MANIFEST
 from engine.references.undoing import RestoredFile, by_name, put_back, restoring, tidy
 from engine.store import Body, DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 
-KIND = "manifest"
-CREATED = "manifest created"
-"""Kept with no body: there was nothing, and going back means to delete."""
+KIND = OF_MANIFEST
 SHOWN = "manifest shown"
 LONGEST_BYTES = 16 * MIB
 MARKDOWN = "Markdown"

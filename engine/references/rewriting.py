@@ -23,11 +23,12 @@ from engine.plan.record import Outcome
 from engine.references.local_files import replace_file
 from engine.references.replacing import ReplaceRefused, Restored, keeping, ref_of, replace_object
 from engine.references.scanning import FileFound, Inside, Scan
+from engine.references.undo_order import OF_REWRITE
 from engine.references.undoing import RestoredFile, by_name, put_back, restoring, tidy
 from engine.sites.sites import Sites
 from engine.store import ObjectStore
 
-KIND = "references"
+KIND = OF_REWRITE
 SHOWN = "references shown"
 """The note of which files were shown, and as what, when a scan was last only shown."""
 

@@ -18,19 +18,21 @@ def manifest_page(plan: Plan, result: ManifestResult, took_s: float, *, create: 
     """The change as a diff, and what was done or is to be done about it; or what was put back."""
     if not result.drafts:
         anew = ["--create"] if any(item.result is Restored.REMOVED for item in result.restored) else []
-        return [*restored_lines(result.restored), next_step(command(plan, result.ledger, "manifest", *anew))]
+        words = [result.first, "--undo"] if result.first else ["manifest", *anew]
+        return [*restored_lines(result.restored), next_step(command(plan, result.ledger, *words))]
+    following = "rewrite" if "rewrite" in result.untold else "cleanup"
     if not any(draft.changes for draft in result.drafts):
         which = " and ".join(safe(draft.name) for draft in result.drafts)
         is_so = "are" if len(result.drafts) > 1 else "is"
         up_to_date = f"{which} {is_so} up to date (worked out in {duration_text(took_s)})"
-        return [up_to_date, next_step(command(plan, result.ledger, "cleanup"))]
+        return [up_to_date, next_step(command(plan, result.ledger, following))]
     lines = [*diff_lines(_diff(result)), ""]
     if result.written:
         back = command(plan, result.ledger, "manifest", "--undo")
         return [
             *lines,
             Toned(f"written in {duration_text(took_s)}; to put the old one back: {back}", whole=True),
-            next_step(command(plan, result.ledger, "cleanup")),
+            next_step(command(plan, result.ledger, following)),
         ]
     apply = command(plan, result.ledger, "manifest", "--apply", *(["--create"] if create else []))
     return [*lines, f"nothing was written (worked out in {duration_text(took_s)})", next_step(apply)]

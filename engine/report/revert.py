@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.api.commands import command, typed
+from engine.api.commands import accept_command, command, typed
 from engine.api.revert import RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
 from engine.report.delete import MARKERS_ADDED, NOT_ACCEPTED, STAYS, newcomers_lines, stays_text, went_text
 from engine.report.ndjson import picked
-from engine.report.page import Page, next_step
+from engine.report.page import Page, Tone, Toned, next_step, to_type
 from engine.report.tallies import TAKEN_BACK
 from engine.report.text import aside_text, counted, duration_text, plural, size_text
+
+MARKERS = "--accept-delete-markers"
 
 
 def revert_page(plan: Plan, result: RevertResult, took_s: float, said: Sequence[str] = ()) -> Page:
@@ -22,6 +24,9 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float, said: Sequence[
     if result.way_back is not None:
         gone = plural(found.objects[Part.GONE], "source")
         head = f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:"
+        if result.rewritten is not None:
+            told = f"{result.rewritten.sentence}: once it is verified, its own manifest and rewrite see to them"
+            head = f"{told}\n{head}"
         links = ("--links", result.links) if result.links and "--links" not in plan.flags else ()
         return [head, next_step(typed("cartage", "plan", str(result.way_back), *plan.flags, *links))]
     if result.reverted is not None:
@@ -38,8 +43,15 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float, said: Sequence[
         lines.append(f"{plural(len(found.uploads), 'unfinished upload')} to be aborted")
     lines += _left(found)
     lines += result.markers
-    if result.has_work:
-        lines.append(next_step(command(plan, result.ledger, "revert", "--delete", *said)))
+    if result.rewritten is not None and result.is_shut:
+        undo = [command(plan, result.ledger, verb, "--undo") for verb in result.undo]
+        lines.append(Toned(f"{result.rewritten.sentence}: put them back first, or accept it", Tone.WARNING))
+        lines += map(to_type, undo if len(undo) > 1 else [])
+        lines.append(to_type(accept_command(plan, result.ledger, result.rewritten.accept, result.rewritten.found)))
+        lines.append(next_step(undo[0]))
+    elif result.has_work:
+        markers = [MARKERS] if result.markers and MARKERS not in said else []
+        lines.append(next_step(command(plan, result.ledger, "revert", "--delete", *said, *markers)))
     else:
         lines += ["there is nothing to remove", next_step(command(plan, result.ledger, "status"))]
     return lines
@@ -74,6 +86,8 @@ def revert_values(result: RevertResult) -> dict[str, Any]:
         **picked(result, "ledger removable=outlook.removable objects=outlook.objects unsettled=outlook.unsettled"),
         "open_uploads": len(result.outlook.uploads),
         "way_back": result.way_back,
+        "rewritten": result.rewritten,
+        "undo": result.undo,
     }
     if result.reverted is not None:
         values |= picked(result.reverted, f"removed removed_bytes aborted_uploads=aborted newcomers {STAYS}")

@@ -21,7 +21,8 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
     """The diff, then what is left alone and why, then what was done or is to be done."""
     scan = result.scan
     if scan is None:
-        return [*restored_lines(result.restored), next_step(command(plan, result.ledger, "rewrite"))]
+        words = [result.first, "--undo"] if result.first else ["rewrite"]
+        return [*restored_lines(result.restored), next_step(command(plan, result.ledger, *words))]
     diffs = [file_diff(file.name, file.before, file.after) for file in scan.files if file.changes]
     lines = [line for diff in diffs if diff for line in diff_lines(diff)]
     for file in scan.files:

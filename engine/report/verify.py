@@ -107,7 +107,9 @@ def _next(plan: Plan, report: Verification) -> list[str]:
     if report.agrees:
         if any(proof < plan.cleanup.proof for route in report.routes for proof in route.by_proof):
             return ["verify", deep_for(plan.cleanup.proof)]
-        return ["cleanup" if any(route.objects for route in report.routes) else "receipt"]
+        if not any(route.objects for route in report.routes):
+            return ["receipt"]
+        return [next(iter(report.untold), "cleanup")]
     kinds = {kind for route in report.routes for kind in route.by_kind if route.differs(kind)}
     kinds = kinds.difference(*(route.accepted for route in report.routes), {Kind.EXTRA})
     if not kinds:
