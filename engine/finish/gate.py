@@ -21,7 +21,7 @@ from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.locations import may_meet
-from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
+from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted, key_said
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, plural, size_text
 from engine.proof.audit import WRONG, RouteAudit
@@ -231,7 +231,7 @@ def _audit(audits: Sequence[RouteAudit]) -> Reason:
     if not wrong:
         already = f"; {plural(gone, 'source')} gone already, the target in place" if gone else ""
         return Reason("audit", True, f"{plural(agreeing, 'object')} unchanged on both sides just now{already}")
-    first = next((f"{item.route}: {item.first!r}" for item in audits if item.first is not None), "")
+    first = next((f"{item.route}: {key_said(item.first)}" for item in audits if item.first is not None), "")
     return Reason("audit", False, f"{', '.join(wrong)}; first {first}: run and verify the plan again")
 
 
@@ -240,7 +240,7 @@ def _linked(audits: Sequence[RouteAudit]) -> list[Reason]:
     count = sum(item.linked for item in audits)
     if not count:
         return []
-    first = next(f"{item.route}: {item.first_linked!r}" for item in audits if item.linked)
+    first = next(f"{item.route}: {key_said(item.first_linked)}" for item in audits if item.linked)
     said = f"{plural(count, 'source')} below a symbolic link, which is followed to read and never to delete"
     return [Reason("links", True, f"{said}, {'stays' if count == 1 else 'stay'}; first {first}")]
 

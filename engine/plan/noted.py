@@ -13,6 +13,15 @@ LOST = State.LOST.value
 PROPERTIES = "properties"
 
 
+ITSELF = "(the location itself)"
+"""What the empty key below a route's location is called: the one key of a route, or a folder's placeholder."""
+
+
+def key_said(key: str) -> str:
+    """A key below its route's location, in a sentence."""
+    return repr(key) if key else ITSELF
+
+
 class Noted(NamedTuple):
     """How many objects it concerns; the figure it may be accepted for, which is the same only for the very same
     objects; the first of them."""
@@ -40,7 +49,7 @@ def noted(items: Iterable[tuple[str, str, str]]) -> Noted:
     for item in items:
         count += 1
         total += int.from_bytes(blake2b("\0".join(item).encode("utf-8", "surrogatepass"), digest_size=6).digest())
-        first = first or f"{item[0]}: {item[1]!r}"
+        first = first or f"{item[0]}: {key_said(item[1])}"
     return Noted(*_figured(count, total), first) if count else Noted()
 
 

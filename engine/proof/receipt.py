@@ -29,7 +29,7 @@ from engine.plan.binding import digest_of
 from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED, State
-from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
+from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states, key_said
 from engine.plan.record import AGREE, Entry, ObjectRecord
 from engine.plan.route import Route
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
@@ -163,7 +163,7 @@ def refuse_unfinished(
                 what = f"{OUT_OF_CONFLICT}, then {what}"
             reasons.append(f"{route.name}: {', '.join(wrong)}; {what}")
     for item in left:
-        first = "".join(f", first {one.key!r}: {one.message}" for one in item.first[:1])
+        first = "".join(f", first {key_said(one.key)}: {one.message}" for one in item.first[:1])
         reasons.append(
             f"{item.route}: {item.things:,} left, which cannot be objects, be looked at or be found{first}; "
             "mend or move these, or take them out of the list, then run and verify the plan"

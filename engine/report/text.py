@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from engine.events import ObjectAside
+from engine.plan.noted import ITSELF
 from engine.plan.sizes import plural as plural
 
 UNLISTED_SHOWN = 3
@@ -107,7 +108,7 @@ def rate_text(rate: float) -> str:
 
 def key_text(key: str) -> str:
     """A key below its route's location; empty is the location itself."""
-    return safe(key) or "(the one key)"
+    return safe(key) or ITSELF
 
 
 def first_of(names: Sequence[str], most: int) -> str:

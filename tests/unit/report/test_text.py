@@ -8,12 +8,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.plan.noted import noted
 from engine.plan.shell import shell_word
 from engine.report.delete import stays_text
 from engine.report.ndjson import rounded
-from engine.report.text import safe
+from engine.report.text import key_text, safe
 
 NASTY = ["a b", "$(touch x);`x`|x", "'", "it's", '"', "-rf", "*", "~", "", "a\\b", "!x", "ü", "{a,b}", "#x", "$HOME"]
+
+
+def test_a_folder_s_placeholder_is_not_called_the_one_key() -> None:
+    assert key_text("") == "(the location itself)" and key_text("a") == "a"
+    assert noted([("raw", "", "gone")]).first == "raw: (the location itself)"
+    assert noted([("raw", "a", "gone")]).first == "raw: 'a'"
 
 
 @pytest.mark.parametrize("text", NASTY)
