@@ -25,7 +25,7 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
     if checked is not None:
         _check(invocation, plan, checked)
     values, report = invocation.run(lambda options, _: _documents(plan, options))
-    folder = output if output is not None else Path(plan.folder)
+    folder = output or invocation.options.state_dir or Path(plan.folder)
     page = f"{plan.name}.report.html"
     texts = {
         f"{plan.name}.receipt.json": json.dumps(values, indent=2, ensure_ascii=True) + "\n",

@@ -299,6 +299,15 @@ def test_it_is_written_where_asked(scene: Scene) -> None:
     assert "cannot be written" in scene.cartage("receipt", "--output", str(scene.folder / "file" / "x"), code=2).output
 
 
+def test_it_lies_with_the_ledger_where_the_plan_s_own_folder_is_not_to_be_written_to(scene: Scene) -> None:
+    state = scene.folder / "state"
+    flags = ("--state-dir", str(state))
+    for words in (("run", "--yes"), ("verify",)):
+        scene.cartage(*words, *flags)
+    files = scene.summary("receipt", *flags)["files"]
+    assert {Path(file).parent for file in files} == {state}
+
+
 @pytest.mark.parametrize("local", [False, True])
 def test_a_source_that_was_removed_once_all_of_it_was_deleted_is_not_asked_for(
     sandbox: Endpoint, tmp_path: Path, local: bool

@@ -198,10 +198,14 @@ manifest = Verb(
 receipt = Verb(
     "receipt",
     """Write <plan name>.receipt.json and .md for the plan in FILE: figures, proof and fingerprints per route, who
-    accepted what, times, and digests of plan and ledger. Refused (exit 5) until every listing reached its end and
-    every object is verified.""",
+    accepted what, times, and digests of plan and ledger; and beside them <plan name>.report.html. Refused (exit 5)
+    until every listing reached its end and every object is verified.""",
     plan_file(),
-    Flag("--output DIR", "Where; else beside the plan.", type=click.Path(path_type=Path, file_okay=False)),
+    Flag(
+        "--output DIR",
+        "Where; else in --state-dir, or beside the plan.",
+        type=click.Path(path_type=Path, file_okay=False),
+    ),
     Flag(
         "--check RECEIPT",
         "A receipt (JSON) to hold against plan, ledger and targets; exit 4 where anything differs.",
