@@ -530,6 +530,7 @@ def test_where_nothing_was_copied_nothing_is_said_to_be_taken_back(project: Proj
 def test_revert_in_a_bucket_that_keeps_versions_has_to_be_told(project: Project) -> None:
     project.migrate()
     project.server.control("bucket", {"name": project.bucket, "versioning": "Enabled"})
+    assert project.call("revert").out.splitlines()[-1].endswith(" --delete --accept-delete-markers")
     told = ("revert", "--delete", "--confirm", "moving")
     refused = project.call(*told)
     assert (refused.code, project.count("new/")) == (5, 25)
