@@ -65,7 +65,7 @@ class Report(LedgerResult):
     @property
     def html(self) -> str:
         """The page, whole in itself: nothing is loaded from anywhere, and no script is in it. Without the extra
-        `report` it has tables in the place of pictures."""
+        `report`, or where that finds no folder to write to, it has tables in the place of pictures."""
         text: str = asked_of_reports("webpage", "page")(self)
         return text
 

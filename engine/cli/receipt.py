@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ from engine.references.local_files import write_new
 from engine.report.page import Tone, Toned, next_step
 from engine.report.receipt import receipt_markdown
 from engine.report.text import count_text, pace_text, safe, size_text
+from engine.report.webpage import without_pictures
 
 
 def receipt_command(invocation: Invocation, file: Path, output: Path | None, checked: Path | None) -> None:
@@ -27,13 +29,14 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
     values, report = invocation.run(lambda options, _: _documents(plan, options))
     folder = output or invocation.options.state_dir or Path(plan.folder)
     page = f"{plan.name}.report.html"
-    texts = {
-        f"{plan.name}.receipt.json": json.dumps(values, indent=2, ensure_ascii=True) + "\n",
-        f"{plan.name}.receipt.md": receipt_markdown(values, page),
-        page: report.html,
+    makers: dict[str, Callable[[], str]] = {
+        f"{plan.name}.receipt.json": lambda: json.dumps(values, indent=2, ensure_ascii=True) + "\n",
+        f"{plan.name}.receipt.md": lambda: receipt_markdown(values, page),
+        page: lambda: report.html,
     }
     paths: list[Path] = []
-    for name, text in texts.items():
+    for name, make in makers.items():  # each made in its turn: a page that cannot be keeps no receipt back
+        text = make()
         said = f"; written: {', '.join(path.name for path in paths)}" if paths else ""
         advice = "Make room there, or whatever it lacks, or choose another folder with --output."
         with refused_as(f"the receipt cannot be written to {folder}{said}; not {name}", advice):
@@ -46,6 +49,7 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
         [
             f"{values['stage']}: {count_text(total['objects'])} objects, {size_text(total['bytes'])}",
             *(f"written: {safe(str(path))}" for path in paths),
+            *without_pictures(),
             f"ledger: sha256 {values['ledger']['sha256']}",
             f"took {pace_text(total['objects'], invocation.took_s)}",
             next_step(check_it),
@@ -55,7 +59,7 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
 
 
 async def _documents(plan: Plan, options: Options) -> tuple[dict[str, Any], Report]:
-    """All that is written, before anything is."""
+    """All that is told, read before anything is written."""
     return await receipt(plan, options), await report_on(plan, options)
 
 

@@ -22,7 +22,7 @@ from engine.cli.ledgers import followed, plan_if_known
 from engine.errors import LedgerMissing
 from engine.ledger import is_there
 from engine.plan.document import Plan
-from engine.report.pictures import can_draw
+from engine.report.pictures import what_they_need
 from engine.report.report import report_lines
 from engine.report.standing import NOT_BEGUN
 from engine.report.text import safe
@@ -45,7 +45,7 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
         report = anyio.run(report_on, plan, invocation.options)
         _write(report, page)
     invocation.say(report_lines(report, page))
-    invocation.end(DONE, report, file=page, pictures=can_draw())
+    invocation.end(DONE, report, file=page, pictures=not what_they_need())
 
 
 def _write(report: Report, page: Path) -> None:

@@ -18,6 +18,7 @@ from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, 
 from engine.finish.probing.answers import ProbeResult, judged
 from engine.finish.probing.images import ask_images
 from engine.finish.probing.index import ask_usearch
+from engine.finish.probing.laying import NotLaidDown
 from engine.finish.probing.ranges import pinned
 from engine.finish.probing.tables import ask_csv, ask_parquet
 from engine.finish.probing.told import ask_manifest
@@ -79,7 +80,7 @@ async def run_probe(store: ObjectStore, probe: Probe, commands: Commands | None 
                 return await _command(probe, commands or Commands())
     except NotFound as error:
         return ProbeResult(probe.name, False, "nothing", f"{error.ref or probe.name} does not exist")
-    except (ObjectError, AttemptError, ExtraMissing) as error:
+    except (ObjectError, AttemptError, ExtraMissing, NotLaidDown) as error:
         return ProbeResult(
             probe.name, False, getattr(error, "code", "") or "no answer", f"it could not be found out: {error}"
         )

@@ -88,7 +88,7 @@ def picture(
     named = tag("figcaption", title, *([tag("small", f" {more}", class_="muted")] if more else []))
     try:
         drawn = draw()
-    except ExtraMissing:
+    except (ExtraMissing, OSError):  # `what_they_need` says what it takes
         return tag("figure", named, behind) if behind is not None else None
     details = tag("details", tag("summary", f"{title} as a table"), behind) if behind is not None else None
     return tag("figure", named, _legend(legend), drawn, details)

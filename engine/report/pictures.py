@@ -7,16 +7,20 @@ picture is a style of its own, which the page's policy would not let apply.
 from __future__ import annotations
 
 import io
+import logging
+import sys
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element, fromstring
 
-from engine.extras import needs
+from engine.errors import ExtraMissing
+from engine.extras import DISTRIBUTION, needs
 from engine.report.page import shortened
 from engine.report.series import Bin, Series
 from engine.report.text import safe, size_text
@@ -80,9 +84,20 @@ class Row(NamedTuple):
     parts: Sequence[tuple[str, int]]
 
 
-def can_draw() -> bool:
-    """Whether the extra is there."""
-    return find_spec("matplotlib") is not None
+def what_they_need() -> str:
+    """What pictures lack, as far as one was to be drawn; empty where nothing is known to."""
+    absent = f"pip install '{DISTRIBUTION}[report]'"
+    if find_spec("matplotlib") is None:
+        return absent
+    if "matplotlib" not in sys.modules:  # which takes a second to load, and a page may have no picture
+        return ""
+    try:
+        _tools()
+    except ExtraMissing:
+        return absent
+    except OSError:  # no home, and no folder for temporary files
+        return "a folder that matplotlib can write to; MPLCONFIGDIR names one"
+    return ""
 
 
 def throughput(series: Series, label: str) -> list[Element]:
@@ -113,7 +128,6 @@ def throughput(series: Series, label: str) -> list[Element]:
 
 def bars(rows: Sequence[Row], label: str) -> list[Element]:
     """A bar for each row, of parts one after the other."""
-    _tools()
     return deepcopy(_bars(tuple(Row(row.name, tuple(row.parts)) for row in rows), label))
 
 
@@ -141,7 +155,6 @@ def _bars(rows: tuple[Row, ...], label: str) -> list[Element]:
 
 def sizes(bins: Sequence[Bin], label: str) -> list[Element]:
     """How many objects are how large, and how many bytes are in those, on a logarithmic scale of sizes."""
-    _tools()
     return deepcopy(_sizes(tuple(bins), label))
 
 
@@ -180,13 +193,25 @@ def _area(
 
 
 def _tools() -> tuple[Any, Any, Any]:
-    """What draws. Raises ExtraMissing where it is not there."""
-    with needs("report"):
+    """What draws. Raises ExtraMissing where it is not there, and OSError where it finds no place for its files."""
+    with needs("report"), _silent():
         from matplotlib import rc_context
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
     return rc_context, FigureCanvasSVG, Figure
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without matplotlib's own words, as of a home that cannot be written to."""
+    told = logging.getLogger("matplotlib")
+    before = told.level
+    told.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        told.setLevel(before)
 
 
 def _drawn(draw: Draw, label: str, *, height_in: float, narrow_height_in: float) -> list[Element]:

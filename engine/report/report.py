@@ -7,18 +7,17 @@ from typing import Any
 
 from engine.api.report import Report
 from engine.report.page import Page, Toned
-from engine.report.pictures import can_draw
 from engine.report.standing import standing_of
 from engine.report.status import status_values
 from engine.report.text import safe
-from engine.report.webpage import WITHOUT_PICTURES
+from engine.report.webpage import without_pictures
 
 
 def report_lines(report: Report, page: Path) -> Page:
     """Where the page is, and where the move stands."""
     standing = standing_of(report)
     lines = [Toned(f"{standing.word}: {standing.sentence}", standing.tone), f"written: {safe(str(page))}"]
-    return [*lines, *([] if can_draw() else [WITHOUT_PICTURES])]
+    return [*lines, *without_pictures()]
 
 
 def report_values(report: Report) -> dict[str, Any]:

@@ -6,16 +6,13 @@ from importlib.resources import files
 from xml.etree.ElementTree import Element
 
 from engine.api.report import Report
-from engine.extras import DISTRIBUTION
 from engine.report import sections, verdicts
 from engine.report.elements import moment, typed
 from engine.report.markup import document, tag
-from engine.report.pictures import can_draw
+from engine.report.pictures import what_they_need
 from engine.report.standing import standing_of
 from engine.report.status import worker_text
 from engine.version import __version__
-
-WITHOUT_PICTURES = f"Pictures are left out: they need pip install '{DISTRIBUTION}[report]'."
 
 PARTS = (
     ("Progress", sections.stages),
@@ -28,6 +25,12 @@ PARTS = (
     ("Cost", verdicts.cost),
 )
 """The sections, each with what leads to it."""
+
+
+def without_pictures() -> list[str]:
+    """What is said where pictures are left out; nothing where they are not."""
+    needed = what_they_need()
+    return [f"Pictures are left out: they need {needed}."] if needed else []
 
 
 def page(report: Report) -> str:
@@ -85,7 +88,7 @@ def _facts(report: Report) -> list[Element]:
 
 
 def _foot() -> Element:
-    without = [] if can_draw() else [tag("p", WITHOUT_PICTURES)]
+    without = [tag("p", line) for line in without_pictures()]
     text = (
         f"Made by Cartage {__version__} from the ledger alone: S3 was not asked. This page loads and runs nothing; "
         "figures are exact where you point at them, times are UTC."

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import json
+import logging
 import re
 import signal
 import stat
@@ -24,6 +24,7 @@ from engine.cli import keeping
 from engine.cli.report import NO_LONGER
 from engine.errors import LedgerMissing
 from engine.ledger import History, Worker, open_to_read
+from engine.report import pictures
 from engine.report.standing import standing_of
 from engine.report.text import safe
 from engine.sandbox import Sandbox
@@ -47,8 +48,6 @@ STANDING = {
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, which most of these tests do not need the pictures of."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    found = importlib.util.find_spec
-    monkeypatch.setattr("engine.report.pictures.find_spec", lambda name: None if name == "matplotlib" else found(name))
 
 
 def figures(page: str) -> list[int]:
@@ -113,6 +112,27 @@ async def test_a_page_without_the_extra_has_the_tables_and_says_what_brings_pict
     assert "pip install &#x27;cartage-s3[report]&#x27;" in page or "pip install 'cartage-s3[report]'" in page
     assert 'class="wide"' not in page
     assert "Copying, by time of work" in page and "Objects by size" in page
+
+
+async def test_a_machine_where_pictures_cannot_be_drawn_has_the_page_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container whose file system is read-only, where matplotlib finds no place for what it keeps."""
+
+    def nowhere() -> None:
+        raise OSError("Matplotlib requires access to a writable cache directory")
+
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(pictures, "_tools", nowhere)
+    page = (await engine.report_on(await made(tmp_path, Stage.VERIFIED))).html
+    assert "Pictures are left out" in page and "MPLCONFIGDIR" in page
+    assert 'class="wide"' not in page and "Objects by size" in page
+
+
+def test_matplotlib_is_silent_while_it_looks_for_its_places(caplog: pytest.LogCaptureFixture) -> None:
+    with pictures._silent():
+        logging.getLogger("matplotlib").warning("mkdir -p failed for path /.config/matplotlib")
+    assert not caplog.records
 
 
 async def test_pictures_are_drawn_for_both_widths_and_have_no_style_of_their_own(tmp_path: Path) -> None:

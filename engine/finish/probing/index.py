@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from engine.extras import DISTRIBUTION
 from engine.finish.commands import read_apart
 from engine.finish.probing import searching
 from engine.finish.probing.answers import ProbeResult, judged
+from engine.finish.probing.laying import laid_down
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.finish.probing.usearch import (
     FIRST_BYTES,
@@ -93,11 +93,11 @@ async def _searched(found: Pinned, probe: UsearchProbe, graph: Graph, result: Pr
     USearch is not there, and says so."""
     if not probe.search and find_spec("usearch") is None:
         return result._replace(sentence=f"{result.sentence}; not opened: {_missing('usearch')}")
-    with tempfile.TemporaryDirectory(prefix="cartage-") as folder:
+    with laid_down("; search = false in the probe does without") as folder:
         if shutil.disk_usage(folder).free < found.size:
             said = f"it was not opened: {folder} has no room for its {found.size:,} bytes"
         else:
-            path = Path(folder, "index")
+            path = folder / "index"
             await found.save(path)
             said = await _opened(path, graph)
     if said:

@@ -6,10 +6,8 @@ import codecs
 import csv
 import io
 import struct
-import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 import anyio
@@ -20,6 +18,7 @@ from engine.extras import needs
 from engine.finish.commands import read_apart
 from engine.finish.probing import footing
 from engine.finish.probing.answers import ProbeResult, judged
+from engine.finish.probing.laying import laid_down
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.model import MIB
 from engine.plan.settings import CsvProbe, ParquetProbe
@@ -137,8 +136,8 @@ async def ask_parquet(store: ObjectStore, probe: ParquetProbe) -> ProbeResult:
 
 async def _told(footer: bytes, data_bytes: int) -> Table:
     """What a footer tells. Raises NoTable."""
-    with tempfile.TemporaryDirectory(prefix="cartage-") as folder:
-        path = Path(folder, "footer")
+    with laid_down() as folder:
+        path = folder / "footer"
         await anyio.Path(path).write_bytes(footer)
         end, said = await read_apart(footing.__file__, path, str(data_bytes), limit_s=FOOTER_S)
     if end.code is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import shutil
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -204,6 +206,21 @@ async def test_without_the_extra_the_header_counts_and_the_sentence_says_so(monk
     monkeypatch.setattr(index, "find_spec", lambda name: None)
     result = await ask(WHOLE, UsearchProbe("the index", AT))
     assert result.ok and result.sentence.endswith("pip install 'cartage-s3[usearch]'")
+
+
+async def test_a_machine_without_a_folder_to_write_to_leaves_a_probe_closed_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container whose file system is read-only."""
+
+    def nowhere(**_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", nowhere)
+    result = await ask(WHOLE, UsearchProbe("the index", AT, search=True))
+    assert not result.ok
+    assert "could not be found out" in result.sentence and "TMPDIR" in result.sentence
+    assert "search = false" in result.sentence
 
 
 async def test_an_index_that_has_no_room_on_this_machine_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
