@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from engine.api.options import Options
 from engine.errors import one_error
 from engine.events import Event, ignore
+from engine.plan.document import Plan
 from engine.shown import asked_of_reports
 
 Given = ParamSpec("Given")
@@ -22,16 +23,19 @@ Result = TypeVar("Result")
 
 def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
     """A verb whose options may have it shown and measured, and that raises one error where several came together.
-    `TypeError` for options that are none: it would do its work by others than were asked for."""
+    `TypeError` for a plan that is none, and for options that are none: it would do its work by others than were asked
+    for."""
     signature = inspect.signature(verb)
     command = verb.__module__.rpartition(".")[2]
 
     @functools.wraps(verb)
     async def call(*args: Given.args, **given: Given.kwargs) -> Result:
         bound = signature.bind(*args, **given)
-        named = bound.arguments.get("options")
+        plan, named = bound.arguments.get("plan"), bound.arguments.get("options")
+        if not (plan is None or isinstance(plan, Plan)):
+            raise _no(verb.__name__, "Plan", "plan", plan, ": engine.load_plan reads one from its file")
         if not (named is None or isinstance(named, Options)):
-            raise TypeError(f"{verb.__name__}() takes engine.Options as its options, and not {type(named).__name__}")
+            raise _no(verb.__name__, "Options", "options", named)
         options = named or Options()
         with ExitStack() as stack:
             if is_shown(options):
@@ -43,6 +47,10 @@ def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Give
                 return await verb(*bound.args, **bound.kwargs)
 
     return call
+
+
+def _no(verb: str, kind: str, name: str, given: object, advice: str = "") -> TypeError:
+    return TypeError(f"{verb}() takes engine.{kind} as its {name}, and not {type(given).__name__}{advice}")
 
 
 def is_shown(options: Options) -> bool:

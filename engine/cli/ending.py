@@ -97,6 +97,11 @@ def explain(error: BaseException) -> EngineError | None:
         about = f"{os.fsdecode(first.filename)}: " if first.filename else ""
         advice = MORE_FILES if first.errno in OUT_OF_FILES else "Mend that and run the same command again."
         return EngineError(f"{about}{first.strerror}.", advice=advice)
+    if isinstance(first, UnicodeEncodeError) and first.encoding == sys.getfilesystemencoding():
+        return EngineError(
+            f"{first.object} cannot be a file's name here: by its locale this system's names are {first.encoding}.",
+            advice="Set LC_ALL=C.UTF-8, or PYTHONUTF8=1, and run the same command again.",
+        )
     if isinstance(first, MemoryError):
         return EngineError("the machine has no memory left.", advice="Run the same command again: it goes on.")
     if os.environ.get(TRACEBACK) == "1":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from engine.cli import main as cli_main
 from tests.cli.canned import Asked, Copied, Listing, Refusal, answering
-from tests.cli.commands import Terminal, write_plan
+from tests.cli.commands import MODULE, Terminal, write_plan
 
 LISTED = ("old/%C3%BC.txt", "old/%CC%81.txt", "old/%E6%97%A5.txt", "old/%F0%9F%98%80.txt")
 SHOWN = {"iso8859-7": r"\xfc.txt", "latin-1": "ü.txt", "cp1252": "ü.txt", "cp437": "ü.txt", "utf-8": "ü.txt"}
@@ -48,3 +51,13 @@ def test_what_an_encoding_lacks_is_escaped(terminal: Terminal, monkeypatch: pyte
                 assert "Traceback" not in text and "mistake" not in text, (name, text)
             if name in ("ls", "status"):
                 assert SHOWN[encoding] in said[0], (name, said)
+
+
+def test_a_name_that_no_file_can_have_is_said_with_what_helps(tmp_path: Path) -> None:
+    """Where the locale's names are ASCII, and Python was told to leave it so."""
+    plan = write_plan(tmp_path)
+    plan.write_text(plan.read_text().replace('name = "moving"', 'name = "\u00fcber"', 1), encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = subprocess.run([*MODULE, "report", str(plan)], env={**os.environ, **plain}, capture_output=True, timeout=60)
+    assert ended.returncode == 1
+    assert rb"\xfcber.report.html cannot be a file's name here" in ended.stderr and b"LC_ALL=C.UTF-8" in ended.stderr

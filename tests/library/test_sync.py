@@ -50,8 +50,10 @@ async def test_a_week_where_a_loop_is_running(plan: engine.Plan) -> None:
     assert asyncio.get_running_loop().is_running()
 
 
-async def test_options_that_are_none_are_refused(plan: engine.Plan) -> None:
+async def test_a_plan_and_options_that_are_none_are_refused(plan: engine.Plan) -> None:
     """It would do its work by others than were asked for."""
+    with pytest.raises(TypeError, match=r"migrate\(\) takes engine\.Plan as its plan, and not str: engine\.load_plan"):
+        engine.sync.migrate("plan.toml")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"migrate\(\) takes engine\.Options as its options, and not dict"):
         engine.sync.migrate(plan, {"ledger": "mine.ledger"})  # type: ignore[arg-type]
 
