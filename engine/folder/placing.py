@@ -1,8 +1,7 @@
 """Giving a finished file its name, in the place of nothing but what may be replaced.
 
-Where nothing may stand there, the rename itself refuses. Where one version may be replaced, the two names change places
-at one moment and what came out is looked at: another than expected is put back, so that not even a write of the last
-microsecond is lost. Where a system has no such exchange, the file is looked at just before the rename.
+Where nothing may stand there, the rename itself refuses; where one version may be replaced, see
+`engine.folder.exchanging`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import stat
 
 from engine.errors import StoreError
 from engine.folder import system
+from engine.folder.exchanging import take_place
 from engine.folder.folding import real_name
 from engine.folder.making import folded
 from engine.folder.names import Fault
@@ -90,15 +90,13 @@ def put_unnamed(
 
 
 def _replace(directory: int, temporary: bytes, name: bytes, old: os.stat_result, path: str) -> None:
-    if not system.exchange(directory, temporary, name):
-        system.rename(directory, temporary, name)
-        return
-    out = os.stat(temporary, dir_fd=directory, follow_symlinks=False)
-    # The exchange itself sets ctime.
-    if (out.st_ino, out.st_size, out.st_mtime_ns) != (old.st_ino, old.st_size, old.st_mtime_ns):
-        system.exchange(directory, temporary, name)
+    def is_expected(name: bytes) -> bool:
+        out = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        # The exchange itself sets ctime.
+        return (out.st_ino, out.st_size, out.st_mtime_ns) == (old.st_ino, old.st_size, old.st_mtime_ns)
+
+    if not take_place(directory, temporary, name, is_expected):
         raise _other(path, "it was written to at the last moment, and was put back")
-    system.unlink(directory, temporary)
 
 
 def _replaceable(directory: int, name: bytes, condition: str | None) -> os.stat_result:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import UsageError, refused_as
+from engine.folder.exchanging import take_place
 from engine.folder.first import begin_of, unfinished_begin, unfinished_beside, write_first
+from engine.folder.system import A_DIRECTORY
 from engine.ledger.descriptors import SIDE_FILES
 from engine.ledger.files import is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
@@ -102,23 +104,48 @@ def _why(error: OSError) -> str:
 
 
 def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
-    """Put `after` in the place of a file that still holds `before`: a new file beside it, synced and renamed, with its
-    mode, owner, group and extended attributes. Other names of it (hard links) keep the old file.
+    """Put `after` in the place of a file that still holds `before`, also at the moment when it is replaced: a new file
+    beside it, synced and renamed, with its mode, owner, group and extended attributes. Other names of it (hard links)
+    keep the old file.
 
     Raises `ReplaceRefused` where it changed, cannot be written, or would get another owner; then it is as it was."""
+
+    def take(new: Path) -> None:
+        _dress(new, path, name)
+        if not _take_place(new, path, before):
+            raise changed
+
+    changed = ReplaceRefused(
+        f"{name} changed since it was read; nothing was written to it", advice="Run the command again to see it anew."
+    )
     try:
-        if path.is_symlink() or path.read_bytes() != before:
-            raise ReplaceRefused(
-                f"{name} changed since it was read; nothing was written to it",
-                advice="Run the command again to see it anew.",
-            )
-        with _writing_whole(path, stat.S_IMODE(path.stat().st_mode), lambda new: _dress(new, path, name)) as file:
+        if not _holds(path, before):
+            raise changed
+        with _writing_whole(path, take) as file:
             file.write(after)
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",
             advice="Check the file's and its folder's permissions.",
         ) from error
+
+
+def _holds(path: Path, body: bytes) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode) and path.read_bytes() == body
+
+
+def _take_place(new: Path, path: Path, before: bytes) -> bool:
+    """Give a new file the name of one beside it, if that holds `before`."""
+    if os.name == "nt":  # which has no exchange, and no descriptors of folders
+        if found := _holds(path, before):
+            new.replace(path)
+        return found
+    folder = os.open(path.absolute().parent, A_DIRECTORY)
+    try:
+        one, other = os.fsencode(new.name), os.fsencode(path.name)
+        return take_place(folder, one, other, lambda name: _holds(path.with_name(os.fsdecode(name)), before))
+    finally:
+        os.close(folder)
 
 
 def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored:
@@ -214,7 +241,7 @@ def writing_new(path: Path) -> Iterator[BinaryIO]:
         kind = path.lstat().st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
             raise FileExistsError(errno.EEXIST, "it is there, and no regular file")
-    with _writing_whole(path, 0o600, None) as file:
+    with _writing_whole(path, lambda new: new.replace(path)) as file:
         yield file
 
 
@@ -242,8 +269,8 @@ def remove_left_beside(paths: Iterable[Path]) -> None:
 
 
 def _dress(new: Path, old: Path, name: str) -> None:
-    """Give the file that takes another's place its owner and group, and what else hangs on it: its access control list
-    among others."""
+    """Give the file that takes another's place its owner, group and mode, and what else hangs on it: its access control
+    list among others."""
     owner = _owner(old)
     if hasattr(os, "chown") and _owner(new) != owner:
         try:
@@ -260,6 +287,7 @@ def _dress(new: Path, old: Path, name: str) -> None:
         except OSError:
             if not attribute.startswith(SYSTEMS_OWN):
                 raise
+    new.chmod(stat.S_IMODE(old.stat().st_mode))  # last: a change of owner takes set-user-id away
 
 
 def _owner(path: Path) -> tuple[int, int]:
@@ -280,9 +308,9 @@ def _attributes(path: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _writing_whole(path: Path, mode: int, dress: Callable[[Path], None] | None) -> Iterator[BinaryIO]:
-    """Beside the file, under a name that nobody can guess, then over it in one step: whoever reads has the old bytes or
-    the new, never half of them."""
+def _writing_whole(path: Path, take: Callable[[Path], object]) -> Iterator[BinaryIO]:
+    """Beside the file, with mode 0600 and under a name that nobody can guess, from which `take` gives it the file's in
+    one step: whoever reads has the old bytes or the new, never half of them."""
     temporary = unfinished_beside(path)
     descriptor = os.open(temporary, _NEW, 0o600)
     try:
@@ -290,10 +318,8 @@ def _writing_whole(path: Path, mode: int, dress: Callable[[Path], None] | None) 
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if dress is not None:
-            dress(temporary)
-        temporary.chmod(mode)  # last: a change of owner takes set-user-id away
-        temporary.replace(path)
+        temporary.chmod(0o600)  # whatever the umask
+        take(temporary)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

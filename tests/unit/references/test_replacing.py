@@ -19,7 +19,7 @@ from engine.api.options import Options
 from engine.cli.init import init_command
 from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported, UsageError
-from engine.folder import leftovers
+from engine.folder import leftovers, system
 from engine.folder.first import unfinished_beside
 from engine.folder.names import is_unfinished
 from engine.folder.system import umask
@@ -502,6 +502,49 @@ def test_a_local_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert outside.read_bytes() == AFTER and sorted(item.name for item in tmp_path.iterdir()) == ["a.py", "outside"]
 
 
+@pytest.mark.parametrize("exchanges", [True, False], ids=["exchanged", "looked at again"])
+@pytest.mark.parametrize("undo", [False, True], ids=["write", "undo"])
+def test_what_is_saved_while_the_new_file_is_brought_to_the_disk_is_not_written_over(
+    exchanges: bool, undo: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor, or another plan's rewrite: an fsync takes long enough for either."""
+    path, sync = tmp_path / "a.py", os.fsync
+    path.write_bytes(BEFORE)
+
+    def saved_meanwhile(descriptor: int) -> None:
+        sync(descriptor)
+        (saved := tmp_path / "a.py~").write_bytes(THEIRS)
+        saved.replace(path)
+
+    monkeypatch.setattr(os, "fsync", saved_meanwhile)
+    if not exchanges:
+        monkeypatch.setattr(system, "_RENAME", None)
+    if undo:
+        assert restore_file(path, "./a.py", mark=mark_of(BEFORE), before=AFTER) is Restored.REFUSED
+    else:
+        with pytest.raises(ReplaceRefused, match="changed since it was read"):
+            replace_file(path, "./a.py", before=BEFORE, after=AFTER)
+    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("a.py", THEIRS)]
+
+
+def test_what_is_saved_while_another_save_is_put_back_stays_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, exchange = tmp_path / "a.py", system.exchange
+    path.write_bytes(BEFORE)
+    saves = [THEIRS, b"theirs again"]
+
+    def saved_just_before(directory: int, one: bytes, other: bytes) -> bool:
+        (saved := tmp_path / "a.py~").write_bytes(saves.pop(0))
+        saved.replace(path)
+        return exchange(directory, one, other)
+
+    monkeypatch.setattr(system, "exchange", saved_just_before)
+    with pytest.raises(ReplaceRefused, match="written to twice in one moment"):
+        replace_file(path, "./a.py", before=BEFORE, after=AFTER)
+    assert sorted(item.read_bytes() for item in tmp_path.iterdir()) == [THEIRS, b"theirs again"]
+
+
 def test_a_local_file_keeps_its_owner_and_what_hangs_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.py"
     path.write_bytes(BEFORE)
@@ -566,7 +609,7 @@ def test_what_a_killed_process_left_beside_a_file_goes_once_that_is_written_agai
     for each in (path, other):
         each.write_bytes(BEFORE)
         with monkeypatch.context() as killed:
-            killed.setattr(Path, "replace", fail := Mock(side_effect=KeyboardInterrupt))
+            killed.setattr(system, "exchange", fail := Mock(side_effect=KeyboardInterrupt))
             killed.setattr(Path, "unlink", fail)
             with pytest.raises(KeyboardInterrupt):
                 replace_file(each, each.name, before=BEFORE, after=AFTER)
