@@ -7,11 +7,10 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from engine.ledger import Ledger, LedgerReader
+from engine.ledger import ACCEPTED_BY, Ledger, LedgerReader
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference, expectation_report
 from engine.plan.lifecycle import ENDED
-from engine.proof.receipt import ACCEPTED_BY
 
 FOUND = "found"
 """The ledger's note of figures that were shown and can be accepted, by name."""
@@ -39,8 +38,7 @@ async def accepted_in(ledger: LedgerReader) -> list[Accepted]:
 
 async def keep_acceptance(ledger: Ledger, name: str, found: str, because: str) -> None:
     """Keep what was accepted, and by whom."""
-    await ledger.accept(name, found, because)
-    await ledger.set_note(f"{ACCEPTED_BY}{name} {found}", user_here())
+    await ledger.accept(name, found, because, user_here())
 
 
 def user_here() -> str:

@@ -6,6 +6,7 @@ moment (`at_ms`) is one of its arguments. A route is named by its number, which 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from engine.plan.record import Outcome, UploadRecord
 
 _OPEN = "SELECT id FROM uploads WHERE route = ? AND key = ? AND ended = ''"
 
+ACCEPTED_BY = "accepted by "
+"""Notes of who accepted what: this, the name, a space, the figure."""
 SAME_ETAG = "="
 """In an outcome that was written for a journal: the target's ETag is the source's, as its row has it."""
 
@@ -103,14 +106,19 @@ def finish_upload(connection: sqlite3.Connection, route: int, key: str, how: str
 # --- the whole ----------------------------------------------------------------------------------------------
 
 
-def accept(connection: sqlite3.Connection, name: str, found: str, because: str, at_ms: int) -> None:
+def accept(connection: sqlite3.Connection, name: str, found: str, because: str, at_ms: int, by: str = "") -> None:
+    """With who accepts it, at once: what an earlier acceptance noted says nothing of this one. Journals of an older
+    Cartage name nobody here, and in a command of its own."""
     connection.execute(
         "INSERT OR REPLACE INTO acceptances (name, found, because, accepted_ms) VALUES (?, ?, ?, ?)",
         (name, found, because, at_ms),
     )
+    set_note(connection, f"{ACCEPTED_BY}{name} {found}", json.dumps(by), at_ms)
 
 
 def take_back(connection: sqlite3.Connection, name: str) -> None:
+    kept = "SELECT ? || name || ' ' || found FROM acceptances WHERE name = ?"
+    connection.execute(f"DELETE FROM notes WHERE key IN ({kept})", (ACCEPTED_BY, name))
     connection.execute("DELETE FROM acceptances WHERE name = ?", (name,))
 
 

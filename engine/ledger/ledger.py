@@ -186,9 +186,9 @@ class Ledger(LedgerReader):
 
     # --- the rest -----------------------------------------------------------------------------------------
 
-    async def accept(self, name: str, found: str, because: str) -> None:
-        """Keep that a named difference was accepted, for exactly this figure."""
-        await self._do_durably("accept", name, found, because, self.now_ms())
+    async def accept(self, name: str, found: str, because: str, by: str = "") -> None:
+        """Keep that a named difference was accepted, for exactly this figure, and by whom."""
+        await self._do_durably("accept", name, found, because, self.now_ms(), by)
 
     async def take_back(self, name: str) -> None:
         """Forget what was accepted under this name."""

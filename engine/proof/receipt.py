@@ -39,8 +39,6 @@ from engine.store import ObjectStore
 FORMAT = "cartage-receipt/2"
 OLDER = "cartage-receipt/1"
 """Its digest is also over when the sources were listed, and what was there; and over who looked at properties."""
-ACCEPTED_BY = "accepted by "
-"""Notes of who accepted what: this, the name, a space, the figure."""
 NAMED = 10
 """Keys that a difference names; the rest are counted."""
 

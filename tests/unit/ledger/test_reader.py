@@ -7,7 +7,7 @@ import shutil
 from itertools import chain
 from pathlib import Path
 
-from engine.ledger import LedgerReader
+from engine.ledger import ACCEPTED_BY, LedgerReader
 from engine.ledger.reader import RECORDS_A_READ
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ASIDE, State
@@ -148,6 +148,23 @@ async def test_an_uploads_parts_and_end_are_those_of_the_open_one(tmp_path: Path
         await ledger.record_parts("raw", "b", [UploadedPart(1, "e", 5)])  # of no upload: nothing to keep
         await ledger.finish_upload("raw", "a", "completed")
         assert await ledger.open_uploads() == []
+
+
+async def test_who_accepted_is_kept_in_one_with_the_acceptance_and_goes_with_it(tmp_path: Path) -> None:
+    """Else one that was killed between two commits would be put down to who accepted the same figure before."""
+
+    async def accepted() -> tuple[int, dict[str, str]]:
+        noted = {key: value for key, value in (await ledger.notes()).items() if key.startswith(ACCEPTED_BY)}
+        return len(await ledger.acceptances()), noted
+
+    async with opened(tmp_path / "moving.ledger") as ledger:
+        await ledger.accept("raw.objects", "3", "because", "alice@host")
+        await ledger.accept("raw.bytes", "3", "because", "alice@host")
+        assert await accepted() == (2, {f"{ACCEPTED_BY}raw.{of} 3": "alice@host" for of in ("objects", "bytes")})
+        await ledger.accept("raw.objects", "3", "because")
+        assert await accepted() == (2, {f"{ACCEPTED_BY}raw.objects 3": "", f"{ACCEPTED_BY}raw.bytes 3": "alice@host"})
+        await ledger.take_back("raw.objects")
+        assert await accepted() == (1, {f"{ACCEPTED_BY}raw.bytes 3": "alice@host"})
 
 
 async def test_what_was_accepted_noted_and_kept_comes_back(tmp_path: Path) -> None:
