@@ -26,6 +26,7 @@ from engine.errors import (
     StoreError,
     Unsupported,
     UsageError,
+    refused_as,
 )
 from engine.events import Doing, Progress
 from engine.finish.rule_change import Applied, History, change, put_back, read_history
@@ -40,7 +41,7 @@ from engine.plan.locations import location_of, may_meet
 from engine.plan.rule_effects import EVERY_CLASS, Effect, Effects
 from engine.plan.rule_proposal import RuleProposal, check, proposed, rule_id_of
 from engine.plan.sizes import server_ms
-from engine.references.local_files import write_private
+from engine.references.local_files import write_new
 from engine.shown import Result
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_place
@@ -61,7 +62,8 @@ class LifecycleResult(Result):
 
     With a proposal `before` and `after` are the configuration without and with it, and the effects are those of
     `after`. `refused` says why it may not be written, a sentence each; `notes` what else is to be known. `written`: it
-    was, or put back; what was there before is kept in `kept`; `confirmed`: the server shows what was written."""
+    was, or put back; what was there before is kept in `kept`; `confirmed`: the server shows what was written;
+    `unkept`: what could not be written into that file afterwards, a sentence."""
 
     location: str
     before: LifecycleConfiguration
@@ -86,6 +88,7 @@ class LifecycleResult(Result):
     written: bool = False
     confirmed: bool = False
     kept: Path | None = None
+    unkept: str = ""
 
     @property
     def changes(self) -> bool:
@@ -125,7 +128,7 @@ async def lifecycle(
         site = opened.site(place)
         kept = _kept_at(options, place)
         if act is Act.UNDO:
-            with _alone(kept) if kept.exists() else nullcontext():
+            with _alone(kept, place) if kept.exists() else nullcontext():
                 return await _undo(site, place, kept)
         if shown is None:
             shown = await _look(site, place, options, rule, plans)
@@ -133,7 +136,7 @@ async def lifecycle(
             return shown
         if shown.refused:
             raise GateClosed(shown.refused)
-        with _alone(kept):
+        with _alone(kept, place):
             return await _apply(site, place, kept, shown)
 
 
@@ -285,7 +288,11 @@ def _kept_at(options: Options, place: Location) -> Path:
     """The file in which is kept what was there before: where ledgers are."""
     folder = options.state_dir or (options.ledger.parent if options.ledger is not None else Path())
     name = hashlib.sha256(place.key.encode()).hexdigest()[:8]
-    return folder / f"{place.bucket.rpartition(':')[2]}-{name}.lifecycle"
+    return folder / f"{_bucket_name(place)}-{name}.lifecycle"
+
+
+def _bucket_name(place: Location) -> str:
+    return place.bucket.rpartition(":")[2]
 
 
 async def _history(path: Path, site: Site, place: Location) -> History:
@@ -306,14 +313,31 @@ async def _keep(path: Path, history: History) -> None:
     if not history.applied:
         await anyio.Path(path).unlink(missing_ok=True)
         return
-    text = msgspec.json.format(msgspec.json.encode(history)).decode()
-    await anyio.to_thread.run_sync(write_private, path, text + "\n", "configuration that was there", "--state-dir")
+    text = msgspec.json.format(msgspec.json.encode(history)) + b"\n"
+    with refused_as(
+        f"the configuration that was there cannot be kept in {path}",
+        "Name a folder that you may write to, with room, with --state-dir.",
+    ):
+        await anyio.to_thread.run_sync(write_new, path, text)
+
+
+async def _keep_after(path: Path, history: History, applied: tuple[Applied, ...]) -> str:
+    """The same once the bucket has been written, which no error may hide: why it could not be, a sentence. What was
+    there before is kept already."""
+    try:
+        await _keep(path, msgspec.structs.replace(history, applied=applied))
+    except (UsageError, OSError) as error:
+        return f"the bucket is written, and what it shows now could not be noted for a later --undo: {error}"
+    return ""
 
 
 @contextmanager
-def _alone(kept: Path) -> Iterator[None]:
-    """Of two at once each would keep what was there without what the other applied. Raises `LedgerLocked`."""
-    lock = FileLock(kept, wait="Wait for it, then run the same command again.")
+def _alone(kept: Path, place: Location) -> Iterator[None]:
+    """One command at a time on a bucket, whatever its prefix: a configuration is the whole bucket's, and of two at once
+    each would write, and keep, what was there without what the other applied. Raises `LedgerLocked`."""
+    lock = FileLock(
+        kept.with_name(f"{_bucket_name(place)}.lifecycle"), wait="Wait for it, then run the same command again."
+    )
     lock.acquire()
     try:
         yield
@@ -333,9 +357,10 @@ async def _apply(site: Site, place: Location, kept: Path, shown: LifecycleResult
         if not await _may_stand(site, place, shown.after):
             await _keep(kept, history)
         raise
-    step = step._replace(shown=now)
-    await _keep(kept, msgspec.structs.replace(history, applied=(*history.applied, step)))
-    return replace(shown, written=True, confirmed=same(now, shown.after), kept=kept)
+    if same(now, shown.after):
+        return replace(shown, written=True, confirmed=True, kept=kept)
+    unkept = await _keep_after(kept, history, (*history.applied, step._replace(shown=now)))
+    return replace(shown, written=True, kept=kept, unkept=unkept)
 
 
 async def _may_stand(site: Site, place: Location, after: LifecycleConfiguration) -> bool:
@@ -356,6 +381,7 @@ async def _undo(site: Site, place: Location, kept: Path) -> LifecycleResult:
     last = history.applied[-1]
     now = await put_back(site.store, place.bucket, last)
     confirmed = same(now, last.before)
-    if confirmed:
-        await _keep(kept, msgspec.structs.replace(history, applied=history.applied[:-1]))
-    return LifecycleResult(str(place), last.after, last.before, written=True, confirmed=confirmed, kept=kept)
+    unkept = await _keep_after(kept, history, history.applied[:-1]) if confirmed else ""
+    return LifecycleResult(
+        str(place), last.after, last.before, written=True, confirmed=confirmed, kept=kept, unkept=unkept
+    )

@@ -45,7 +45,8 @@ def outcome_lines(result: LifecycleResult, words: Iterable[str], flags: Iterable
 def undo_page(result: LifecycleResult) -> Page:
     """What was put back."""
     diff = _diff(result)
-    return [*(diff_lines(diff) if diff else []), "put back as it was" if result.confirmed else NOT_SHOWN]
+    put_back = "put back as it was" if result.confirmed else NOT_SHOWN
+    return [*(diff_lines(diff) if diff else []), put_back, *_unkept(result)]
 
 
 def _diff(result: LifecycleResult) -> str:
@@ -58,8 +59,13 @@ def _written(result: LifecycleResult, flags: Iterable[str]) -> list[str]:
     return [
         "written, and read back as it was written" if result.confirmed else NOT_SHOWN,
         f"what was there is kept in {safe(str(result.kept))}",
+        *_unkept(result),
         Toned(f"to put it back: {back}", whole=True),
     ]
+
+
+def _unkept(result: LifecycleResult) -> list[Toned]:
+    return [Toned(safe(result.unkept), Tone.WARNING)] if result.unkept else []
 
 
 NOT_SHOWN = Toned(
@@ -131,7 +137,7 @@ def lifecycle_values(result: LifecycleResult) -> dict[str, Any]:
     """The summary of a look at rules, a change, or an undo."""
     return {
         **picked(result, "location objects bytes elsewhere unpriced uploads versions older older_bytes refused notes"),
-        **picked(result, "written confirmed"),
+        **picked(result, "written confirmed unkept"),
         **rounded(result, "dollars_a_month=dollars older_dollars_a_month=older_dollars saves_a_month=saved"),
         **rounded(result, "costs_once=once"),
         "effects": [_effect(effect) for effect in result.effects],

@@ -3,6 +3,8 @@ servers. What others wrote stays as it is, and what a move brought is not expire
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import sys
 import urllib.request
@@ -20,8 +22,12 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 import engine
+from engine.api import lifecycle
+from engine.finish import rule_change
 from engine.ledger.locking import FileLock
+from engine.references import local_files
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
+from engine.store import ObjectStore
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.cli.conftest import terminal
 from tests.servers import Endpoint
@@ -403,15 +409,41 @@ def test_a_server_that_knows_no_lifecycles_is_said(swift: Endpoint, terminal: Te
     assert_said_well(ended, "lifecycle")
 
 
-def test_two_at_once_do_not_lose_what_the_other_kept(here: Project) -> None:
+def test_a_full_disk_hides_no_rule_that_was_written(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that shows it in another form has that kept as well, after the write."""
+    change, write_new = f"{lifecycle.__name__}.change", f"{lifecycle.__name__}.write_new"
+    writes = local_files.write_new
+
+    async def shown_otherwise(store: ObjectStore, bucket: str, before: Any, after: Any) -> Any:
+        await rule_change.change(store, bucket, before, after)
+        monkeypatch.setattr(write_new, full)
+        return before
+
+    def full(path: Path, body: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(change, shown_otherwise)
+    assert "the bucket is written" in (ended := here.call(*PROPOSAL, "--apply", code=3)).out + ended.err
+    assert set(here.rules_there()) == {OWN}
+    refused = here.call("--abort-uploads", "3d", "--apply", code=2).err
+    assert "cannot be kept in" in refused and "Name a folder" in refused and "No space left" in refused
+    monkeypatch.setattr(write_new, writes)
+    here.call("--undo")
+    assert here.rules_there() == {}
+
+
+def test_two_at_once_lose_neither_what_the_other_wrote_nor_what_it_kept(here: Project) -> None:
+    """Also those of two prefixes: a PUT replaces every rule of the bucket."""
     here.call(*PROPOSAL, "--apply", "--yes")
     there = here.rules_there()
     (kept,) = here.terminal.folder.glob("*.lifecycle")
     before = kept.read_bytes()
-    lock = FileLock(kept)
+    lock = FileLock(kept.with_name(f"{here.bucket}.lifecycle"))
     lock.acquire()
     for words in (("--abort-uploads", "3d", "--apply", "--yes"), ("--undo",)):
-        assert f"another run is at work on {kept.name}" in here.call(*words, code=1).err
+        assert f"another run is at work on {here.bucket}.lifecycle" in here.call(*words, code=1).err
+    other = here.terminal.call("lifecycle", f"s3://{here.bucket}/q/", *PROPOSAL, "--apply", "--yes")
+    assert other.code == 1 and "another run is at work" in other.err
     lock.release()
     assert (here.rules_there(), kept.read_bytes()) == (there, before)
     here.call("--undo")
