@@ -8,17 +8,22 @@ from engine.api.options import Options
 from engine.api.watching import watched
 from engine.bucket_facts import BucketFacts
 from engine.errors import AccessDenied, BucketMissing, ObjectError
-from engine.events import Doing
+from engine.events import Doing, Notice
 from engine.listing.nearest import why_nothing
 from engine.model import Location, ObjectRef
 from engine.plan.locations import location_of
 from engine.plan.settings import Connection
+from engine.plan.sizes import server_ms
 from engine.s3.session import Identity
 from engine.shown import Result
+from engine.sites.clock import now_ms
+from engine.sites.older_probes import remove_older
 from engine.sites.opening import open_site
 from engine.sites.traits import Traits
 from engine.store import ObjectStore
 from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
+
+NOT_GONE = "what was made for this is not known to be gone; remove objects and unfinished uploads of these names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ async def check(
     where: str | Location | None = None, options: Options | None = None, *, write: bool = False
 ) -> CheckReport:
     """Who the credentials belong to, where requests go, and which actions are allowed at `where` ("s3://bucket/prefix/";
-    None asks of no bucket). Only with `write` are the writing ones tried, on small objects of its own that it removes.
+    None asks of no bucket). Only with `write` are the writing ones tried, on small objects of its own that it removes,
+    also when it is stopped; what one that was killed left there a later one removes, from a quarter of an hour on.
 
     Raises `UsageError` for what is no location, and `StoreError` of scope `run`: no credentials, no bucket, no
     endpoint. An action that is denied is none: it is in the report."""
@@ -89,13 +95,20 @@ async def check(
         )
         if not write:
             return report
-        actions, left = await try_writing(opened.store, where)
-        report = replace(report, actions=[*report.actions, *actions])
-        if "s3:PutObject" in report.denied:  # nothing else could be tried either
-            return replace(report, traits=opened.known.known(where.bucket))
-        options.listener(Doing(f"what {opened.endpoint} honours", at_most_s))
-        traits = await opened.known.tried_now(where)
-        return replace(report, traits=traits, left=[*left, *opened.known.left])
+        left: list[ObjectRef] = []
+        try:
+            actions, _ = await try_writing(opened.store, where, left)
+            report = replace(report, actions=[*report.actions, *actions])
+            if "s3:PutObject" in report.denied:  # nothing else could be tried either
+                return replace(report, traits=opened.known.known(where.bucket))
+            options.listener(Doing(f"what {opened.endpoint} honours", at_most_s))
+            traits = await opened.known.tried_now(where)
+        except BaseException:
+            if left := [*left, *opened.known.left]:
+                options.listener(Notice("ProbesLeft", f"{NOT_GONE}: {', '.join(map(str, left))}"))
+            raise
+        older = await remove_older(opened.store, where, server_ms(facts.date) or now_ms())
+        return replace(report, traits=traits, left=[*left, *opened.known.left, *older])
 
 
 async def _nothing(store: ObjectStore, where: Location) -> str:

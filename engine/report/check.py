@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.api.check import CheckReport
+from engine.api.check import NOT_GONE, CheckReport
 from engine.api.commands import typed
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
@@ -43,10 +43,7 @@ def check_page(report: CheckReport, location: str | None, took_s: float, flags: 
     if report.traits is not None:
         lines += [f"note: {sentence}" for sentence in sentences(report.traits)]
     if report.left:
-        said = (
-            "left: what was made for this is not known to be gone; remove objects and unfinished uploads of these names"
-        )
-        lines.append(Toned(f"{said}: {', '.join(safe(str(ref)) for ref in report.left)}", Tone.WARNING))
+        lines.append(Toned(f"left: {NOT_GONE}: {', '.join(safe(str(ref)) for ref in report.left)}", Tone.WARNING))
     if report.nothing:
         lines.append(Toned(safe(report.nothing), Tone.WARNING))
     lines.append(f"took {duration_text(took_s)}")

@@ -89,7 +89,8 @@ class KnownTraits:
             return AWS
         probe = probe_at(where)
         await self._announce(probe)
-        traits, self.left = await try_out(self._store, probe)
+        self.left = []
+        traits, _ = await try_out(self._store, probe, self.left)
         await self._keep(where.bucket, traits)
         await self.remove_leftovers()
         return traits

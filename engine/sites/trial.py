@@ -7,7 +7,8 @@ refused, denied or lost on its way says nothing of the others. Answers to delete
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from operator import attrgetter
 
@@ -44,8 +45,11 @@ Making = Callable[[], Awaitable[CopyResult]]
 WRONG_ETAG = "0" * 32
 
 REMOVAL_S = 5.0
-"""How long an upload of a trial is tried to be aborted."""
+"""How long an upload of a trial is tried to be aborted; and how long all of it is removed where a trial is stopped."""
 BODY = b"cartage"
+
+NAME_BYTES = 8
+"""Of a name of ours, so many are drawn."""
 
 COPY, PARTS, PARTS_COPY, WRITTEN = "-copy", "-parts", "-parts-copy", "-ü"
 BLANK, WIDE, ASTRAL = " +%", "-\uff01", "-\U00010000"
@@ -63,22 +67,39 @@ SAMPLE_BYTES = 64 << 20
 
 def probe_at(where: Location) -> ObjectRef:
     """A new name for an object of our own under `where`, or in the nearest folder above it whose name leaves room."""
-    name = PROBE + secrets.token_hex(8)
+    name = PROBE + secrets.token_hex(NAME_BYTES)
     folder = where.folder.key
     while len((folder + name).encode()) + LONGEST_BYTES > MAX_KEY_BYTES:
         folder = folder[: folder.rfind("/", 0, -1) + 1]
     return ObjectRef(where.bucket, folder + name)
 
 
-async def try_out(store: ObjectStore, probe: ObjectRef) -> tuple[Traits, list[ObjectRef]]:
+async def try_out(
+    store: ObjectStore, probe: ObjectRef, left: list[ObjectRef] | None = None
+) -> tuple[Traits, list[ObjectRef]]:
     """Try each condition on objects of our own, the first of which is `probe` (`probe_at`), and remove them; gives what
-    is not known to be gone as well. Raises errors of scope `run`."""
+    is not known to be gone as well, which `left` is told of also where this raises: errors of scope `run`."""
+    left = [] if left is None else left
     trial = _Trial(store, probe)
-    try:
+    async with removed_if_stopped(store, probe, trial.begun, left):
         traits = await trial.go()
-    finally:
-        left = await remove_probe(store, probe, trial.begun)
+        left[:] = await remove_probe(store, probe, trial.begun)
     return traits, left
+
+
+@asynccontextmanager
+async def removed_if_stopped(
+    store: ObjectStore, probe: ObjectRef, begun: Collection[UploadRef], left: list[ObjectRef]
+) -> AsyncIterator[None]:
+    """What a trial made is removed also where that is cancelled, or fails: within `REMOVAL_S`. `left` is told of what
+    is not known to be gone then."""
+    try:
+        yield
+    except BaseException:
+        left[:] = [probe]  # and what is called so, with more at its end
+        with anyio.move_on_after(REMOVAL_S, shield=True):
+            left[:] = await remove_probe(store, probe, begun)
+        raise
 
 
 async def try_pins(store: ObjectStore, source: Location, probe: ObjectRef) -> tuple[dict[str, Answer], list[ObjectRef]]:
@@ -94,9 +115,9 @@ async def try_pins(store: ObjectStore, source: Location, probe: ObjectRef) -> tu
         if item.etag and ending not in samples and 0 < item.size <= SAMPLE_BYTES:
             samples[ending] = ObjectRef(source.bucket, item.key), item.etag
     trial = _Trial(store, probe)
-    try:
+    left: list[ObjectRef] = []
+    async with removed_if_stopped(store, probe, trial.begun, left):
         traits = dict.fromkeys(PINS, Answer.UNKNOWN) | await trial.pins(samples)
-    finally:
         left = await remove_probe(store, probe, trial.begun)
     return traits, left
 

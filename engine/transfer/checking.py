@@ -8,7 +8,7 @@ from typing import NamedTuple
 from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError
 from engine.model import Location, ObjectRef, Properties, UploadRef
 from engine.plan.sizes import server_ms
-from engine.sites.trial import COPY, probe_at, remove_probe
+from engine.sites.trial import COPY, probe_at, remove_probe, removed_if_stopped
 from engine.store import (
     AbortUpload,
     CopyObject,
@@ -56,25 +56,27 @@ async def try_reading(store: ObjectStore, where: Location) -> list[Trial]:
     return trials
 
 
-async def try_writing(store: ObjectStore, where: Location) -> tuple[list[Trial], list[ObjectRef]]:
+async def try_writing(
+    store: ObjectStore, where: Location, left: list[ObjectRef] | None = None
+) -> tuple[list[Trial], list[ObjectRef]]:
     """Put, copy, begin and abort an upload, delete: on an object of our own, removed at the end. What is not known to
-    be gone is given as well."""
+    be gone is given as well, which `left` is told of also where this is stopped."""
     one = probe_at(where)
-    put = await _try("s3:PutObject", lambda: store.put_object(PutObject(one, b"cartage")))
-    if put.verdict in ("denied", "not tried"):
-        rest = ("s3:PutObject (CopyObject)", "s3:AbortMultipartUpload", "s3:DeleteObject")
-        return [put, *(Trial(action, "not tried", "nothing could be put") for action in rest)], []
     two = ObjectRef(one.bucket, one.key + COPY)
     begun: list[UploadRef] = []
-    try:
+    left = [] if left is None else left
+    async with removed_if_stopped(store, one, begun, left):
+        put = await _try("s3:PutObject", lambda: store.put_object(PutObject(one, b"cartage")))
+        if put.verdict in ("denied", "not tried"):
+            rest = ("s3:PutObject (CopyObject)", "s3:AbortMultipartUpload", "s3:DeleteObject")
+            return [put, *(Trial(action, "not tried", "nothing could be put") for action in rest)], left
         trials = [
             put,
             await _try("s3:PutObject (CopyObject)", lambda: store.copy_object(CopyObject(one, two))),
             await _try("s3:AbortMultipartUpload", lambda: _upload_and_abort(store, two, begun)),
             await _try("s3:DeleteObject", lambda: store.delete_object(DeleteObject(two))),
         ]
-    finally:
-        left = await remove_probe(store, one, begun)
+        left[:] = await remove_probe(store, one, begun)
     return trials, left
 
 
