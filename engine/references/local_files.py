@@ -8,14 +8,13 @@ import os
 import stat
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import UsageError, refused_as
 from engine.folder.exchanging import take_place
-from engine.folder.first import begin_of, unfinished_begin, unfinished_beside, write_first
-from engine.folder.system import A_DIRECTORY
+from engine.folder.first import begin_of, folder_of, unfinished_begin, write_first, written_whole
 from engine.ledger.descriptors import SIDE_FILES
 from engine.ledger.files import is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
@@ -30,9 +29,6 @@ OF_A_LEDGER = ("", *SIDE_FILES, ".lock")
 """How the names of a ledger's files end."""
 MOST_OF_A_PLAN = 1 << 20
 """A larger file is not looked into to see whether it is a plan."""
-
-
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class LocalFile(NamedTuple):
@@ -121,8 +117,9 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
     try:
         if not _holds(path, before):
             raise changed
-        with _writing_whole(path, take) as file:
+        with written_whole(path, 0o600, take) as file:
             file.write(after)
+        sync_folder(path)
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",
@@ -140,12 +137,9 @@ def _take_place(new: Path, path: Path, before: bytes) -> bool:
         if found := _holds(path, before):
             new.replace(path)
         return found
-    folder = os.open(path.absolute().parent, A_DIRECTORY)
-    try:
+    with folder_of(path) as folder:
         one, other = os.fsencode(new.name), os.fsencode(path.name)
         return take_place(folder, one, other, lambda name: _holds(path.with_name(os.fsdecode(name)), before))
-    finally:
-        os.close(folder)
 
 
 def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored:
@@ -241,8 +235,14 @@ def writing_new(path: Path) -> Iterator[BinaryIO]:
         kind = path.lstat().st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
             raise FileExistsError(errno.EEXIST, "it is there, and no regular file")
-    with _writing_whole(path, lambda new: new.replace(path)) as file:
+
+    def take(new: Path) -> None:
+        new.chmod(0o600)  # whatever the umask
+        new.replace(path)
+
+    with written_whole(path, 0o600, take) as file:
         yield file
+    sync_folder(path)
 
 
 def remove_left_beside(paths: Iterable[Path]) -> None:
@@ -305,23 +305,3 @@ def _attributes(path: Path) -> list[str]:
         if error.errno != errno.ENOTSUP:
             raise
         return []
-
-
-@contextlib.contextmanager
-def _writing_whole(path: Path, take: Callable[[Path], object]) -> Iterator[BinaryIO]:
-    """Beside the file, with mode 0600 and under a name that nobody can guess, from which `take` gives it the file's in
-    one step: whoever reads has the old bytes or the new, never half of them."""
-    temporary = unfinished_beside(path)
-    descriptor = os.open(temporary, _NEW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o600)  # whatever the umask
-        take(temporary)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path)
