@@ -51,9 +51,13 @@ def connect_to_read(path: Path, hold: Hold, *, own: bool = False) -> sqlite3.Con
 
 
 def _ways(path: Path) -> list[str]:
-    """In a folder that may not be written to SQLite cannot share a ledger with a writer; where there is no -wal there
-    is none, and the file is read as one that does not change."""
-    return ["mode=ro"] if beside(path, "-wal").exists() else ["mode=ro", "mode=ro&immutable=1"]
+    """In a folder that may not be written to, or on a full disk, SQLite cannot share a ledger with a writer (its -shm
+    takes 32 KB). Where nothing is in a -wal there is none, and the file is read as one that does not change."""
+    try:
+        has_more = beside(path, "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        has_more = False
+    return ["mode=ro"] if has_more else ["mode=ro", "mode=ro&immutable=1"]
 
 
 def _open_to_read(path: Path, ways: Sequence[str]) -> tuple[sqlite3.Connection, int]:

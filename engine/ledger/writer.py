@@ -46,8 +46,9 @@ def translated(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> LedgerE
     text = str(error)
     if isinstance(error, UnicodeDecodeError):
         return damaged(path, text)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what extends it (sqlite.org/rescode.html)
-    if code == sqlite3.SQLITE_FULL:
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF  # without what extends it (sqlite.org/rescode.html)
+    if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
         return LedgerError(
             f"the disk under the ledger {path} is full. What was committed is safe; nothing was begun after it.",
             advice="Make room and run the same command again: it goes on from there.",

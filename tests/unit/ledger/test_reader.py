@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import shutil
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+import pytest
+
+from engine.errors import LedgerError
 from engine.ledger import ACCEPTED_BY, LedgerReader
 from engine.ledger.reader import RECORDS_A_READ
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ASIDE, State
 from tests.unit.ledger.scene import COPIED, MODEL, RAW, VERIFIED, Clock, decision, opened, outcome, query, upload
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """As on a full disk SQLite cannot give the file that it shares with others its 32 KB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_on_a_full_disk_a_ledger_is_read_all_the_same(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Also after a command that was refused there, which leaves an empty -wal."""
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        await ledger.decide("raw", [decision("a")])
+        copied = shutil.copy(path, tmp_path / "copied.ledger")
+        shutil.copy(f"{path}-wal", f"{copied}-wal")
+    Path(f"{path}-wal").touch()
+    request.getfixturevalue("full_disk")
+    for _ in range(2):
+        async with await LedgerReader.open_to_read(path) as reader:
+            assert [tally.objects for tally in await reader.tallies()] == [1]
+    with pytest.raises(LedgerError, match="is full"):
+        await LedgerReader.open_to_read(Path(copied))
 
 
 async def test_a_reader_answers_while_a_run_writes_and_sees_whole_commits_only(tmp_path: Path) -> None:
