@@ -20,6 +20,7 @@ from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, ledger_of, plan_if_known
 from engine.errors import UsageError, refused_as
 from engine.references.local_files import refuse_ours, writing_new
+from engine.report.drawing import writing_to
 from engine.report.export import is_marker, writing_lines
 from engine.report.page import next_step
 from engine.report.text import pace_text, plural, safe
@@ -82,9 +83,11 @@ def _writing(form: str, file: BinaryIO) -> AbstractContextManager[Callable[[list
     return writing_parquet(file)
 
 
-def _stdout() -> BinaryIO:
+@contextmanager
+def _stdout() -> Iterator[BinaryIO]:
     """In bytes: line ends and characters are exactly as written, whatever the terminal's own are."""
-    return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    with writing_to(sys.stdout), os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
+        yield file
 
 
 @contextmanager

@@ -66,7 +66,8 @@ def _beside(plan: Plan | None, invocation: Invocation) -> Path:
 
 async def _follow(plan: Plan | None, options: Options, page: Path) -> Report:
     """Keep the page current until stdin ends: whoever began this closes it, and a killed one does too. Raises
-    `LedgerMissing` where its ledger is gone: the page is then as it was last, and not looked at anew."""
+    `LedgerMissing` where its ledger is gone: the page is then as it was last, and not looked at anew, as it is where
+    a signal ends this."""
     over = _end_of_stdin()
 
     async def ended(wait_s: float) -> bool:
@@ -79,9 +80,10 @@ async def _follow(plan: Plan | None, options: Options, page: Path) -> Report:
         async for found in kept_current(plan, options, ended):
             await anyio.to_thread.run_sync(_write, found, page)
             report = found
-    except LedgerMissing:
+    except (LedgerMissing, anyio.get_cancelled_exc_class()):
         if report is not None:
-            await anyio.to_thread.run_sync(replace(report, refresh_s=0).write, page)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(replace(report, refresh_s=0).write, page)
         raise
     assert report is not None
     return report

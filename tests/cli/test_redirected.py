@@ -55,6 +55,21 @@ def test_a_stdout_that_takes_nothing_is_one_sentence(source: Path, words: tuple[
 
 
 @full
+def test_a_plan_that_is_written_while_stdout_takes_nothing_is_not_to_be_written_again(terminal: Terminal) -> None:
+    ended = led(f"> {FULL}", *MODULE, "init", "n.toml")
+    assert ended.code == 1 and (terminal.folder / "n.toml").exists()
+    assert ended.err.startswith("cartage init: n.toml is written; stdout takes nothing: No space left on device.\n")
+    assert "cartage plan n.toml" in ended.err and "same command again" not in ended.err
+
+
+@full
+def test_an_export_that_stdout_does_not_take_says_that_it_is_stdout(source: Path) -> None:
+    assert led("", *MODULE, "cp", "./src/", "./dst/", "--ledger", "x.ledger").code == 0
+    ended = led(f"> {FULL}", *MODULE, "export", "--ledger", "x.ledger")
+    assert (ended.code, ended.err.splitlines()[0]) == (1, "cartage export: stdout: No space left on device.")
+
+
+@full
 def test_a_refusal_stays_what_it_is_on_a_stdout_that_takes_nothing(source: Path) -> None:
     """The summary of `--json` cannot be written then, and the sentence on stderr says the same."""
     for words in (("ls", "./nowhere/", "--json"), ("ls", "--nonsense", "--json")):

@@ -282,6 +282,7 @@ def test_a_page_is_kept_current_until_a_signal_at_a_terminal_where_nobody_types(
         assert keeper.stderr is not None and keeper.wait(30) == 130  # stdin is open still
         assert keeper.stderr.read().endswith(f"{NO_LONGER}\n")
     assert "Interrupted</title>" in page.read_text()
+    assert 'http-equiv="refresh"' not in page.read_text(), "nobody writes it any more"
 
 
 HIT = """
