@@ -168,7 +168,6 @@ def _undone(run: MigrationResult, options: Options) -> list[str]:
 
 async def _forget(ledger: Ledger, route: Route, listed: DeletionList) -> None:
     """The ledger has no more to say of what is gone on both sides."""
-    cut, after = len(route.target.key), None
-    while rows := await listed.rows(after, (Row.DELETED,)):
+    cut = len(route.target.key)
+    async for rows in listed.pages((Row.DELETED,)):
         await ledger.let_go(route.name, [row.key[cut:] for row in rows])
-        after = rows[-1].key

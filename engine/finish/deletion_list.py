@@ -7,7 +7,7 @@ It is private, locked and written as the ledger is. A row's state is what is kno
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -154,19 +154,26 @@ class DeletionList:
 
     # --- deleting -------------------------------------------------------------------------------------------
 
-    async def rows(self, after: str | None, states: Sequence[Row]) -> list[ListedObject]:
-        """The next objects in these states, in key order."""
+    async def rows(self, after: str, states: Sequence[Row]) -> list[ListedObject]:
+        """The next objects in these states, in key order; no key is empty, so that after "" is from the first on."""
         marks = ", ".join("?" * len(states))
         return await self._writer.do(
             lambda connection: [
                 ListedObject(*row)
                 for row in connection.execute(
                     "SELECT key, size, etag, modified, storage_class FROM objects "
-                    f"WHERE (? IS NULL OR key > ?) AND state IN ({marks}) ORDER BY key LIMIT ?",
-                    (after, after, *(state.value for state in states), ROWS_A_READ),
+                    f"WHERE key > ? AND state IN ({marks}) ORDER BY key LIMIT ?",
+                    (after, *(state.value for state in states), ROWS_A_READ),
                 )
             ]
         )
+
+    async def pages(self, states: Sequence[Row]) -> AsyncIterator[list[ListedObject]]:
+        """All objects in these states, in key order."""
+        after = ""
+        while rows := await self.rows(after, states):
+            yield rows
+            after = rows[-1].key
 
     async def set_states(self, states: Iterable[tuple[str, Row]]) -> None:
         """Commit what is known of these keys, to survive a power cut."""

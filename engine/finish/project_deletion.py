@@ -3,7 +3,7 @@ question whether it may be to its end. What `delete` and `sync` share."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.bucket_facts import BucketFacts
 from engine.errors import GateClosed, ObjectError
-from engine.events import Doing, Listener, Notice, ObjectAside, Progress, ignore
+from engine.events import Doing, Listener, Looking, Notice, ObjectAside, Progress, ignore
 from engine.finish.batches import Batch, DeletionReport, Removal
 from engine.finish.claim_taking import claim_for
 from engine.finish.deleting import KEYS_A_BATCH, Check, Deleter
@@ -61,19 +61,16 @@ async def take_snapshot(
     return summary
 
 
-async def summary_of(listed: DeletionList, location: Location) -> Summary:
-    """The snapshot's figures, without what is deleted already."""
+async def summary_of(
+    listed: DeletionList, location: Location, objects: int = 0, listener: Listener = ignore
+) -> Summary:
+    """The snapshot's figures, without what is deleted already: so many `objects`, of which `listener` is told how many
+    were read."""
     summary = Summary(len(location.key))
-    async for rows in _rows(listed, OPEN):
+    async for rows in listed.pages(OPEN):
         summary.add(rows)
+        listener(Looking(objects, listing_done=True, done=summary.total.objects))
     return summary
-
-
-async def _rows(listed: DeletionList, states: Sequence[Row]) -> AsyncIterator[list[ListedObject]]:
-    after: str | None = None
-    while rows := await listed.rows(after, states):
-        yield rows
-        after = rows[-1].key
 
 
 @dataclass(slots=True)
@@ -90,7 +87,7 @@ class Deletion(DeletionReport):
 
 async def note_changed(listed: DeletionList, done: Deletion, listener: Listener) -> None:
     """What was found to be another object than the listed one is not taken up again, and stays as well."""
-    async for rows in _rows(listed, (Row.CHANGED,)):
+    async for rows in listed.pages((Row.CHANGED,)):
         for row in rows:
             event = ObjectAside("", row.key, Fate.CHANGED.value, "SourceChanged", CHANGED_BEFORE)
             done.keep(event)
@@ -124,7 +121,7 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
             if count.state in TOLD:
                 self._total += count.objects
                 self._total_bytes += count.bytes
-        rows = _rows(self._listed, OPEN)
+        rows = self._listed.pages(OPEN)
         await self._work_off(rows, lambda row: row.key, partial(self._delete, location), KEYS_A_BATCH)
         return self.report
 
@@ -213,13 +210,16 @@ async def snapshot_of(
     what was confirmed is that one, and what arrived since is not in it. Unless it `repeats`, deletion after deletion:
     then what one of them had to leave is for the next snapshot to tell. A new one that is not `kept` is shown, and
     that is all."""
-    taken_ms = await listed.taken_ms()
-    counts = await listed.counts()
-    unfinished = any(count.state in ((Row.LISTED, Row.DELETING) if repeats else OPEN) for count in counts)
-    if taken_ms is not None and not again and (unfinished or (confirmed and counts and not repeats)):
-        before = sum(count.objects for count in counts if count.state is Row.DELETED)
-        summary = await summary_of(listed, location)
-        return DeleteResult(listed.path, summary, taken_ms, False, before, first=await _first(listed))
+    taken_ms = None if again else await listed.taken_ms()
+    if taken_ms is not None:
+        listener(Doing("reading the list"))
+        counts = await listed.counts()
+        objects = sum(count.objects for count in counts if count.state in OPEN)
+        unfinished = any(count.state in ((Row.LISTED, Row.DELETING) if repeats else OPEN) for count in counts)
+        if unfinished or (confirmed and counts and not repeats):
+            before = sum(count.objects for count in counts if count.state is Row.DELETED)
+            summary = await summary_of(listed, location, objects, listener)
+            return DeleteResult(listed.path, summary, taken_ms, False, before, first=await _first(listed))
     listener(Doing("listing"))
     clock = dating_clock(facts.date, facts.came_s) or now_ms
     taken_ms = clock()
@@ -229,7 +229,7 @@ async def snapshot_of(
 
 
 async def _first(listed: DeletionList) -> tuple[str, ...]:
-    return tuple(row.key for row in (await listed.rows(None, OPEN))[:FIRST_SHOWN])
+    return tuple(row.key for row in (await listed.rows("", OPEN))[:FIRST_SHOWN])
 
 
 def closed_for(taken_ms: int, facts: BucketFacts, hold_s: int, *, delete_markers: bool) -> list[str]:

@@ -10,14 +10,23 @@ from typing import Any
 
 import pytest
 
+from engine.bucket_facts import BucketFacts
 from engine.errors import Ambiguous, LedgerCorrupt, LedgerLocked, LedgerMismatch, ListingBroken, Rejected, Unreachable
-from engine.events import ObjectListed, PrefixSummed
-from engine.finish import project
+from engine.events import Doing, Event, Looking, ObjectListed, PrefixSummed
+from engine.finish import deletion_list, project
 from engine.finish.deleting import Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.grouping import first_level
 from engine.finish.project import Summary, list_level, list_objects, summarize
-from engine.finish.project_deletion import Deletion, ProjectDeletion, look_at_the_rest, summary_of, take_snapshot
+from engine.finish.project_deletion import (
+    OPEN,
+    Deletion,
+    ProjectDeletion,
+    look_at_the_rest,
+    snapshot_of,
+    summary_of,
+    take_snapshot,
+)
 from engine.finish.sending import Condition
 from engine.listing import pages
 from engine.listing.ranges import listed_under
@@ -29,6 +38,7 @@ from tests.fake_store import FakeStore
 from tests.unit.finish.scene import no_sleep
 
 HERE = Location("b", "proj/")
+NO_FACTS = BucketFacts("b", "")
 
 
 def filled(objects: int = 30) -> FakeStore:
@@ -371,6 +381,45 @@ async def test_a_new_snapshot_forgets_the_old_one(doomed: Doomed) -> None:
     assert (await doomed.snapshot()).total.objects == 31
     async with await doomed.open() as listed:
         assert (await summary_of(listed, HERE)).total.objects == 31
+
+
+async def test_reading_far_into_a_list_costs_what_its_beginning_costs(
+    doomed: Doomed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion_list, "ROWS_A_READ", 10)
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    async with await doomed.open() as listed:
+        await listed.add(ListedObject(f"proj/{number:05}", 1, "e", "") for number in range(2_000))
+        await listed._writer.do(lambda connection: connection.set_progress_handler(step, 1))
+        costs = []
+        for after in ("", "proj/01900"):
+            steps = 0
+            assert len(await listed.rows(after, OPEN)) == 10
+            costs.append(steps)
+    assert costs[1] < 2 * costs[0]
+
+
+async def test_reading_a_list_that_is_there_is_told_as_that_and_how_far_it_is(
+    doomed: Doomed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion_list, "ROWS_A_READ", 20)
+    await doomed.snapshot()
+    heard: list[Event] = []
+    listing = partial(listed_under, doomed.store, HERE)
+    async with await doomed.open() as listed:
+        await listed.set_states([("proj/README.md", Row.DELETED)])
+        found = await snapshot_of(listing, HERE, listed, NO_FACTS, heard.append, again=False, confirmed=False)
+    assert (found.summary.total.objects, found.deleted_before) == (31, 1)
+    assert heard == [
+        Doing("reading the list"),
+        Looking(31, listing_done=True, done=20),
+        Looking(31, listing_done=True, done=31),
+    ]
 
 
 async def test_denied_keys_stay_and_are_taken_up_by_the_next_run(doomed: Doomed) -> None:
