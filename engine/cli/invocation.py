@@ -54,7 +54,7 @@ DOING = {
     "share": "listing",
     "rewrite": "scanning",
     "receipt": "reading the ledger",
-    "report": "keeping the page current",
+    "report": "reading the ledger",
     "restore": "listing",
 }
 """What a command begins with; the others begin with looking: what writes says so once it does."""

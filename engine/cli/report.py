@@ -20,6 +20,7 @@ from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, plan_if_known
 from engine.errors import LedgerMissing
+from engine.events import Doing
 from engine.ledger import is_there
 from engine.plan.document import Plan
 from engine.report.pictures import what_they_need
@@ -28,6 +29,7 @@ from engine.report.standing import NOT_BEGUN
 from engine.report.text import safe
 
 NO_LONGER = "no longer kept current: the page is as it was written last; whoever is at work goes on"
+UNWRITTEN = "interrupted: no page was written"
 NICE = 10
 """How far a page that is kept current stands back from the work that it shows."""
 
@@ -42,7 +44,7 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
             click.echo(f"there is no ledger at {safe(str(ledger))} yet: it is waited for", err=True)
         report = invocation.run(lambda options, _: _follow(plan, options, page), leaving=NO_LONGER)
     else:
-        report = anyio.run(report_on, plan, invocation.options)
+        report = invocation.run(lambda options, _: report_on(plan, options), leaving=UNWRITTEN)
         _write(report, page)
     invocation.say(report_lines(report, page))
     invocation.end(DONE, report, file=page, pictures=not what_they_need())
@@ -69,6 +71,7 @@ async def _follow(plan: Plan | None, options: Options, page: Path) -> Report:
     `LedgerMissing` where its ledger is gone: the page is then as it was last, and not looked at anew, as it is where
     a signal ends this."""
     over = _end_of_stdin()
+    options.listener(Doing("keeping the page current"))
 
     async def ended(wait_s: float) -> bool:
         with anyio.move_on_after(wait_s):

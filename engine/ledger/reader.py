@@ -19,6 +19,7 @@ from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.entries import OF_ROUTE, PROOFS, STATES
 from engine.ledger.history import RunRecord
+from engine.ledger.leaving import Leaving
 from engine.ledger.locking import Worker, worker_on
 from engine.ledger.rebinding import bound_in, holds_nothing
 from engine.ledger.schema import DIFFERING, UNDONE
@@ -133,6 +134,8 @@ class LedgerReader:
     def __init__(self, path: Path, connection: sqlite3.Connection, hold: Hold) -> None:
         self.path = path
         self._reading = connection
+        self._leaving = Leaving()
+        self._leaving.watch(connection)
         self._hold = hold
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
 
@@ -154,8 +157,10 @@ class LedgerReader:
             self._hold.release()
 
     async def close_reading(self) -> None:
-        """Close the connection; the hold on the file outlives it."""
+        """Close the connection; the hold on the file outlives it. Nobody waits for a query that is under way."""
+        self._leaving.leave()
         self._reader.shutdown(wait=True)
+        self._leaving.watch(None)
         self._reading.close()
 
     async def _read(self, query: Callable[[sqlite3.Connection], Result]) -> Result:

@@ -21,10 +21,11 @@ import pytest
 import engine
 from engine.api.report import kept_current
 from engine.cli import keeping
-from engine.cli.report import NO_LONGER
+from engine.cli.report import NO_LONGER, UNWRITTEN
 from engine.errors import LedgerMissing
 from engine.ledger import History, Worker, open_to_read
 from engine.report import pictures
+from engine.report.bar import TICK_S
 from engine.report.standing import standing_of
 from engine.report.text import safe
 from engine.sandbox import Sandbox
@@ -264,6 +265,21 @@ async def test_a_ledger_that_goes_while_its_page_is_kept_current_ends_that(tmp_p
     engine.ledger_path(plan).rename(tmp_path / "away.ledger")
     with pytest.raises(LedgerMissing):
         await anext(pages)
+
+
+def test_a_report_says_what_it_does_and_one_signal_ends_it(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = write_plan(terminal.folder)
+
+    async def endless(*_: object) -> None:
+        await anyio.sleep(2 * TICK_S)
+        signal.raise_signal(signal.SIGINT)
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr("engine.cli.report.report_on", endless)
+    ended = terminal.call("report", plan, "--progress")
+    assert ended.code == 130
+    assert "reading the ledger" in ended.err and UNWRITTEN in ended.err
+    assert not list(terminal.folder.glob("*.html"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,6 +4,7 @@ every moment at which a ledger is opened or closed: it is open to the next one, 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Awaitable, Coroutine, Generator
 from contextlib import suppress
@@ -109,6 +110,30 @@ async def test_a_reader_whose_opening_is_cancelled_leaves_no_file_open(
     with monkeypatch.context() as patch:
         await Gate(patch, reader, "connect_to_read").cancel(LedgerReader.open_to_read(path))
     assert not descriptors()
+
+
+async def test_closing_a_reader_waits_for_no_query_that_nobody_waits_for(tmp_path: Path) -> None:
+    path = tmp_path / "p.ledger"
+    await open_once(path)
+    begun, ended = asyncio.Event(), list[str]()
+    loop = asyncio.get_running_loop()
+    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000000) SELECT count(*) FROM n"
+
+    def query(connection: sqlite3.Connection) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        for number in "first", "second":
+            with suppress(sqlite3.OperationalError):
+                connection.execute(count).fetchall()
+                ended.append(number)
+
+    reading = await LedgerReader.open_to_read(path)
+    task = asyncio.ensure_future(reading._read(query))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await reading.close()
+    assert ended == [] and not descriptors()
 
 
 async def test_a_deletion_list_whose_opening_or_closing_is_cancelled_is_given_back(
