@@ -15,7 +15,7 @@ from engine.api import commands
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import BucketMissing, LedgerLocked, LedgerMismatch, LedgerMissing, UsageError
-from engine.events import RunStarted
+from engine.events import Doing, RunStarted
 from engine.finish.failed_sync import conclude_failed_sync
 from engine.journal.holding import AtWork
 from engine.journal.place import given_of, place_of
@@ -120,6 +120,8 @@ async def open_ledger(
     journals = await _journals(plan, opened, options, command, takes_over=writes)
     if journals is not None and not create and not await is_begun(path, journals):  # else an empty one would be made
         raise nothing_carried(options)
+    if is_there(path):
+        options.listener(Doing("checking the ledger"))
     ledger = await open_to_write(
         path, binding, now_ms=clock, create=create or journals is not None, journals=journals, in_shards=in_shards
     )

@@ -15,6 +15,7 @@ from engine.ledger.binding import Binding
 from engine.ledger.commands import Command
 from engine.ledger.connecting import connect_to_read, refuse_missing
 from engine.ledger.descriptors import Hold, real_place
+from engine.ledger.leaving import Leaving
 from engine.ledger.locking import FileLock
 from engine.ledger.network import refuse_network
 from engine.ledger.opening import connect, prepare
@@ -62,10 +63,12 @@ class Ledger(LedgerReader):
     async def open(cls, path: Path, binding: Binding, *, now_ms: Callable[[], int], create: bool = True) -> Ledger:
         """Open for writing, or make it. Raises `LedgerMissing` (not `create`), `LedgerLocked`, `LedgerMismatch` with
         every difference, `LedgerCorrupt`, or `LedgerError` where the place will not do."""
-        return await to_the_end(partial(cls._open, path, binding, now_ms, create), give_back=cls.close)
+        leaving = Leaving()
+        opened = partial(cls._open, path, binding, now_ms, create, leaving)
+        return await to_the_end(opened, give_back=cls.close, hasten=leaving.leave)
 
     @classmethod
-    def _open(cls, path: Path, binding: Binding, now_ms: Callable[[], int], create: bool) -> Ledger:
+    def _open(cls, path: Path, binding: Binding, now_ms: Callable[[], int], create: bool, leaving: Leaving) -> Ledger:
         path = real_place(path)
         if not create:
             refuse_missing(path)
@@ -76,7 +79,7 @@ class Ledger(LedgerReader):
             if not path.exists():
                 create_ledger(path, binding)
             hold = lock.hold()
-            route_ids, fresh = prepare(path, binding, hold)
+            route_ids, fresh = prepare(path, binding, hold, leaving)
             reading = connect_to_read(path, hold)
             writer = Writer(path, connect(path), lock.check)
             return cls(path, reading, hold, writer, lock, now_ms, route_ids, fresh=fresh)

@@ -15,6 +15,7 @@ from engine.errors import LedgerCorrupt, LedgerError
 from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, writing
+from engine.ledger.leaving import Leaving
 from engine.ledger.rebinding import bind_anew, empty_view, holds_any, is_view, settle
 from engine.ledger.schema import MIGRATIONS, migrate, refuse_newer
 from engine.ledger.writer import damaged
@@ -35,18 +36,21 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path, binding: Binding, hold: Hold) -> tuple[dict[str, int], bool]:
+def prepare(path: Path, binding: Binding, hold: Hold, leaving: Leaving) -> tuple[dict[str, int], bool]:
     """Check the ledger, bring it up to date and compare what it is bound to. Gives the routes' ids and whether it holds
-    no object yet, and as an index no shard. The caller has locked `hold`.
+    no object yet, and as an index no shard. The caller has locked `hold`; the checks, which read every row and write
+    nothing, end where it is `leaving`.
 
     Raises `LedgerMismatch` with every difference, `LedgerCorrupt`, `LedgerError`, `sqlite3.Error`."""
     refuse_foreign(path, hold)
     refuse_planted(path)
     hold.make_private()
     with closing(connect(path)) as connection:
-        _check(path, connection)
+        with leaving.watching(connection):
+            _check(path, connection)
         _upgrade(path, connection)
-        _check_totals(path, connection)
+        with leaving.watching(connection):
+            _check_totals(path, connection)
         settle(path, connection, binding)
         route_ids = dict(connection.execute("SELECT name, id FROM routes").fetchall())
         return route_ids, not holds_any(connection, "objects", "shards")

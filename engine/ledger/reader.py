@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -19,7 +20,7 @@ from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.entries import OF_ROUTE, PROOFS, STATES
 from engine.ledger.history import RunRecord
-from engine.ledger.leaving import Leaving
+from engine.ledger.leaving import STEPS
 from engine.ledger.locking import Worker, worker_on
 from engine.ledger.rebinding import bound_in, holds_nothing
 from engine.ledger.schema import DIFFERING, UNDONE
@@ -134,8 +135,8 @@ class LedgerReader:
     def __init__(self, path: Path, connection: sqlite3.Connection, hold: Hold) -> None:
         self.path = path
         self._reading = connection
-        self._leaving = Leaving()
-        self._leaving.watch(connection)
+        self._closing = threading.Event()
+        connection.set_progress_handler(self._closing.is_set, STEPS)
         self._hold = hold
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
 
@@ -158,9 +159,8 @@ class LedgerReader:
 
     async def close_reading(self) -> None:
         """Close the connection; the hold on the file outlives it. Nobody waits for a query that is under way."""
-        self._leaving.leave()
+        self._closing.set()
         self._reader.shutdown(wait=True)
-        self._leaving.watch(None)
         self._reading.close()
 
     async def _read(self, query: Callable[[sqlite3.Connection], Result]) -> Result:

@@ -20,6 +20,7 @@ from engine.ledger import index
 from engine.ledger.binding import Binding
 from engine.ledger.files import sync_wal, writing
 from engine.ledger.forming import finish_forming, is_there, lies_at, make_folder
+from engine.ledger.leaving import Leaving
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.locking import FileLock
 from engine.ledger.reader import LedgerReader, open_alone
@@ -75,7 +76,7 @@ class ShardedLedger(InShards, Ledger):
         def opened() -> ShardedLedger:
             if create:
                 make_folder(path)
-            ledger = cls._open(index_path(path), binding, now_ms, create)
+            ledger = cls._open(index_path(path), binding, now_ms, create, Leaving())
             assert isinstance(ledger, ShardedLedger)
             ledger._binding, ledger._journals = binding, journals
             ledger._files = ShardFiles(ledger._open_one, ledger._close_one)

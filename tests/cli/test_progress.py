@@ -258,4 +258,8 @@ def test_nothing_is_said_to_be_copied_or_set_before_it_is(
         assert said == ["looking", "listing both sides"]
         said.clear()
         terminal.call(*words, "--yes")
-        assert said == ["looking", "trying what the server honours", "setting" if verb == "set" else "copying"]
+        doing = ["trying what the server honours", "setting" if verb == "set" else "copying"]
+        assert said == ["looking", *doing]
+        said.clear()
+        terminal.call(*words, "--yes")
+        assert said == ["looking", "checking the ledger", *doing]

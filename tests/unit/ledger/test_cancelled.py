@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from engine.finish.deletion_list import DeletionList
@@ -51,6 +52,22 @@ class Gate:
             self._open.set()
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+
+class LongQuery:
+    """Two queries of seconds each: sets `begun` once it is asked, and `ended` are those that came to their end."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = asyncio.Event(), list[int]()
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        self._loop.call_soon_threadsafe(self.begun.set)
+        rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000000) SELECT count(*) FROM n"
+        for number in 1, 2:
+            with suppress(sqlite3.OperationalError):
+                connection.execute(rows).fetchall()
+                self.ended.append(number)
 
 
 async def open_once(path: Path) -> None:
@@ -115,25 +132,51 @@ async def test_a_reader_whose_opening_is_cancelled_leaves_no_file_open(
 async def test_closing_a_reader_waits_for_no_query_that_nobody_waits_for(tmp_path: Path) -> None:
     path = tmp_path / "p.ledger"
     await open_once(path)
-    begun, ended = asyncio.Event(), list[str]()
-    loop = asyncio.get_running_loop()
-    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000000) SELECT count(*) FROM n"
-
-    def query(connection: sqlite3.Connection) -> None:
-        loop.call_soon_threadsafe(begun.set)
-        for number in "first", "second":
-            with suppress(sqlite3.OperationalError):
-                connection.execute(count).fetchall()
-                ended.append(number)
-
+    query = LongQuery()
     reading = await LedgerReader.open_to_read(path)
     task = asyncio.ensure_future(reading._read(query))
-    await begun.wait()
+    await query.begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await reading.close()
-    assert ended == [] and not descriptors()
+    assert query.ended == [] and not descriptors()
+
+
+def leftovers(path: Path) -> list[Path]:
+    """What SQLite leaves beside a file that it could not close as it should."""
+    return [*path.parent.glob(f"{path.name}-*")]
+
+
+def cancel_task(opening: asyncio.Task[Any], scope: anyio.CancelScope) -> None:
+    opening.cancel()
+
+
+def cancel_scope(opening: asyncio.Task[Any], scope: anyio.CancelScope) -> None:
+    scope.cancel()
+
+
+@pytest.mark.parametrize("cancel", [cancel_task, cancel_scope])
+async def test_the_checks_of_a_ledger_end_where_its_opening_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cancel: Callable[[asyncio.Task[Any], anyio.CancelScope], None]
+) -> None:
+    path, check, scope = tmp_path / "p.ledger", LongQuery(), anyio.CancelScope()
+    await open_once(path)
+
+    async def opening() -> None:
+        with scope:
+            await open_once(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.ledger.opening._check", lambda path, connection: check(connection))
+        task = asyncio.ensure_future(opening())
+        await check.begun.wait()
+        cancel(task, scope)
+        with suppress(asyncio.CancelledError):  # a scope keeps its own
+            await task
+        assert task.cancelled() or scope.cancelled_caught
+    assert check.ended == [] and not descriptors() and not leftovers(path)
+    await open_once(path)
 
 
 async def test_a_deletion_list_whose_opening_or_closing_is_cancelled_is_given_back(

@@ -19,6 +19,7 @@ import pytest
 
 from engine.errors import LedgerCorrupt, LedgerError, LedgerLocked, LedgerMissing
 from engine.ledger import Ledger, LedgerReader, locking, network
+from engine.ledger.leaving import Leaving
 from engine.ledger.locking import FileLock
 from engine.ledger.network import network_type, refuse_network
 from engine.plan.lifecycle import State
@@ -267,7 +268,7 @@ async def test_a_crash_while_a_ledger_is_made_leaves_none(tmp_path: Path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", crash)
         with pytest.raises(KeyboardInterrupt):
-            Ledger._open(path, BINDING, Clock(), True)
+            Ledger._open(path, BINDING, Clock(), True, Leaving())
     assert not path.exists()
     assert (tmp_path / "moving.ledger.new").exists()
     async with opened(path) as ledger:
