@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
 from engine.plan.locations import covers
@@ -27,15 +27,24 @@ READINGS = 16
 """Ends of one key that are tried, the longest first."""
 
 
-class Presence(NamedTuple):
+class Answers(Protocol):
     """What the ledger knows of a relative key. `exact`: an object of that very key is at the target (False: it is
     known, and not there; None: not known). `under`: the same of everything that begins with it."""
+
+    @property
+    def exact(self) -> bool | None: ...
+    @property
+    def under(self) -> bool | None: ...
+
+
+class Presence(NamedTuple):
+    """Both of them, known beforehand."""
 
     exact: bool | None = None
     under: bool | None = None
 
 
-Lookup = Callable[[str, str], Presence]
+Lookup = Callable[[str, str], Answers]
 """(route, relative key) → what the ledger knows of it."""
 
 

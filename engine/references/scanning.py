@@ -1,5 +1,4 @@
-"""The files that a plan names for its references, read and looked through: S3 and local folders alike; and what the
-ledger knows of the keys that they name."""
+"""The files that a plan names for its references, read and looked through: S3 and local folders alike."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -23,15 +22,15 @@ from engine.ledger import LedgerReader
 from engine.listing.ranges import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
-from engine.plan.lifecycle import DONE, State
-from engine.plan.locations import NOT_UTF8, covers, may_cover, problem_of_key
-from engine.plan.order import just_before
+from engine.plan.lifecycle import State
+from engine.plan.locations import covers, may_cover
 from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.binary import named_in
 from engine.references.filetext import read_text
-from engine.references.judging import Lookup, Moves, Presence
+from engine.references.judging import Moves
 from engine.references.local_files import OF_A_LEDGER, Skipped, is_of_a_ledger, walk
+from engine.references.moved_keys import MovedKeys
 from engine.references.packed import Part, Unreadable, packing_of, packing_said, unpacked
 from engine.references.references import Finding, examine
 from engine.references.replacing import mark_of, read_listed
@@ -349,68 +348,3 @@ def _outermost(locations: Sequence[Location]) -> list[Location]:
 async def _in_thread(items: Iterator[Item]) -> AsyncIterator[Item]:
     while (item := await anyio.to_thread.run_sync(next, items, None)) is not None:
         yield item
-
-
-Result = TypeVar("Result")
-
-KNOWN_AT_MOST = 100_000
-ROWS_A_READ = 1_000
-NOTHING = Presence()
-
-
-class MovedKeys:
-    """Answers from the ledger, asked for when they are missing, and remembered."""
-
-    def __init__(self, ledger: LedgerReader) -> None:
-        self._ledger = ledger
-        self._known: dict[tuple[str, str], Presence] = {}
-        self._all_there: dict[str, bool] = {}
-
-    async def answering(self, work: Callable[[Lookup], Result]) -> Result:
-        """What the pure `work` gives once all that it asks is answered; it is done anew until then, in a thread."""
-        if len(self._known) > KNOWN_AT_MOST:
-            self._known.clear()
-        if not self._all_there:
-            for tally in await self._ledger.tallies():
-                there = self._all_there.get(tally.route, True)
-                self._all_there[tally.route] = there and tally.state in DONE
-        while True:
-            asked: set[tuple[str, str]] = set()
-            result = await anyio.to_thread.run_sync(work, self._lookup(asked))
-            if not asked:
-                return result
-            for route, key in sorted(asked):
-                self._known[route, key] = Presence(await self._exact(route, key), await self._under(route, key))
-
-    def _lookup(self, asked: set[tuple[str, str]]) -> Lookup:
-        def lookup(route: str, key: str) -> Presence:
-            known = self._known.get((route, key))
-            if known is not None:
-                return known
-            if problem_of_key(key) != NOT_UTF8:  # of such a name S3 has no object, and the ledger cannot be asked
-                asked.add((route, key))
-            return NOTHING
-
-        return lookup
-
-    async def _exact(self, route: str, key: str) -> bool | None:
-        row = await self._ledger.entry(route, key)
-        return row.state in DONE if row is not None else None
-
-    async def _under(self, route: str, prefix: str) -> bool | None:
-        if self._all_there.get(route, False):
-            rows = await self._ledger.entries(route, just_before(prefix), None, 2)
-            return True if any(row.key.startswith(prefix) for row in rows) else None
-        after, found = just_before(prefix), False
-        while True:
-            rows = await self._ledger.entries(route, after, None, ROWS_A_READ)
-            for row in rows:
-                if row.key.startswith(prefix):
-                    found = True
-                    if row.state not in DONE:
-                        return False
-                elif row.key > prefix:
-                    return True if found else None
-            if len(rows) < ROWS_A_READ:
-                return True if found else None
-            after = rows[-1].key
