@@ -194,7 +194,7 @@ async def _references(plan: Plan, opened: Sites, ledger: Ledger, listener: Liste
     if not plan.references.locations and not plan.references.folders:
         return None
     try:
-        scan = await Scanner(opened, ledger, plan, listener=listener).run()
+        scan = await Scanner(opened, ledger, plan, only_counted=True, listener=listener).run()
     except (ObjectError, AttemptError) as error:
         return ReferencesLeft(0, error=str(error))
     return ReferencesLeft(scan.places, scan.first, figure=scan.figure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+import anyio
 import anyio.to_thread
 
 from engine.ledger import LedgerReader
@@ -51,9 +52,15 @@ class MovedKeys:
         self._ledger = ledger
         self._known: dict[_Question, bool | None] = {}
         self._all_there: dict[str, bool] = {}
+        self._one_at_a_time = anyio.Lock()
 
     async def answering(self, work: Callable[[Lookup], Result]) -> Result:
-        """What the pure `work` gives once all that it asks is answered; it is done anew until then, in a thread."""
+        """What the pure `work` gives once all that it asks is answered; it is done anew until then, in a thread. One at
+        a time: a text taken apart is many times as large, and several at once take no less time."""
+        async with self._one_at_a_time:
+            return await self._answering(work)
+
+    async def _answering(self, work: Callable[[Lookup], Result]) -> Result:
         if len(self._known) > KNOWN_AT_MOST:
             self._known.clear()
         if not self._all_there:

@@ -84,15 +84,16 @@ def _refuse_unseen(file: FileFound, shown: Mapping[str, str] | None) -> None:
 async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound, conditional: bool) -> bool:
     """Write one file; True where a proof has to be made anew."""
     ref = ref_of(file.name)
+    before, after = await anyio.to_thread.run_sync(lambda: (file.before, file.after))
     if ref is not None:
         renewed = file.inside is not None and await _renew(ledger, file.inside)
         await replace_object(
-            store, ledger, KIND, ref, etag=file.etag, before=file.before, after=file.after, conditional=conditional
+            store, ledger, KIND, ref, etag=file.etag, before=before, after=after, conditional=conditional
         )
         return renewed
     path = Path(plan.local_path(file.name))
-    async with keeping(ledger, KIND, file.name, file.before, file.after, path):
-        await anyio.to_thread.run_sync(lambda: replace_file(path, file.name, before=file.before, after=file.after))
+    async with keeping(ledger, KIND, file.name, before, after, path):
+        await anyio.to_thread.run_sync(lambda: replace_file(path, file.name, before=before, after=after))
     return False
 
 

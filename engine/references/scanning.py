@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
@@ -27,13 +26,14 @@ from engine.plan.locations import covers, may_cover
 from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.binary import named_in
+from engine.references.bodies import Bodies, KeptBody
 from engine.references.filetext import read_text
 from engine.references.judging import Moves
 from engine.references.local_files import OF_A_LEDGER, Skipped, is_of_a_ledger, walk
 from engine.references.moved_keys import MovedKeys
 from engine.references.packed import Part, Unreadable, packing_of, packing_said, unpacked
 from engine.references.references import Finding, examine
-from engine.references.replacing import mark_of, read_listed
+from engine.references.replacing import read_listed
 from engine.sites.sites import Sites
 from engine.store import HeadObject
 
@@ -60,17 +60,23 @@ class Inside(NamedTuple):
     source: bool
 
 
+class Contents(NamedTuple):
+    """A whole file as it is, and as it has to be."""
+
+    before: KeptBody
+    after: KeptBody
+
+
 @dataclass(frozen=True, slots=True)
 class FileFound:
     """A file that names old paths. `name` is "s3://bucket/key" or a local path as the plan writes it; `etag` is S3's.
 
-    `before` and `after` are the whole file where it can be changed, else both empty; `held_back` is why it is not,
-    although its text could be."""
+    `contents` is what an apply writes, None where it writes nothing; `held_back` is why, where its text could be
+    changed."""
 
     name: str
     findings: tuple[Finding, ...]
-    before: bytes = b""
-    after: bytes = b""
+    contents: Contents | None = None
     etag: str = ""
     inside: Inside | None = None
     held_back: str = ""
@@ -78,41 +84,68 @@ class FileFound:
     @property
     def changes(self) -> bool:
         """Whether an apply writes it."""
-        return self.after != self.before and not self.held_back
+        return self.contents is not None
+
+    @property
+    def before(self) -> bytes:
+        """The whole file, read from disk; empty where nothing is written to it. Raises `UsageError`."""
+        return self.contents.before.read() if self.contents is not None else b""
+
+    @property
+    def after(self) -> bytes:
+        """The same of what it has to be."""
+        return self.contents.after.read() if self.contents is not None else b""
 
     @property
     def mark(self) -> str:
-        return mark_of(self.before)
+        return self.contents.before.mark if self.contents is not None else ""
+
+    @property
+    def named(self) -> Named:
+        """What it names, in short."""
+        first = next((f"{self.name}:{item.line} {item.written}" for item in self.findings), "")
+        return Named(self.name, len(self.findings), _digest(sorted(item.written for item in self.findings)), first)
+
+
+class Named(NamedTuple):
+    """How many places of a file name an old path, a digest of what stands there, and the first as "file:line what"."""
+
+    name: str
+    places: int
+    digest: str
+    first: str
 
 
 @dataclass(slots=True)
 class Scan:
-    """What a scan found. `unread` could not be looked into; `binary` counts files that are no text and name nothing."""
+    """What a scan found: the `files`, unless it only counted, and what is `named` in each. `unread` could not be looked
+    into; `binary` counts files that are no text and name nothing."""
 
     files: list[FileFound] = field(default_factory=list)
     unread: list[Skipped] = field(default_factory=list)
     looked: int = 0
     binary: int = 0
+    named: list[Named] = field(default_factory=list)
 
     @property
     def places(self) -> int:
         """Places that name an old path; a file that could not be looked into counts as one."""
-        return sum(len(file.findings) for file in self.files) + len(self.unread)
+        return sum(item.places for item in self.named) + len(self.unread)
 
     @property
     def figure(self) -> str:
         """The number of places and a digest of which they are: what each file names, and what could not be looked into
         and why. Not at which line: a place that only moved is the same."""
-        named = [("named", file.name, item.written) for file in self.files for item in file.findings]
+        named = [("named", item.name, item.digest) for item in self.named]
         unread = [("unread", item.name, item.why) for item in self.unread]
-        digest = hashlib.sha256(json.dumps(sorted(named + unread)).encode()).hexdigest()
-        return f"{self.places}:{digest[:FIGURE_DIGITS]}"
+        return f"{self.places}:{_digest(sorted(named + unread))[:FIGURE_DIGITS]}"
 
     @property
     def first(self) -> str:
         """The first of the places, as "file:line what"; empty where there is none."""
-        named = (f"{file.name}:{item.line} {item.written}" for file in self.files for item in file.findings)
-        return next(itertools.chain(named, (f"{item.name}: {item.why}" for item in self.unread)), "")
+        if self.named:
+            return min(self.named).first
+        return next((f"{item.name}: {item.why}" for item in self.unread), "")
 
     def left_after(self, written: Collection[str]) -> Scan:
         """What still names an old path once the changes of the files of these names are made."""
@@ -120,8 +153,12 @@ class Scan:
         for file in self.files:
             kept = tuple(item for item in file.findings if item.why) if file.name in written else file.findings
             if kept:
-                files.append(replace(file, findings=kept, before=b"", after=b""))
-        return Scan(files, self.unread, self.looked, self.binary)
+                files.append(replace(file, findings=kept, contents=None))
+        return Scan(files, self.unread, self.looked, self.binary, [file.named for file in files])
+
+
+def _digest(values: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 class Scanner:
@@ -134,8 +171,10 @@ class Scanner:
         plan: Plan,
         *,
         include_moved: bool = False,
+        only_counted: bool = False,
         listener: Listener = ignore,
     ) -> None:
+        """`only_counted` keeps nothing of the files but what is `named` in them."""
         self._sites = sites
         self._store = sites.store_of_all(plan.references.locations)
         self._ledger = ledger
@@ -143,6 +182,7 @@ class Scanner:
         self._include_moved = include_moved
         self._listener = listener
         self._moved_keys = MovedKeys(ledger)
+        self._bodies = None if only_counted else Bodies(ledger.path.parent)
         self._chosen = Selection(exclude=plan.references.exclude)
         self._not_again = set(_own(plan, ledger.path))
         self._skipped: set[Skipped] = set()
@@ -287,12 +327,17 @@ class Scanner:
             await self._examine_binary(name, body, ref)
             return
         result = await self._moved_keys.answering(functools.partial(examine, name, text, self._moves))
-        if not result.findings:
-            return
-        found = FileFound(name, result.findings, inside=inside, held_back=held_back)
-        if result.after != text.text:
-            found = replace(found, before=body, after=text.encode(result.after), etag=etag)
-        self.scan.files.append(found)
+        contents = None
+        if self._bodies is not None and result.after != text.text and not held_back:
+            bodies = body, text.encode(result.after)
+            contents = Contents(*[await anyio.to_thread.run_sync(self._bodies.keep, one) for one in bodies])
+        self._keep(FileFound(name, result.findings, contents, etag if contents else "", inside, held_back))
+
+    def _keep(self, found: FileFound) -> None:
+        if found.findings:
+            self.scan.named.append(found.named)
+            if self._bodies is not None:
+                self.scan.files.append(found)
 
     async def _examine_binary(self, name: str, body: bytes, ref: ObjectRef | None) -> None:
         """Keep what a file names that is not text as it stands: it is never changed."""
@@ -322,8 +367,7 @@ class Scanner:
             inside = f"{part.name}: " if part.name else ""
             found += [item._replace(written=inside + item.written) for item in named]
         self.scan.binary += not found
-        if found:
-            self.scan.files.append(FileFound(name, tuple(found)))
+        self._keep(FileFound(name, tuple(found)))
 
     async def _packing_said(self, ref: ObjectRef | None) -> str:
         """How an object says that it is compressed; a local file says nothing. Raises what the store raises."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from engine.api.commands import accept_command, command
@@ -17,20 +18,24 @@ from engine.report.text import count_text, pace_text, plural, safe
 SHOWN_A_FILE = 20
 
 
+def changed_pages(result: RewriteResult) -> Iterator[Page]:
+    """The diff, a file at a time: all of it may be more than memory holds."""
+    for file in result.scan.files if result.scan is not None else ():
+        if file.changes and (diff := file_diff(file.name, file.before, file.after)):
+            yield diff_lines(diff)
+
+
 def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
-    """The diff, then what is left alone and why, then what was done or is to be done."""
+    """What comes behind the diff: what is left alone and why, then what was done or is to be done."""
     scan = result.scan
     if scan is None:
         words = [result.first, "--undo"] if result.first else ["rewrite"]
         return [*restored_lines(result.restored), next_step(command(plan, result.ledger, *words))]
-    diffs = [file_diff(file.name, file.before, file.after) for file in scan.files if file.changes]
-    lines = [line for diff in diffs if diff for line in diff_lines(diff)]
-    for file in scan.files:
-        lines += _left(file)
+    lines = [line for file in scan.files for line in _left(file)]
     lines += [f"{safe(item.name)}: not looked into: {safe(item.why)}" for item in scan.unread]
     changing = [file for file in scan.files if file.changes]
     places = sum(not item.why for file in changing for item in file.findings)
-    if lines:
+    if lines or changing:
         lines.append("")
     looked = f"looked through {plural(scan.looked, 'file')}, {count_text(scan.binary)} of them binary"
     following = command(plan, result.ledger, "cleanup")

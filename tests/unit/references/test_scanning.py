@@ -10,6 +10,7 @@ import itertools
 import lzma
 import pickle
 import sqlite3
+import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import UsageError
 from engine.ledger import Binding, Ledger
 from engine.model import Proof, Properties
 from engine.plan.document import Plan
@@ -92,6 +94,51 @@ async def test_a_name_that_no_object_can_have_is_a_place_left_alone(
     assert [item.why for item in left.findings] == ['no object of this name was moved by route "raw"']
     assert not left.changes and changed.after == b"s3://cards/new/data/raw/a.png"
     assert scan.places == 2 and scan.figure.startswith("2:")
+
+
+async def test_what_is_read_of_files_that_change_is_not_kept_in_memory(
+    plan: Plan, ledger: Ledger, tmp_path: Path
+) -> None:
+    """A scan may come by more of them than a machine has of it. What is shown and written is still what was read."""
+    body = OLD + b"\n" + b"lorem ipsum\n" * 50_000
+    for number in range(20):
+        (tmp_path / "notes" / f"{number}.txt").write_bytes(body)
+    tracemalloc.start()
+    try:
+        scan = await scanned(plan, ledger)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * len(body), f"{held} bytes are held of 20 files of {len(body)}"
+    assert {file.before for file in scan.files} == {body} and len(scan.files) == 20
+    assert {file.after for file in scan.files} == {body.replace(b"cards/", b"cards/new/", 1)}
+
+
+async def test_what_a_gate_counts_has_the_figure_of_what_was_shown(plan: Plan, ledger: Ledger, tmp_path: Path) -> None:
+    """It keeps none of the places, and knows how many there are and which is the first."""
+    (tmp_path / "notes" / "b.txt").write_bytes(OLD + b"\n" + OLD)
+    (tmp_path / "notes" / "a.md").write_bytes(b"\nsee data/raw/\n")
+    (tmp_path / "notes" / "out").symlink_to("/")
+    shown = await scanned(plan, ledger)
+    counted = await Scanner(sites_of(FakeStore()), ledger, plan, only_counted=True).run()
+    assert counted.files == [] and counted.places == shown.places == 4
+    assert counted.first == shown.first == "./notes/a.md:2 data/raw/"
+    assert counted.figure == shown.figure
+    left = shown.left_after({"./notes/b.txt"})
+    assert left.places == 2 and left.figure not in (shown.figure, "")
+
+
+async def test_what_is_not_what_was_kept_is_not_written(plan: Plan, ledger: Ledger, tmp_path: Path) -> None:
+    notes = tmp_path / "notes" / "a.txt"
+    notes.write_bytes(OLD)
+    scan = await scanned(plan, ledger)
+    (file,) = scan.files
+    assert file.contents is not None
+    spoiled = file.contents._replace(after=file.contents.after._replace(length=7))
+    scan.files = [replace(file, contents=spoiled)]
+    with pytest.raises(UsageError, match="cannot be read again"):
+        await rewriting.apply(FakeStore(), ledger, plan, scan)
+    assert notes.read_bytes() == OLD and await ledger.kept(rewriting.KIND) == []
 
 
 async def test_only_the_plan_and_the_ledger_themselves_are_left_out(plan: Plan, ledger: Ledger, tmp_path: Path) -> None:
