@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from engine.ledger import LedgerReader
 from engine.plan.lifecycle import DONE
 from engine.plan.locations import MAX_KEY_BYTES, NOT_UTF8, problem_of_key
 from engine.plan.shards import Piece
 from engine.references.judging import Lookup
+from engine.to_the_end import in_own_thread
 
 Result = TypeVar("Result")
 
@@ -45,6 +47,10 @@ class _Answers(NamedTuple):
         return self.ask(_Question(self.route, self.key, under=True))
 
 
+class _Left(Exception):
+    """Nobody waits any more for what a text names."""
+
+
 class MovedKeys:
     """Answers from the ledger, asked for when they are missing, and remembered."""
 
@@ -55,35 +61,54 @@ class MovedKeys:
         self._one_at_a_time = anyio.Lock()
 
     async def answering(self, work: Callable[[Lookup], Result]) -> Result:
-        """What the pure `work` gives once all that it asks is answered; it is done anew until then, in a thread. One at
-        a time: a text taken apart is many times as large, and several at once take no less time."""
+        """What the pure `work` gives, done in a thread. Who is cancelled leaves it to itself; it ends at what it asks
+        next. One at a time: a text taken apart is many times as large, and several at once take no less time.
+
+        It is done twice at most: what it asks is got ready all at once, which costs a third of one by one."""
         async with self._one_at_a_time:
-            return await self._answering(work)
+            if not self._all_there:
+                for tally in await self._ledger.tallies():
+                    there = self._all_there.get(tally.route, True)
+                    self._all_there[tally.route] = there and tally.state in DONE
+            wanted: set[_Question] = set()
 
-    async def _answering(self, work: Callable[[Lookup], Result]) -> Result:
-        if len(self._known) > KNOWN_AT_MOST:
-            self._known.clear()
-        if not self._all_there:
-            for tally in await self._ledger.tallies():
-                there = self._all_there.get(tally.route, True)
-                self._all_there[tally.route] = there and tally.state in DONE
-        while True:
-            asked: set[_Question] = set()
-            result = await anyio.to_thread.run_sync(work, self._lookup(asked))
-            if not asked:
+            def guess(question: _Question) -> bool:
+                if len(wanted) < KNOWN_AT_MOST:
+                    wanted.add(question)  # the rest is asked for one by one
+                return True  # most that is named is there
+
+            result = await self._in_thread(work, guess)
+            if not wanted:
                 return result
-            for question in sorted(asked):
+            if len(self._known) + len(wanted) > KNOWN_AT_MOST:
+                self._known.clear()
+            for question in wanted:
                 self._known[question] = await self._answer(question)
+            loop = asyncio.get_running_loop()
 
-    def _lookup(self, asked: set[_Question]) -> Lookup:
-        def ask(question: _Question) -> bool | None:
-            if question in self._known:
+            def ask(question: _Question) -> bool | None:
+                if len(self._known) > KNOWN_AT_MOST:
+                    self._known.clear()
+                self._known[question] = asyncio.run_coroutine_threadsafe(self._answer(question), loop).result()
                 return self._known[question]
-            if problem_of_key(question.key) != NOT_UTF8:  # of such a name S3 has no object, nor has the ledger
-                asked.add(question)
-            return None
 
-        return lambda route, key: _Answers(ask, route, key)
+            return await self._in_thread(work, ask)
+
+    async def _in_thread(self, work: Callable[[Lookup], Result], ask: Callable[[_Question], bool | None]) -> Result:
+        """What `work` gives; `ask` is asked what is not known."""
+        left = threading.Event()
+
+        def known(question: _Question) -> bool | None:
+            if left.is_set():
+                raise _Left
+            if problem_of_key(question.key) == NOT_UTF8:
+                return None  # of such a name S3 has no object, and the ledger cannot be asked
+            return self._known[question] if question in self._known else ask(question)
+
+        try:
+            return await in_own_thread(lambda: work(lambda route, key: _Answers(known, route, key)))
+        finally:
+            left.set()
 
     async def _answer(self, question: _Question) -> bool | None:
         route, key, under = question

@@ -36,6 +36,7 @@ from engine.references.references import Finding, examine
 from engine.references.replacing import read_listed
 from engine.sites.sites import Sites
 from engine.store import HeadObject
+from engine.to_the_end import in_own_thread
 
 Item = TypeVar("Item")
 
@@ -344,7 +345,7 @@ class Scanner:
         why, parts = "the file is not text, and is not touched", [Part("", body)]
         try:
             if packing := packing_of(body) or await self._packing_said(ref):
-                parts = await anyio.to_thread.run_sync(unpacked, body, packing, LONGEST_BYTES)
+                parts = await in_own_thread(functools.partial(unpacked, body, packing, LONGEST_BYTES))
                 why = "the file is compressed, and is not touched"
         except NotFound:
             return  # gone since it was read
@@ -362,7 +363,7 @@ class Scanner:
                 result = await self._moved_keys.answering(functools.partial(examine, plain, text, self._moves))
                 named = [item._replace(becomes="", why=item.why or why) for item in result.findings]
             else:
-                said = await anyio.to_thread.run_sync(named_in, part.body, self._moves)
+                said = await in_own_thread(functools.partial(named_in, part.body, self._moves))
                 named = [Finding(0, item, "", why) for item in said]
             inside = f"{part.name}: " if part.name else ""
             found += [item._replace(written=inside + item.written) for item in named]
