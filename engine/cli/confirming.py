@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import click
 
@@ -13,6 +14,7 @@ from engine.cli.codes import FATAL
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.sizes import parse_duration
+from engine.report.text import safe
 
 
 def can_ask(invocation: Invocation) -> bool:
@@ -20,11 +22,36 @@ def can_ask(invocation: Invocation) -> bool:
     return sys.stdin.isatty() and not invocation.json
 
 
-def agree(question: str, otherwise: str) -> None:
-    """Have a person say yes; a no ends the command, and `otherwise` says that nothing was done."""
-    if not click.confirm(question):
-        click.echo(otherwise, err=True)
-        raise SystemExit(FATAL)
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
+
+
+def agree(question: str, yes: str, otherwise: str) -> None:
+    """Have a person say yes; `yes` is what that does. A no ends the command, as does the end of stdin, and `otherwise`
+    says that nothing was done."""
+    while (agreed := _ANSWERS.get(given := _typed(f"{question} [y/N]: ", otherwise).strip().lower())) is None:
+        click.echo(f'"{safe(given)}" is neither yes nor no: y {yes}; n, or Enter alone, ends it here', err=True)
+    if not agreed:
+        _leave(otherwise)
+
+
+def _typed(question: str, otherwise: str) -> str:
+    """What a person types. Where stdin ends instead, nobody answers any more."""
+    if not (line := line_after(question)):
+        click.echo(err=True)
+        _leave(otherwise)
+    return line.rstrip("\r\n")
+
+
+def line_after(question: str) -> str:
+    """The line that is typed after a question, empty at the end of stdin. It is asked on stderr: there it is seen also
+    where stdout goes into a file."""
+    click.echo(question, nl=False, err=True)
+    return sys.stdin.buffer.readline().decode(sys.stdin.encoding, "replace")
+
+
+def _leave(otherwise: str) -> NoReturn:
+    click.echo(otherwise, err=True)
+    raise SystemExit(FATAL)
 
 
 def require(name: str, given: str | None, meant: Callable[[str], str] = str) -> None:
@@ -43,7 +70,7 @@ def require(name: str, given: str | None, meant: Callable[[str], str] = str) -> 
 
 def ask(name: str, what: str, meant: Callable[[str], str] = str) -> str:
     """Have the name typed. Raises `UsageError` for another. `meant` is as for `require`."""
-    given = str(click.prompt(f"\nTo delete {what}, type {name}", prompt_suffix=": ", default="", show_default=False))
+    given = _typed(f"\nTo delete {what}, type {name}: ", "nothing was deleted")
     if meant(given) != name:
         advice = "Run the same command again, and type the name as it is shown."
         raise UsageError(f"you typed {given!r}, and this is {name!r}: nothing was deleted.", advice=advice)

@@ -80,7 +80,7 @@ def _ask(invocation: Invocation, result: LifecycleResult, *, deletes: bool, yes:
         return False
     if can_ask(invocation):
         invocation.show(proposal_page(result))
-        agree("Write this configuration?", "nothing was written")
+        agree("Write this configuration?", "has the bucket follow it from now on", "nothing was written")
         return True
     if deletes:
         raise UsageError(

@@ -53,7 +53,7 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
         invocation.say(page)
     else:
         invocation.show(page)
-        agree("\nAsk for it?", "nothing was asked for")
+        agree("\nAsk for it?", "has it restored at the price that is shown", "nothing was asked for")
     result = go(outlook)
     assert result.asked is not None
     invocation.say(["", *asked_page(result.asked, to_ask, to_wait)])

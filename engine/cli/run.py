@@ -93,9 +93,9 @@ def _ask(invocation: Invocation, plan: Plan, listed: KeptListings) -> None:
             raise SystemExit(USAGE)
         return  # nothing is written: what is there already is noted, and why the rest stays
     if plan.in_place:
-        agree("\nSet?", "nothing was set")
+        agree("\nSet?", "sets what is shown", "nothing was set")
     else:
-        agree("\nCopy?", "nothing was copied")
+        agree("\nCopy?", "copies what is shown", "nothing was copied")
 
 
 def exit_code(result: MigrationResult) -> int:

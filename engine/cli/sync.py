@@ -62,7 +62,8 @@ def sync_command(
     if extras is not None and not yes and not extras.closed and extras.summary.total.objects and can_ask(invocation):
         total = extras.summary.total
         invocation.show(extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s))
-        agree(f"\nDelete these {amount_text(total.objects, total.bytes)} for good?", "nothing was deleted")
+        these = amount_text(total.objects, total.bytes)
+        agree(f"\nDelete these {these} for good?", "deletes them from the target", "nothing was deleted")
         result = go(again=False, confirmed=True)
     _end(invocation, plan, result, again=again)
 

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-import click
 import pytest
 
+from engine.cli import confirming
 from engine.listing.lister import Feed
 from engine.listing.pages import Prefix
 from tests.cli.commands import Terminal, write_plan
@@ -54,24 +54,24 @@ def test_what_was_listed_for_the_question_is_what_is_copied(
         "sync": ("sync", source, target),
     }[verb]
 
-    def answer(question: str) -> bool:
+    def answer(question: str) -> str:
         for key in ("later", "1"):
             sandbox.client().put_object(Bucket=bucket, Key=f"old/{key}", Body=b"another")
-        return True
+        return "yes\n"
 
-    monkeypatch.setattr(click, "confirm", answer)
+    monkeypatch.setattr(confirming, "line_after", answer)
     ended = terminal.call(*words)
     assert sorted(listed) == [target, source], "each side once"
     # What changed while the person thought is no copy of what was shown, and is not lost: the next run has it.
     assert ended.code == 3 and "drifted" in ended.out
-    monkeypatch.setattr(click, "confirm", lambda _: True)
+    monkeypatch.setattr(confirming, "line_after", lambda _: "y\n")
     assert terminal.call(*words).code == 0
     copied = sandbox.client().list_objects_v2(Bucket=bucket, Prefix="new/raw/")["Contents"]
     assert [item["Key"].removeprefix("new/raw/") for item in copied] == ["0", "1", "2", "later"]
     assert not list(terminal.folder.rglob("*.listed")), "nothing of it stays"
 
 
-def never(question: str) -> bool:
+def never(question: str) -> str:
     raise AssertionError(f"asked where nothing is to be done: {question}")
 
 
@@ -79,7 +79,7 @@ def never(question: str) -> bool:
 def test_nobody_is_asked_where_there_is_nothing_to_copy(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, bucket: str, listed: list[str], verb: str
 ) -> None:
-    monkeypatch.setattr(click, "confirm", never)
+    monkeypatch.setattr(confirming, "line_after", never)
     mistyped = terminal.call(verb, f"s3://{bucket}/odl/", f"s3://{bucket}/new/raw/")
     assert mistyped.code == 2 and mistyped.err.count("holds nothing; near it hold something") == 1
     words = (verb, f"s3://{bucket}/old/", f"s3://{bucket}/new/raw/")
@@ -89,6 +89,6 @@ def test_nobody_is_asked_where_there_is_nothing_to_copy(
 
 
 def test_a_no_leaves_nothing_behind(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, listed: list[str]) -> None:
-    monkeypatch.setattr(click, "confirm", lambda _: False)
+    monkeypatch.setattr(confirming, "line_after", lambda _: "n\n")
     assert terminal.call("run", "moving.toml").code == 1
     assert not (terminal.folder / "moving.ledger.lists").exists()

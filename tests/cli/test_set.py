@@ -6,9 +6,9 @@ import sys
 import uuid
 from typing import Any
 
-import click
 import pytest
 
+from engine.cli import confirming
 from engine.cli.grammar.project import _each_pair
 from tests.cli.commands import Terminal
 from tests.servers import Endpoint
@@ -157,14 +157,14 @@ def test_a_person_is_shown_what_it_costs_and_asked(
 ) -> None:
     asked: list[str] = []
 
-    def confirm(question: str) -> bool:
+    def line_after(question: str) -> str:
         asked.append(question)
-        return answer
+        return "y\n" if answer else "\n"
 
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(click, "confirm", confirm)
+    monkeypatch.setattr(confirming, "line_after", line_after)
     ended = terminal.call("set", place.url, "--storage-class", "STANDARD_IA")
-    assert asked == ["\nSet?"] and "a month    " in ended.out
+    assert asked == ["\nSet? [y/N]: "] and "a month    " in ended.out
     assert ended.code == (0 if answer else 1)
     assert place.classes() == {"STANDARD_IA" if answer else "STANDARD"}
     assert ("nothing was set" in ended.err) is not answer

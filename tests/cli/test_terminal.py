@@ -159,6 +159,31 @@ def test_a_run_shows_how_far_it_is_and_ctrl_c_leaves_the_terminal_clean(seat: Se
     assert not any(line.startswith("copying") or "^C" in line for line in lines)
 
 
+def test_what_is_neither_yes_nor_no_is_asked_again_and_the_end_of_stdin_is_a_no(seat: Seat) -> None:
+    plan = seat.folder / seat.plan
+    plan.write_text(plan.read_text().replace('prefix = "new/"', 'prefix = "asked/"'))
+    with seat.at(100, "run", seat.plan) as shown:
+        shown.see("Copy? [y/N]:")
+        shown.type("maybe\n")
+        shown.see('"maybe" is neither yes nor no: y copies what is shown; n, or Enter alone, ends it here')
+        shown.type("\x04")  # Ctrl-D
+        assert shown.end() == 1
+        assert shown.lines()[-1] == "nothing was copied"
+        assert shown.text().count("Copy? [y/N]:") == 2
+    with seat.at(100, "run", seat.plan) as shown:
+        shown.see("Copy? [y/N]:")
+        shown.type("\x03")
+        assert shown.end() == 130
+    with seat.at(100, "run", seat.plan) as shown:
+        shown.see("Copy? [y/N]:")
+        shown.type(" Yes\n")
+        assert shown.end() == 0
+    with seat.at(100, "revert", seat.plan, "--delete") as shown:
+        shown.see("type moving:")
+        shown.type("\x04")
+        assert (shown.end(), shown.lines()[-1]) == (1, "nothing was deleted")
+
+
 def test_nothing_of_a_bar_is_left_or_mixed_into_output(seat: Seat, sandbox: Sandbox) -> None:
     seat.see(80, "run", seat.plan, "--yes")
     slow(sandbox, 0.6)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -23,6 +22,7 @@ from botocore.exceptions import ClientError
 
 import engine
 from engine.api import lifecycle
+from engine.cli import confirming
 from engine.finish import rule_change
 from engine.ledger.locking import FileLock
 from engine.references import local_files
@@ -267,9 +267,9 @@ def test_a_rule_that_deletes_has_to_be_confirmed(here: Project) -> None:
 
 
 def test_at_a_terminal_a_rule_is_shown_and_asked_for(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [False, True]
+    answers = ["n\n", "y\n"]
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(click, "confirm", lambda _: answers.pop(0))
+    monkeypatch.setattr(confirming, "line_after", lambda _: answers.pop(0))
     no = here.call("--expire", "400d", "--apply", code=1)
     assert "+  <ID>cartage:p/</ID>" in no.out and "nothing was written" in no.err
     assert here.rules_there() == {}
@@ -282,12 +282,12 @@ def test_at_a_terminal_a_rule_is_shown_and_asked_for(here: Project, monkeypatch:
 def test_what_somebody_changes_during_the_question_is_not_written_over(
     here: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer(_: str) -> bool:
+    def answer(_: str) -> str:
         here.rules(LOGS)
-        return True
+        return "y\n"
 
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(click, "confirm", answer)
+    monkeypatch.setattr(confirming, "line_after", answer)
     assert "changed since it was looked at" in here.call(*PROPOSAL, "--apply", code=1).err
     assert set(here.rules_there()) == {LOGS["ID"]}
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
 
 import engine
 import engine.sync
+from engine.cli import confirming
 from engine.cli.main import cli
 from engine.events import Doing, Event, Notice
 from engine.listing.unlisted import UnlistedThings
@@ -276,7 +276,7 @@ def test_ctrl_c_ends_a_wait_at_once_and_says_how_many_still_wait(scene: Scene) -
 def test_a_person_is_shown_the_price_and_asked(scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
     scene.put("glacier", "GLACIER")
     monkeypatch.setattr("engine.cli.restore.can_ask", lambda invocation: True)
-    monkeypatch.setattr(click, "confirm", lambda question: answer)
+    monkeypatch.setattr(confirming, "line_after", lambda question: "y\n" if answer else "n\n")
     said = scene.say("restore", str(scene.plan), code=0 if answer else 1)
     assert "5 to 12 h" in said and "cost " in said
     assert scene.asked() == answer
