@@ -19,6 +19,7 @@ from engine.folder import system
 from engine.folder.refusals import MEND, START_ANEW, WRITING, no_folder, told, vanished
 from engine.folder.system import A_DIRECTORY, NO_LINK
 from engine.plan.binding import folder_identity
+from engine.plan.locations import undecoded
 
 BELOW = A_DIRECTORY | NO_LINK
 
@@ -50,7 +51,9 @@ class Root:
         except FileNotFoundError:
             if self._known:
                 raise vanished(self.path, "is no longer there") from None
-            raise vanished(self.path, "does not exist", START_ANEW if self.is_bound else MEND) from None
+            raise vanished(
+                self.path, f"does not exist{undecoded(self.path)}", START_ANEW if self.is_bound else MEND
+            ) from None
         except NotADirectoryError:
             raise no_folder(self._nearest()) from None
         if not stat.S_ISDIR(status.st_mode):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.errors import NothingThere
 from engine.model import Location
+from engine.plan.locations import undecoded
 from engine.plan.route import Route
 from engine.store import ListPage, ObjectStore, StoreOf
 
@@ -52,7 +53,7 @@ async def why_nothing(store: ObjectStore, location: Location) -> str:
     if not location.key:
         return f"the {'folder' if location.is_local else 'bucket'} {location.bucket} is empty"
     near = ", ".join(str(place) for place in await _nearest(store, location))
-    return f"{location} holds nothing" + (f"; near it hold something: {near}" if near else "")
+    return f"{location} holds nothing{undecoded(location.key)}" + (f"; near it hold something: {near}" if near else "")
 
 
 async def _nearest(store: ObjectStore, location: Location) -> list[Location]:
@@ -84,6 +85,7 @@ async def _no_such_key(store: ObjectStore, location: Location) -> str:
     if location.is_local:
         beside = [key for key in beside if not any(mark in key for mark in OURS)]
         said = f"there is no file {location}"
+    said += undecoded(location.key)
     if location.key.rpartition("/")[2] == "*":
         said += f"; no wildcard is needed: write {location.at(location.key[:-1])}"
     more = "or more " if page.next_token else ""

@@ -179,7 +179,9 @@ def resolve_location(text: str, around: Around, site: str = "") -> Location:
         location = _split(text)
     elif around.absolute and text.startswith("file://"):
         rest = text.removeprefix("file://")
-        hint = f"write file:///path/{rest}, or ./{rest} for one from here"
+        path = rest.removeprefix("localhost")
+        from_here = f"write file:///path/{rest}, or ./{rest} for one from here"
+        hint = f"write file://{path}" if path.startswith("/") else from_here
         raise UsageError(f'"{text}" is not an S3 location, and no absolute path: {hint}')
     elif "://" in text[:12]:
         hint = f"write {meant}" if (meant := _meant(text)) else "it must begin with s3://"
@@ -220,7 +222,11 @@ def _meant(text: str) -> str:
         return ""
     parts = found.groupdict()
     bucket, _, key = "/".join(filter(None, (parts.get("host"), parts["place"]))).partition("/")
-    meant = f"{SCHEME}{bucket}/{unquote(key) if text.startswith('http') else key}"
+    try:
+        key = unquote(key, errors="strict") if text.startswith("http") else key
+    except UnicodeDecodeError:
+        return ""  # no key, whatever is written
+    meant = f"{SCHEME}{bucket}/{key}"
     return "" if problem_of_bucket(bucket) or not meant.isprintable() else meant
 
 
@@ -280,6 +286,15 @@ def _split(text: str) -> Location:
 
 def _short(text: str) -> str:
     return text if len(text) <= 120 else text[:117] + "…"
+
+
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+
+
+def undecoded(text: str) -> str:
+    """What to add where nothing is at a location that looks as if it were out of a URL; empty for any other."""
+    found = _ESCAPE.search(text)
+    return f" ({found[0]} is taken as it stands: nothing in a location is decoded)" if found is not None else ""
 
 
 def flat(location: Location) -> Location:

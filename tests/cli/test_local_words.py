@@ -41,6 +41,8 @@ def said(ended: Ended, verb: str, code: int) -> str:
     [
         (("cp", "./nope", "./dst/nope"), 2, "there is no file {here}/nope\n"),
         (("cp", "./nope/", "./dst/"), 1, "the folder {here}/nope does not exist\n  Mend the path"),
+        (("ls", "./my%20src/"), 1, "{here}/my%20src does not exist (%20 is taken as it stands: nothing in a location"),
+        (("ls", "./my%20src"), 2, "there is no file {here}/my%20src (%20 is taken as it stands: "),
         (("ls", "./nope"), 2, "there is no file {here}/nope\n"),
         (("ls", "./afile/"), 1, "{here}/afile is a file, not a folder\n  Name a folder"),
         (("ls", "./afile/x/"), 1, "{here}/afile is a file, not a folder\n"),

@@ -43,6 +43,19 @@ COMMANDS = {
 }
 
 
+def test_an_escape_of_a_url_is_said_to_be_taken_as_it_stands(terminal: Terminal) -> None:
+    """Keys are taken literally: a%FFb is one of five bytes, and what S3 would be asked for anywhere else."""
+    with answering(answer) as server:
+        terminal.at(server.url)
+        ended = terminal.call("ls", "s3://bucket/data/a%FFb/")
+        one = terminal.call("ls", "s3://bucket/data/a%20b")
+    assert "s3://bucket/data/a%FFb/ holds nothing (%FF is taken as it stands: nothing in a location is decoded)" in (
+        ended.err
+    )
+    assert {asked.prefix for asked in server.asked} >= {"data/a%FFb/", "data/a%20b"}
+    assert "the key s3://bucket/data/a%20b (%20 is taken as it stands: " in one.err
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_mistyped_source_is_said_with_what_is_near(terminal: Terminal, name: str) -> None:
     plan = write_plan(terminal.folder, source="/data/rwa/")
