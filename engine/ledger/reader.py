@@ -222,14 +222,12 @@ class LedgerReader:
     ) -> AsyncGenerator[list[ObjectRecord], None]:
         """Those of one route."""
         chosen = "" if states is None else f" AND o.state IN ({', '.join('?' * len(states))})"
-        rare = states is not None and not USUAL.intersection(states) and await self._has_open_index()
-        if rare:
-            chosen += f" AND {UNDONE}"
-        select = _RECORD.replace("objects o", "objects o INDEXED BY objects_open") if rare else _RECORD
+        index, only = await self._rare() if states is not None and not USUAL.intersection(states) else ("", "")
+        select = _RECORD.replace("objects o", f"objects o {index}")
         values = tuple(state.value for state in states or ())
         while True:
             within, parameters = _within(route, after, upto)
-            sql = f"{select} WHERE {within}{chosen} ORDER BY o.key LIMIT ?"
+            sql = f"{select} WHERE {within}{chosen}{only} ORDER BY o.key LIMIT ?"
             records = await self._made(_record, sql, (*parameters, *values, RECORDS_A_READ))
             if records:
                 yield records
@@ -237,11 +235,13 @@ class LedgerReader:
                 return
             after = records[-1].key
 
-    async def _has_open_index(self) -> bool:
-        """Not a ledger of an older format, that is only read. SQLite would not choose it by itself (3.46)."""
+    async def _rare(self) -> tuple[str, str]:
+        """What stands behind "objects o", and at the end of a condition, where none of `USUAL` is asked for: then few
+        rows are read. Nothing of a ledger of an older format, that is only read. SQLite would not choose that index by
+        itself (3.46)."""
         older = "SELECT 1 FROM temp.sqlite_master WHERE name = 'objects'"
         there = f"SELECT 1 FROM main.sqlite_master WHERE name = 'objects_open' AND NOT EXISTS ({older})"
-        return bool(await self._rows(there))
+        return ("INDEXED BY objects_open", f" AND {UNDONE}") if await self._rows(there) else ("", "")
 
     async def entry(self, route: str, key: str) -> Entry | None:
         """The row of exactly this relative key."""
@@ -263,7 +263,9 @@ class LedgerReader:
     async def has_undone(self, piece: Piece) -> bool:
         """Whether a run has something to do about one of these keys' rows."""
         within, parameters = _within(*piece)
-        sql = f"SELECT 1 FROM objects WHERE {within} AND state NOT IN ({_DONE}) LIMIT 1"
+        usual = any(tally.route == piece.route and tally.state in USUAL - DONE for tally in await self.tallies())
+        index, only = ("", "") if usual else await self._rare()
+        sql = f"SELECT 1 FROM objects o {index} WHERE {within} AND state NOT IN ({_DONE}){only} LIMIT 1"
         return bool(await self._rows(sql, parameters))
 
     async def knows(self, route: str, key: str) -> bool:
@@ -286,14 +288,16 @@ class LedgerReader:
         and those whose properties are recorded to differ. Costs little where there is none."""
         found = {PROPERTIES: await self._noted("o.properties", f"o.state IN ('copied', 'verified') AND o.{DIFFERING}")}
         there = {tally.state for tally in await self.tallies()}
+        rare = await self._rare()
         for state in ENDED:
             found[state.value] = (
-                await self._noted("o.source_etag", f"o.state = '{state.value}'") if state in there else Noted()
+                await self._noted("o.source_etag", f"o.state = '{state.value}'", rare) if state in there else Noted()
             )
         return found
 
-    async def _noted(self, what: str, where: str) -> Noted:
-        sql = f"SELECT r.name, o.key, {what} FROM objects o JOIN routes r ON r.id = o.route WHERE {where}"
+    async def _noted(self, what: str, where: str, rare: tuple[str, str] = ("", "")) -> Noted:
+        index, only = rare
+        sql = f"SELECT r.name, o.key, {what} FROM objects o {index} JOIN routes r ON r.id = o.route WHERE {where}{only}"
         return await self._read(lambda connection: noted(connection.execute(f"{sql} ORDER BY o.route, o.key")))
 
     async def restoring(self) -> int:
@@ -301,9 +305,9 @@ class LedgerReader:
         there is none."""
         if not by_state(await self.tallies(), {State.ARCHIVED}):
             return 0
-        rare = f"INDEXED BY objects_open WHERE {UNDONE} AND" if await self._has_open_index() else "WHERE"
+        index, only = await self._rare()
         rows = await self._rows(
-            f"SELECT count(*) FROM objects o {rare} o.state = 'archived' AND o.code = ?", (UNDER_WAY,)
+            f"SELECT count(*) FROM objects o {index} WHERE o.state = 'archived' AND o.code = ?{only}", (UNDER_WAY,)
         )
         return int(rows[0][0])
 

@@ -16,6 +16,7 @@ from engine.ledger import ACCEPTED_BY, LedgerReader
 from engine.ledger.reader import RECORDS_A_READ
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ASIDE, State
+from engine.plan.shards import Piece
 from tests.unit.ledger.scene import COPIED, MODEL, RAW, VERIFIED, Clock, decision, opened, outcome, query, upload
 
 
@@ -216,3 +217,24 @@ async def test_what_was_accepted_noted_and_kept_comes_back(tmp_path: Path) -> No
         assert (kept.body, kept.etag) == (b"\x00{}\xff", "old")
         assert await reader.kept("reference") == []
         assert (await reader.binding()).routes == (RAW, MODEL)
+
+
+async def test_what_is_rare_is_found_without_reading_what_is_not(tmp_path: Path) -> None:
+    keys = [f"{number:04}" for number in range(3_000)]
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    async with opened(tmp_path / "moving.ledger") as ledger:
+        await ledger.decide("raw", [decision(key, COPIED) for key in keys])
+        await ledger.decide("raw", [decision(key) for key in ("a", "b")])
+        await ledger.conclude("raw", [outcome("a", State.FAILED), outcome("b", State.WITHDRAWN)])
+        ledger._reading.set_progress_handler(step, 1)
+        assert (await ledger.noted())["withdrawn"].objects == 1
+        assert await ledger.has_undone(Piece("raw"))
+        assert not await ledger.has_undone(Piece("raw", None, "2999"))
+        assert steps < len(keys)
+        await ledger.decide("raw", [decision("1000")])
+        assert await ledger.has_undone(Piece("raw", None, "2999"))  # on its usual way, and not at its end
