@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -73,6 +72,9 @@ _ATTRIBUTES = {
 KEPT = 8
 """So many pictures are kept once they are drawn: a page that is kept current shows most of what it showed before."""
 
+_ASKED_FOR = list[bool]()
+"""Whether a picture was to be drawn in this process: empty until one was."""
+
 Draw = Callable[["Figure", bool], None]
 """Draws into a figure; whether it is the narrow one."""
 
@@ -89,7 +91,7 @@ def what_they_need() -> str:
     absent = f"pip install '{DISTRIBUTION}[report]'"
     if find_spec("matplotlib") is None:
         return absent
-    if "matplotlib" not in sys.modules:  # which takes a second to load, and a page may have no picture
+    if not _ASKED_FOR:  # to load it takes a second, and a page may have no picture
         return ""
     try:
         _tools()
@@ -215,6 +217,7 @@ def _silent() -> Iterator[None]:
 
 
 def _drawn(draw: Draw, label: str, *, height_in: float, narrow_height_in: float) -> list[Element]:
+    _ASKED_FOR[:] = [True]
     rc_context, FigureCanvasSVG, Figure = _tools()
     found = []
     for name, width_in, tall_in in (("wide", WIDE_IN, height_in), ("narrow", NARROW_IN, narrow_height_in)):
