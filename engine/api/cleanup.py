@@ -40,7 +40,7 @@ from engine.sites.sites import Sites, buckets_of
 class CleanupResult(LedgerResult):
     """The gate, a reason a line; how many `objects` and `bytes` stand to be deleted, `gone` ones apart, which somebody
     else deleted; and what a deletion came to (None: none was asked for). `settled` counts what became of deletes that
-    an earlier run left open; `tallies` are the ledger's before the deletion."""
+    an earlier run left open; `tallies` are the ledger's before the deletion, `misnamed` is as in `Status`."""
 
     ledger: Path
     reasons: list[Reason]
@@ -50,6 +50,7 @@ class CleanupResult(LedgerResult):
     settled: dict[Fate, int] = field(default_factory=dict)
     cleaned: Cleaned | None = None
     tallies: list[Tally] = field(default_factory=list)
+    misnamed: int = 0
 
     @property
     def open(self) -> bool:
@@ -124,6 +125,7 @@ async def cleanup(
             gone=sum(item.gone for item in facts.audits),
             settled=settled,
             tallies=list(facts.tallies),
+            misnamed=facts.misnamed,
         )
         unknown = {item.what for item in facts.expectations}.difference(known_of(facts.expectations))
         looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES) and name not in unknown]

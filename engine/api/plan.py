@@ -58,13 +58,18 @@ class SurveyResult(LedgerResult):
 
     @property
     def is_done(self) -> bool:
-        """Whether a run would find nothing to do: all that is listed is at its target, by a ledger of listings that
-        reached their end and of objects that are done."""
+        """Whether a run would find nothing to do: all that is listed is at its target, or can never be there, by a
+        ledger of listings that reached their end and of objects that are done."""
         left = any(
             item.to_copy + item.to_inspect + item.archived + item.conflicting + item.unlisted for item in self.routes
         )
-        undone = by_state(self.tallies, IN_FLIGHT | ASIDE)
-        return bool(self.tallies) and not (left or undone) and not open_routes(self.snapshots)
+        undone = sum(by_state(self.tallies, IN_FLIGHT | ASIDE).values())
+        return bool(self.tallies) and not left and undone == self.misnamed and not open_routes(self.snapshots)
+
+    @property
+    def misnamed(self) -> int:
+        """How many objects can never be copied, since their keys can be no file's name at the target."""
+        return sum(item.misnamed for item in self.routes)
 
 
 SURVEYED = "surveyed"
@@ -101,6 +106,7 @@ async def survey(
                 options.listener,
                 opened.copies,
                 opened.keeps_digests,
+                await opened.misnames(plan.routes),
             )
             await opened.sources.keep_all()
             for route, found in zip(plan.routes, routes, strict=True):

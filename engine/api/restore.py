@@ -97,11 +97,20 @@ async def _of_plan(
         routes = [route for route in plan.routes if not route.source.is_local]
         entries = None if ledger.fresh else ledger.entries
 
+        misnames = await opened.misnames(routes)
+
         async def find(take_by: Callable[[ObjectStore], Take]) -> None:
             for route in routes:
                 take = take_by(opened.store(route.source))
-                digests = opened.keeps_digests(route)
-                await find_needed(opened.store, opened.sources, route, entries, take, digests=digests)
+                await find_needed(
+                    opened.store,
+                    opened.sources,
+                    route,
+                    entries,
+                    take,
+                    digests=opened.keeps_digests(route),
+                    misnames=misnames.get(route.name),
+                )
 
         began_ms = await _now(opened, [route.source for route in routes])
         outlook = ArchiveOutlook(tier, days, began_ms, copies=True)

@@ -54,7 +54,8 @@ class MigrationResult(LedgerResult):
     accepted of the objects themselves; `accepted` are states in which there are only objects that someone accepted.
     `unlisted` names what lies in a source's folder and cannot be an object (a link, a pipe, a name that is no UTF-8),
     and what a list of keys names and S3 refuses to show, the first 10,000 of each route; `unlisted_count` is all of it.
-    `restoring` counts those archived objects that are on their way back."""
+    `restoring` counts those archived objects that are on their way back, `misnamed` those failed ones whose keys can be
+    no file's name at the target, which no run mends."""
 
     ledger: Path
     counters: Counters
@@ -70,6 +71,7 @@ class MigrationResult(LedgerResult):
     unlisted: list[ObjectAside] = field(default_factory=list)
     unlisted_count: int = 0
     restoring: int = 0
+    misnamed: int = 0
 
     @property
     def copied(self) -> int:
@@ -179,6 +181,7 @@ async def migrate(
                 unlisted=run.unlisted.named,
                 unlisted_count=run.unlisted.count,
                 restoring=await ledger.restoring(),
+                misnamed=await ledger.misnamed(),
             )
 
 

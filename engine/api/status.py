@@ -25,9 +25,10 @@ from engine.shown import LedgerResult
 class Status(LedgerResult):
     """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects, `worker`
     who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is
-    known; `state` is what every command that changes it has to be given (`Options.state`), None where it is kept in no
-    other place; `left` what the routes' sources hold that cannot be an object, or be
-    looked at, and what a list of keys names that is not there; `failed_sync` is what the system said of a disk whose
+    known, `misnamed` how many of the failed can be no file's name at the target, which no run mends; `state` is what
+    every command that changes it has to be given (`Options.state`), None where it is kept in no other place; `left`
+    what the routes' sources hold that cannot be an object, or be looked at, and what a list of keys names that is not
+    there; `failed_sync` is what the system said of a disk whose
     objects do not say so yet: what stands in a folder is not proven then, until the next command looks at it.
     `taken_back`: a revert removed the copies again."""
 
@@ -40,6 +41,7 @@ class Status(LedgerResult):
     noted: Mapping[str, Noted] = field(default_factory=dict)
     worker: Worker | None = None
     restoring: int = 0
+    misnamed: int = 0
     state: str | None = None
     left: Sequence[Left] = ()
     failed_sync: str = ""
@@ -86,6 +88,7 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
         noted=await reader.noted(),
         worker=await reader.worker(),
         restoring=await reader.restoring(),
+        misnamed=await reader.misnamed(),
         state=None if kept is None else given_of(kept, binding.plan_name),
         left=await reader.left(),
         failed_sync=await failed_sync_of(reader),

@@ -17,6 +17,7 @@ from engine.model import ListedObject, Location, ObjectHead, ObjectRef, Unlisted
 from engine.plan.concern import taken
 from engine.plan.decide import Action, decide
 from engine.plan.lifecycle import State
+from engine.plan.misnamed import Misnames
 from engine.plan.record import Decision
 from engine.plan.retrieval import ARCHIVE_CLASSES, TIERED
 from engine.plan.route import Route
@@ -67,16 +68,23 @@ async def find_under(store: ObjectStore, location: Location, listener: Listener,
 
 
 async def find_needed(
-    store_of: StoreOf, sources: Sources, route: Route, entries_of: EntriesOf | None, take: Take, *, digests: bool
+    store_of: StoreOf,
+    sources: Sources,
+    route: Route,
+    entries_of: EntriesOf | None,
+    take: Take,
+    *,
+    digests: bool,
+    misnames: Misnames | None = None,
 ) -> None:
-    """The same of what a run of this route would copy; `digests` as `decide` has it. Raises what listings, ledger and
-    `take` raise."""
+    """The same of what a run of this route would copy; `digests` and `misnames` as `decide` has them. Raises what
+    listings, ledger and `take` raise."""
     async with anyio.create_task_group() as group:
         join = sources.join(group, store_of, route, entries_of)
         while (rows := await join.next_rows()) is not None:
             wanted = []
             for row in taken(route, rows):
-                choice = decide(row, route.overwrite, digests=digests)
+                choice = decide(row, route.overwrite, digests=digests, misnames=misnames)
                 if choice is None or choice.source is None:
                     continue
                 # What is only to be compared is needed where a run could not do without its bytes.

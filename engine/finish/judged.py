@@ -55,6 +55,7 @@ async def facts_of(plan: Plan, ledger: LedgerReader, now_ms: int | None) -> Fact
         properties=noted[PROPERTIES],
         accepted=frozenset(await ledger.accepted()),
         failed_sync=await failed_sync_of(ledger),
+        misnamed=await ledger.misnamed(),
     )
 
 

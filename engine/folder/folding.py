@@ -23,7 +23,12 @@ WINDOWS_READS = frozenset(
 def limits_of(directory: int, path: str) -> Limits:
     """What the file system under a descriptor takes, for keys below the folder at `path`."""
     name_bytes = os.fstatvfs(directory).f_namemax
-    return Limits(name_bytes or 255, PATH_BYTES - len(os.fsencode(path)) - 1, _kind_of(directory) in WINDOWS_READS)
+    return limits_below(path)._replace(name_bytes=name_bytes or 255, windows=_kind_of(directory) in WINDOWS_READS)
+
+
+def limits_below(path: str) -> Limits:
+    """What any file system takes, below the folder at `path`."""
+    return Limits(path_bytes=PATH_BYTES - len(os.fsencode(path)) - 1)
 
 
 def spellings(name: str) -> list[str]:

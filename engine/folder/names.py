@@ -87,6 +87,14 @@ def fault_of(key: str, limits: Limits = USUAL) -> Fault | None:
     return None
 
 
+def fault_of_object(key: str, size: int, limits: Limits) -> Fault | None:
+    """The same of an object: bytes have no place under a directory's name."""
+    fault = fault_of(key, limits)
+    if fault is None and size and key.endswith("/"):
+        return Fault("NameEmpty", "it ends with a slash, which names a directory, and holds bytes")
+    return fault
+
+
 def _fault_of_part(part: str, limits: Limits) -> Fault | None:
     if not part:
         return Fault("NameEmpty", "a part of it between slashes is empty, and no directory has an empty name")

@@ -38,7 +38,8 @@ from engine.folder.durable import Synced, Undurable, make_durable
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
 from engine.folder.making import Identity
-from engine.folder.names import Fault, fault_of
+from engine.folder.misnaming import misnames_below, nearest
+from engine.folder.names import fault_of, fault_of_object
 from engine.folder.paging import Walks, token_of
 from engine.folder.publishing import Publisher
 from engine.folder.reading import OpenedFile, head_of, standing
@@ -49,6 +50,7 @@ from engine.folder.unfinished import Published, Unfinished
 from engine.folder.versions import moment_of
 from engine.folder.walking import USUAL, Manner, Position, Shut, listed
 from engine.model import CopyResult, DeleteFailure, DeleteReport, Durability, ObjectHead, ObjectRef, Page, UploadedPart
+from engine.plan.misnamed import Misnames
 from engine.store import (
     AskBucket,
     Body,
@@ -167,7 +169,7 @@ class FolderStore(Lacking, ObjectStore):
     def _room(self, request: AskBucket) -> Room:
         root, bucket = self.root(request.bucket), request.bucket
         if self._is_yet_to_be(root):
-            place = next(folder for folder in Path(bucket).parents if folder.exists())
+            place = nearest(bucket)
             return Room(place.stat().st_dev, system.free_bytes(place))
         descriptor = root.descriptor()
         disk = os.fstat(descriptor).st_dev
@@ -177,6 +179,15 @@ class FolderStore(Lacking, ObjectStore):
                 others[Path(path).stat().st_dev] = system.free_bytes(Path(path))
         others.pop(disk, None)
         return Room(disk, system.free_bytes(descriptor) + sum(others.values()), bool(others))
+
+    async def misnames(self, bucket: str, prefix: str) -> Misnames:
+        """As `engine.folder.misnaming`, whether the folder is made yet or not."""
+
+        def ask(request: AskBucket) -> Misnames:
+            root = self.root(request.bucket)
+            return misnames_below(root, prefix, made=not self._is_yet_to_be(root))
+
+        return await self._do(ask, AskBucket(bucket))
 
     def open_file(self, ref: ObjectRef, if_match: str | None = None) -> OpenedFile:
         """A file to be read as a source, pinned to a version. Blocks: it belongs in a thread."""
@@ -308,8 +319,7 @@ class FolderStore(Lacking, ObjectStore):
         publisher.check(ref.key)
         _sending(request, ref.key)
         if ref.key.endswith("/"):
-            if request.body:
-                fault = Fault("NameEmpty", "it ends with a slash, which names a directory, and holds bytes")
+            if fault := fault_of_object(ref.key, len(request.body), publisher.limits()):
                 raise misnamed(request.operation, publisher.root.shown(ref.key), fault)
             done = publisher.make_directory(ref.key)
         elif self._is_link(request):

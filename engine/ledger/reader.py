@@ -27,6 +27,7 @@ from engine.ledger.schema import DIFFERING, UNDONE
 from engine.ledger.writer import translating
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import DONE, ENDED, IN_FLIGHT, State
+from engine.plan.misnamed import MISNAMED
 from engine.plan.noted import PROPERTIES, Noted, noted
 from engine.plan.record import (
     NEVER_THERE,
@@ -303,12 +304,20 @@ class LedgerReader:
     async def restoring(self) -> int:
         """How many of the archived objects were on their way back when they were looked at last. Costs little where
         there is none."""
-        if not by_state(await self.tallies(), {State.ARCHIVED}):
+        return await self._coded(State.ARCHIVED, (UNDER_WAY,))
+
+    async def misnamed(self) -> int:
+        """How many of those that failed can never be copied, since their keys can be no file's name at the target.
+        Costs little where none failed."""
+        return await self._coded(State.FAILED, MISNAMED)
+
+    async def _coded(self, state: State, codes: Sequence[str]) -> int:
+        """How many of those that are in this state have one of these codes. The state is one of `UNDONE`'s."""
+        if not by_state(await self.tallies(), {state}):
             return 0
         index, only = await self._rare()
-        rows = await self._rows(
-            f"SELECT count(*) FROM objects o {index} WHERE o.state = 'archived' AND o.code = ?{only}", (UNDER_WAY,)
-        )
+        wanted = f"o.state = '{state.value}' AND o.code IN ({', '.join('?' * len(codes))})"
+        rows = await self._rows(f"SELECT count(*) FROM objects o {index} WHERE {wanted}{only}", tuple(codes))
         return int(rows[0][0])
 
     async def held(self, proof: Proof, since_ms: int) -> list[Held]:

@@ -237,9 +237,9 @@ class InShards(LedgerReader):
             found[held.route] = held.plus(found[held.route]) if held.route in found else held
         return list(found.values())
 
-    async def restoring(self) -> int:
-        archived = "number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND state = 'archived')"
-        return sum(await self._each(LedgerReader.restoring, archived))
+    async def _coded(self, state: State, codes: Sequence[str]) -> int:
+        there = f"number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND state = '{state.value}')"
+        return sum(await self._each(lambda shard: shard._coded(state, codes), there))
 
     async def former(self) -> tuple[int, int]:
         of_each = await self._each(LedgerReader.former)

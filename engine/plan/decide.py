@@ -16,6 +16,7 @@ from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite,
 from engine.plan.integrity import Agreement, compare_etags, same_etag
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
+from engine.plan.misnamed import Misnames
 from engine.plan.record import (
     COMPARE,
     Decision,
@@ -45,13 +46,15 @@ class Action(StrEnum):
 
 class Choice(Value, frozen=True):
     """One decision and what follows from it. `target_condition` guards the write: `ABSENT` or an ETag. `anew`: what is
-    copied over was found damaged, so that nothing which bears its ETag is taken for the copy."""
+    copied over was found damaged, so that nothing which bears its ETag is taken for the copy. `ended`: how it ends once
+    it is decided, without anything being done about it."""
 
     action: Action
     decision: Decision
     source: ListedObject | None
     target_condition: str = ABSENT
     anew: bool = False
+    ended: Outcome | None = None
 
 
 def is_archived(source: ListedObject) -> bool:
@@ -66,10 +69,29 @@ def archived_words(kind: str, *, under_way: bool) -> tuple[str, str]:
     return "Archived", f"the source is in {kind} and must be restored before it can be copied"
 
 
-def decide(row: Joined, policy: Overwrite, *, digests: bool = True) -> Choice | None:
+def decide(row: Joined, policy: Overwrite, *, digests: bool = True, misnames: Misnames | None = None) -> Choice | None:
     """What a run does about `row`; None where there is nothing to do and nothing new to remember, and where the source
     is gone (`ended`). `digests`: plain ETags are known to be MD5s on both sides; else two that differ tell nothing of
-    what is not ours."""
+    what is not ours. `misnames`: what the target may not be named, where it is a file."""
+    choice = _decided(row, policy, digests=digests)
+    if misnames is None or choice is None or choice.source is None:
+        return choice
+    if choice.action is not Action.COPY and choice.decision.state is not State.ARCHIVED:
+        return choice
+    fault = misnames(row.key, choice.source.size)
+    if fault is None:
+        return choice
+    decision = choice.decision._replace(state=State.PLANNED, code="", message="")
+    code, message = fault
+    return Choice(
+        Action.RECORD,
+        decision,
+        choice.source,
+        ended=Outcome.seen(row.key, State.FAILED, code=code, message=message),
+    )
+
+
+def _decided(row: Joined, policy: Overwrite, *, digests: bool) -> Choice | None:
     source, target, entry = row.source, row.target, row.entry
     if source is None:
         return _vanished(row.key, target, entry)

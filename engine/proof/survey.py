@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 
 import anyio
 
@@ -11,11 +12,12 @@ from engine.events import Listener, Looking
 from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
 from engine.plan.concern import is_extra, taken
-from engine.plan.decide import Action, decide
+from engine.plan.decide import Action, Choice, decide
 from engine.plan.estimate import Change, RouteCounts
 from engine.plan.in_place import decide_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import LEAVING, State
+from engine.plan.misnamed import Misnames
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.route import Route
 from engine.sites.clock import now_ms
@@ -30,9 +32,10 @@ class RouteSurvey(RouteCounts):
     """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
     the ledger and no longer at the source, `deleted` of that what a cleanup deleted there, `surplus` what stands in the
     target alone, of what the patterns take; `added_bytes` is what the target grows by, `unlisted` counts what lies in
-    the source's folder and cannot be an object, or what its list of keys names and S3 refuses to show. `in_bytes` come
-    to this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is
-    what it costs to set what they carry where they are, None for a route that copies."""
+    the source's folder and cannot be an object, or what its list of keys names and S3 refuses to show, `misnamed` the
+    objects whose keys can be no file's name at the target. `in_bytes` come to this machine from another, `out_bytes` go
+    from it, `egress_bytes` are those that leave AWS for it. `change` is what it costs to set what they carry where they
+    are, None for a route that copies."""
 
     to_copy: int = 0
     to_copy_bytes: int = 0
@@ -40,6 +43,7 @@ class RouteSurvey(RouteCounts):
     over_5gib: int = 0
     archived: int = 0
     conflicting: int = 0
+    misnamed: int = 0
     extra: int = 0
     known: int = 0
     deleted: int = 0
@@ -77,10 +81,11 @@ async def survey(
     listener: Listener,
     copies: Callable[[Route], bool] = lambda route: True,
     digests: Callable[[Route], bool] = lambda route: True,
+    misnames: Mapping[str, Misnames] | None = None,
 ) -> list[RouteSurvey]:
     """List both sides of every route and count what a run would do; `copies`: whether a server copies a route's objects
-    by itself, where both sides are in S3; `digests`: whether its ETags are, as `decide` has it. Raises what the
-    listings raise."""
+    by itself, where both sides are in S3; `digests`: whether its ETags are, as `decide` has it; `misnames` by route.
+    Raises what the listings raise."""
     found = [
         RouteSurvey(route.name, change=Change.of(route) if route.in_place else None, into_folder=route.target.is_local)
         for route in routes
@@ -91,14 +96,16 @@ async def survey(
         listener(Looking.of_listing(objects, size_bytes, ended=done))
 
     async def look(route: Route, report: RouteSurvey) -> None:
-        by_server, by_etag = copies(route), digests(route)
+        decided = partial(decide, digests=digests(route), misnames=(misnames or {}).get(route.name))
+        choose = partial(decide_in_place, route=route) if route.in_place else partial(decided, policy=route.overwrite)
+        count = partial(_count, route, report, choose=choose, copies=copies(route))
         async with anyio.create_task_group() as group:
             join = sources.join(group, store_of, route, entries_of)
             while (rows := await join.next_rows()) is not None:
                 rows = taken(route, rows)
                 judged = join.judged(rows)
                 for row in judged:
-                    _count(route, report, row, copies=by_server, digests=by_etag)
+                    count(row)
                 if len(judged) < len(rows):
                     seen = {row.key for row in judged}
                     for row in rows:
@@ -128,7 +135,9 @@ def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
         report.problems.append(f'route "{route.name}": {row.key!r} has no place: what lies there is no file')
 
 
-def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool, digests: bool) -> None:
+def _count(
+    route: Route, report: RouteSurvey, row: Joined, *, choose: Callable[[Joined], Choice | None], copies: bool
+) -> None:
     source = row.source
     if source is None:
         report.extra += row.entry is None
@@ -144,9 +153,13 @@ def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool, dige
     report.bytes += source.size
     if not route.maps_any_key and len(report.problems) < PROBLEMS_KEPT and (problem := route.problem_of(source.key)):
         report.problems.append(f'route "{route.name}": {problem}')
-    choice = decide_in_place(row, route) if route.in_place else decide(row, route.overwrite, digests=digests)
+    choice = choose(row)
     if choice is None or choice.decision.state is State.COPIED:
         report.there += 1
+    elif choice.ended is not None:
+        if not report.misnamed and len(report.problems) < PROBLEMS_KEPT:
+            report.problems.append(f'route "{route.name}": {row.key!r} is set aside: {choice.ended.message}')
+        report.misnamed += 1
     elif choice.decision.state is State.ARCHIVED:
         report.archived += 1
     elif choice.decision.state is State.CONFLICT:

@@ -58,7 +58,7 @@ def _opening(plan: Plan, result: CleanupResult, said: Sequence[str]) -> str:
     """The command that gets on best with what keeps the gate closed: the first that does something, then the first
     that accepts; else the same again, later, or with what the condition's own sentence names, where it is alone."""
     shut = closed(result.reasons)
-    words = next(filter(None, (opened_by(plan, result.tallies, reason.name) for reason in shut)), [])
+    words = next(filter(None, (opened_by(plan, result, reason.name) for reason in shut)), [])
     accept = next((reason for reason in shut if reason.accept), None)
     if not words and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)

@@ -10,6 +10,7 @@ from engine.api.plan import SurveyResult
 from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S, Difference, Estimate, estimate, expectation_report
 from engine.plan.locations import is_access_point
+from engine.plan.misnamed import WAY_OUT
 from engine.proof.survey import RouteSurvey
 from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, to_type
@@ -73,6 +74,9 @@ def plan_page(result: SurveyResult, writes_per_s: float, took_s: float) -> list[
         restore = ways_of(plan, result.ledger).restore
         shown = f"; what that costs and takes: {restore}" if restore else ""
         page.append(_facts(f"\narchived   {count_text(total.archived)} to be restored first{shown}"))
+    if result.misnamed:
+        can_not = f"{count_text(result.misnamed)} can be no file's name at the target, and no run copies them"
+        page.append(_facts(f"\nset aside  {can_not}: {WAY_OUT}"))
     page += [_facts(f"\nnames      {safe(bucket)} {HIDES}") for bucket in plan.buckets if is_access_point(bucket)]
     page += ["", f"listed {plural(total.objects, 'object')} in {pace_text(total.objects, took_s)}"]
     return page
@@ -123,6 +127,8 @@ def plan_next(result: SurveyResult) -> list[str]:
         others = "; a run copies the others" if any(item.objects for item in result.routes) else ""
         allow = f"next: have what is refused allowed, then the same again{others}"
         return [Toned(said, Tone.WARNING), Toned(allow, Tone.NEXT)]
+    if result.misnamed and (result.is_done or result.misnamed == sum(item.objects for item in result.routes)):
+        return [Toned(f"next: {WAY_OUT}", Tone.NEXT)]
     if not plan.source:
         return [Toned("next: the same command without --dry-run", Tone.NEXT)]
     return next_lines(result, plan, "" if result.is_done else command(plan, result.ledger, "run"))
@@ -167,8 +173,8 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
         "routes": {
             item.route: picked(
                 item,
-                "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting surplus "
-                "surplus_bytes unlisted problems",
+                "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting misnamed "
+                "surplus surplus_bytes unlisted problems",
             )
             for item in result.routes
         },

@@ -60,7 +60,7 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
             ways = ways._replace(again=looking or ways.again)
         elif why == CUSTOMER_KEY:
             ways = ways._replace(again="", reason_tells=True)
-        first, *others = aside_lines(result.aside, listing, ways, result.restoring)
+        first, *others = aside_lines(result.aside, listing, ways, result.restoring, result.misnamed)
         if why and result.aside[State.FAILED] > 1:
             first = Toned(f"{first}, all with {safe(why)}", Tone.WARNING)
         lines += ["", *left[:1], first, *others]
@@ -116,7 +116,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
     return {
         **picked(result, "ledger resumed complete"),
         **picked(result.counters, "listed copied copied_bytes found"),
-        **picked(result, "aside requests throttled empty unlisted=unlisted_count restoring"),
+        **picked(result, "aside requests throttled empty unlisted=unlisted_count restoring misnamed"),
         "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),
     }

@@ -6,15 +6,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from engine.api.commands import accept_command, command, typed
 from engine.events import ObjectAside
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
+from engine.plan.misnamed import WAY_OUT
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
-from engine.plan.record import Tally
+from engine.plan.record import Tally, by_state
 from engine.report.ndjson import picked
 from engine.report.page import Table, Tone, Toned, next_step, to_type
 from engine.report.text import count_text, counted, safe, size_text, unlisted_sentence
@@ -117,6 +118,12 @@ def noted_values(noted: Mapping[str, Noted]) -> dict[str, Any]:
 MENDED_BY_RUN = {State.FAILED, State.DRIFTED, State.DAMAGED}
 
 
+def mended_by_run(undone: Mapping[State, int], misnamed: int) -> set[State]:
+    """The states in which there is anything that a run goes on with or mends: `misnamed` of the failed it never is."""
+    there = undone.keys() & (IN_FLIGHT | MENDED_BY_RUN)
+    return there - {State.FAILED} if misnamed >= undone.get(State.FAILED, 0) else there
+
+
 def deep_for(minimum: Proof) -> str:
     """How a verification brings to this proof what no comparison brought there."""
     return "--deep" if minimum is Proof.BYTES else "--deep=below-digest"
@@ -127,16 +134,25 @@ _OPENED_BY = {"snapshot": ["run"], "audit": ["run"], "references": ["rewrite"]}
 open by themselves, by accepting them, or elsewhere."""
 
 
-def opened_by(plan: Plan, tallies: Sequence[Tally], name: str) -> list[str]:
-    """The words of the command that opens the reason of this name, or leads on to that; none where no command does.
-    `tallies` are the ledger's."""
-    return _proven_by(plan, tallies) if name == "proof" else _OPENED_BY.get(name, [])
+class _Held(Protocol):
+    """What a ledger holds, of which so many failed since their keys can be no file's name."""
+
+    @property
+    def tallies(self) -> list[Tally]: ...
+    @property
+    def misnamed(self) -> int: ...
 
 
-def _proven_by(plan: Plan, tallies: Sequence[Tally]) -> list[str]:
+def opened_by(plan: Plan, held: _Held, name: str) -> list[str]:
+    """The words of the command that opens the reason of this name, or leads on to that; none where no command does."""
+    return _proven_by(plan, held) if name == "proof" else _OPENED_BY.get(name, [])
+
+
+def _proven_by(plan: Plan, held: _Held) -> list[str]:
     """What leads to the proof that is lacking: what is not copied has to be copied first, where a run does that."""
+    tallies = held.tallies
     states = {tally.state for tally in tallies}
-    if states & (IN_FLIGHT | MENDED_BY_RUN):
+    if mended_by_run(by_state(tallies, IN_FLIGHT | ASIDE), held.misnamed):
         return ["run"]
     if states & (ASIDE - ENDED) and State.COPIED not in states:
         return ["status", "--failed"]
@@ -162,6 +178,9 @@ _MENDED_BY = {
 }
 
 
+_WAY_OUT = f"{WAY_OUT}; with another --ledger what is copied is found"
+
+
 class Ways(NamedTuple):
     """Commands that mend what is not done; empty where nobody knows how to type one. `reason_tells`: the reason alone
     says whether another run helps."""
@@ -184,18 +203,21 @@ def ways_of(plan: Plan | None, ledger: Path) -> Ways:
     return Ways(restore=restore, reason_tells=not plan.routes[0].source.is_prefix)
 
 
-def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: int = 0) -> list[str]:
+def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: int = 0, misnamed: int = 0) -> list[str]:
     """How many are not done, by state, what ends that, the command that lists each with its reason, and what to type
-    next. `restoring` of the archived are on their way back."""
+    next. `restoring` of the archived are on their way back, `misnamed` of the failed can be no file's name."""
     counts = counted({state.value: count for state, count in aside.items()})
+    by_run = mended_by_run(aside, misnamed)
     told = {state: said for state, said in _MENDED_BY.items() if not (ways.reason_tells and state is State.FAILED)}
-    mended = [sentence for state, sentence in told.items() if state in aside]
+    mended = [sentence for state, sentence in told.items() if state in by_run or state in aside.keys() - MENDED_BY_RUN]
+    if misnamed:
+        mended.append(f"{count_text(misnamed)} can be no file's name at the target, which no run mends: {_WAY_OUT}")
     archived = aside.get(State.ARCHIVED, 0)
     if archived:
         mended.append(_archived_text(archived, restoring))
     said = [f"not done: {counts}", *filter(None, ["; ".join(mended)])]
     lines: list[str] = [Toned(line, Tone.WARNING) for line in said]
-    following = ways.again if not MENDED_BY_RUN.isdisjoint(aside) else ""
+    following = ways.again if by_run else ""
     if archived:
         following = ways.wait if restoring >= archived else ways.restore
     lines.append(Toned(f"each with its reason: {listing}", Tone.WARNING if following else Tone.NEXT, whole=True))

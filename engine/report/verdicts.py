@@ -74,7 +74,7 @@ def _opens(report: Report, reason: Reason) -> str:
         return ""
     if reason.accept:
         return accept_command(plan, report.ledger, reason.accept, reason.found)
-    words = opened_by(plan, report.status.tallies, reason.name)
+    words = opened_by(plan, report.status, reason.name)
     return command(plan, report.ledger, *words) if words else ""
 
 

@@ -13,6 +13,7 @@ from engine.listing.sources import Sources
 from engine.model import FILE_SITE, ListedObject, Location, ObjectRef
 from engine.plan.integrity import MD5_ENCRYPTIONS
 from engine.plan.locations import is_access_point
+from engine.plan.misnamed import Misnames
 from engine.plan.route import Route
 from engine.sites.governor.sharing import Share
 from engine.sites.known import Notes
@@ -82,6 +83,14 @@ class Sites:
         if asked is not None and asked.algorithm not in MD5_ENCRYPTIONS:
             return False
         return all(self.site(where).keeps_digests(where.bucket) for where in (route.source, route.target))
+
+    async def misnames(self, routes: Iterable[Route]) -> dict[str, Misnames]:
+        """By the routes' names: what the keys of those that lead into folders may not be. Raises as `room` of them."""
+        found: dict[str, Misnames] = {}
+        for route in routes:
+            if (folder := self.target(route).folder) is not None:
+                found[route.name] = await folder.misnames(route.target.bucket, route.target.key)
+        return found
 
     async def find_reading(self, routes: Iterable[Route]) -> None:
         """Find out, for `copies`, where the target's credentials read the source: asked once a command."""

@@ -57,6 +57,7 @@ async def carry_out(
         gauges=opened.gauges,
         extent=extent,
         digests=opened.keeps_digests,
+        misnames=await opened.misnames(plan.routes),
     )
     if begun is not None:
         begun(run)

@@ -10,7 +10,7 @@ of outcomes, and the next run settles it by looking at the target.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -29,6 +29,7 @@ from engine.plan.decide import Action, Choice, decide, displaced, drift, ended
 from engine.plan.in_place import decide_in_place, drift_in_place, ended_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
+from engine.plan.misnamed import Misnames
 from engine.plan.record import Decision, Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.plan.shards import Piece, joined, without
@@ -70,7 +71,8 @@ class Extent:
 class Run:
     """One invocation on a ledger: `await run.go()`. `stop()` ends it gently, cancellation at once; both are safe.
 
-    `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into."""
+    `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into; `misnames` are, by
+    route, as `decide` has them."""
 
     def __init__(
         self,
@@ -86,12 +88,14 @@ class Run:
         gauges: Callable[[], Gauges],
         extent: Extent,
         digests: Callable[[Route], bool] = lambda route: True,
+        misnames: Mapping[str, Misnames] | None = None,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
         self._ledger = ledger
         self._routes = routes
         self._digests = {route.name: digests(route) for route in routes}
+        self._misnames = misnames or {}
         self._carriers = {route.name: carrier_for(route) for route in routes}
         self._distinct = list({id(carrier): carrier for carrier in self._carriers.values()}.values())
         self._queue = queue
@@ -263,8 +267,13 @@ class Run:
             choices = [choice for row in rows if (choice := decide_in_place(row, route)) is not None]
         else:
             ends = [end for row in rows if row.source is None and (end := ended(row)) is not None]
-            policy, digests = route.overwrite, self._digests[route.name]
-            choices = [choice for row in rows if (choice := decide(row, policy, digests=digests)) is not None]
+            policy, digests, misnames = route.overwrite, self._digests[route.name], self._misnames.get(route.name)
+            choices = [
+                choice
+                for row in rows
+                if (choice := decide(row, policy, digests=digests, misnames=misnames)) is not None
+            ]
+            ends += [choice.ended for choice in choices if choice.ended is not None]
             if gone := displaced(rows):
                 said = PROVEN_GONE.format(route.name, plural(len(gone), "target"), gone[0])
                 self._listener(Notice("ProvenGone", said))

@@ -16,7 +16,9 @@ import pytest
 
 from engine.api.options import Options
 from engine.api.plan import survey
+from engine.api.restore import restore
 from engine.api.run import migrate
+from engine.api.status import status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import EngineError
@@ -25,7 +27,7 @@ from engine.folder import leftovers, system
 from engine.folder.store import FolderStore
 from engine.folder.system import umask
 from engine.folder.unfinished import temporary_name
-from engine.ledger import LedgerReader
+from engine.ledger import open_to_read
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -58,7 +60,7 @@ def options(folder: Path) -> Options:
 
 
 async def rows(folder: Path) -> dict[str, ObjectRecord]:
-    async with await LedgerReader.open_to_read(folder / "clone.ledger") as ledger:
+    async with await open_to_read(folder / "clone.ledger") as ledger:
         return {row.key: row async for batch in ledger.records() for row in batch}
 
 
@@ -121,6 +123,55 @@ async def test_a_name_that_no_file_can_have_is_set_aside_and_named(client: Any, 
     # Of `both` and `both/in` one has its place, whichever came first; the other is named.
     assert {told["both"].state, told["both/in"].state} == {State.COPIED, State.FAILED}
     assert not (tmp_path / "escape").exists()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_of_a_key_that_can_be_no_file_s3_is_asked_nothing_in_any_run(
+    client: Any, sandbox: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """Its bytes would be fetched, and paid for, to be thrown away; and by each run again."""
+    no_files = {
+        "a//b": "NameEmpty",
+        "big//b": "NameEmpty",
+        "..": "NameDots",
+        "x" * 256: "NameTooLong",
+        "d/": "NameEmpty",
+    }
+    for key in ("good", *no_files):
+        client.put_object(Bucket=BUCKET, Key=f"p/{key}", Body=bytes(3 * MIB) if key == "big//b" else b"x")
+    plan, how = plan_of(tmp_path), replace(options(tmp_path), processes=processes)
+    asked = set[str]()
+    for name in ("fetch_into", "head_object"):
+        call = getattr(DoubtingStore, name)
+
+        async def noted(self: Any, request: Any, *more: Any, call: Any = call) -> Any:
+            asked.add(request.ref.key)
+            return await call(self, request, *more)
+
+        monkeypatch.setattr(DoubtingStore, name, noted)
+    requests = []
+    for copied in (1, 0, 0):
+        (found,) = (await survey(plan, how)).routes
+        assert (found.misnamed, found.to_copy, found.to_copy_bytes) == (len(no_files), copied, copied)
+        assert (found.in_bytes, found.head_requests) == (copied, copied)
+        assert "is set aside" in found.problems[0]
+        result = await migrate(plan, how)
+        assert (result.copied, result.aside, result.misnamed) == (copied, {State.FAILED: 5}, 5)
+        requests.append(result.requests)
+        told = await rows(tmp_path)
+        assert {key: row.code for key, row in told.items() if row.state is State.FAILED} == no_files
+    assert asked <= {"p/good"} and requests[1] == requests[2], "listings, and what is asked of the bucket"
+    assert (await survey(plan, how)).is_done, "a run would find nothing to do"
+    assert (await status(how.ledger or Path())).misnamed == 5
+
+
+async def test_what_can_be_no_file_is_not_asked_back_from_the_archive(client: Any, tmp_path: Path) -> None:
+    for key in ("a//b", "c"):
+        client.put_object(Bucket=BUCKET, Key=f"p/{key}", Body=BODY, StorageClass="GLACIER")
+    looked = await restore(plan_of(tmp_path), options(tmp_path))
+    assert looked.outlook.objects == 1
+    result = await migrate(plan_of(tmp_path), options(tmp_path))
+    assert result.aside == {State.FAILED: 1, State.ARCHIVED: 1}
 
 
 async def test_many_zeros_of_a_large_object_are_a_hole(client: Any, tmp_path: Path) -> None:

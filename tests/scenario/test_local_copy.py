@@ -23,12 +23,13 @@ from engine.api.verify import verify
 from engine.bodies import THREADS
 from engine.errors import GateClosed, GoneTogether, PlanError
 from engine.finish import batches
-from engine.folder import system
+from engine.folder import folding, system
 from engine.folder.apart import refuse_nested
 from engine.folder.reading import OpenedFile
+from engine.folder.store import FolderStore
 from engine.folder.unfinished import Unfinished
 from engine.ledger import LedgerReader
-from engine.model import MIB, Proof
+from engine.model import MIB, ObjectRef, Proof
 from engine.plan import parts
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -368,6 +369,29 @@ async def test_a_name_that_no_file_can_have_is_set_aside_and_named(folder: Path)
     result = await migrate(plan_of(folder), options(folder))
     assert result.aside == {State.FAILED: 1} and result.unlisted_count == 1
     assert (await rows(folder))["both/in"].code == "NameClash"
+
+
+async def test_a_name_that_the_targets_disk_does_not_take_is_refused_before_a_file_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("aux.txt", "what?", "good"):
+        put(folder, name, b"x")
+    read, opened = list[str](), FolderStore.open_file
+
+    def noted(self: FolderStore, ref: ObjectRef, if_match: str | None = None) -> OpenedFile:
+        read.append(ref.key)
+        return opened(self, ref, if_match)
+
+    monkeypatch.setattr(FolderStore, "open_file", noted)
+    monkeypatch.setattr(folding, "_kind_of", lambda directory: "exfat")
+    for copied in (1, 0):
+        (found,) = (await survey(plan_of(folder), options(folder))).routes
+        assert (found.misnamed, found.to_copy) == (2, copied)
+        assert not copied or not target_of(folder).exists(), "what its disk is was told by the folder above it"
+        result = await migrate(plan_of(folder), options(folder))
+        assert (result.copied, result.aside, result.misnamed) == (copied, {State.FAILED: 2}, 2)
+    assert {key.rpartition("/")[2] for key in read} == {"good"}
+    assert {row.code for row in (await rows(folder)).values()} == {"", "NameReserved"}
 
 
 def nothing_is_made(folder: Path) -> set[Path]:

@@ -90,6 +90,14 @@ def test_what_concerns_single_objects_closes_it_until_it_is_accepted_for_exactly
     assert only(replace(other, accepted=accepted)).name == name
 
 
+def test_what_can_be_no_files_name_is_not_to_be_run_again() -> None:
+    failed = Tally("raw", State.FAILED, Proof.NONE, False, 2, 10)
+    reason = only(replace(OPEN, tallies=(*OPEN.tallies, failed), misnamed=2))
+    assert "exclude" in reason.sentence and "run and verify" not in reason.sentence
+    reason = only(replace(OPEN, tallies=(*OPEN.tallies, failed), misnamed=1))
+    assert "exclude" in reason.sentence and "run and verify" in reason.sentence
+
+
 def test_a_proof_below_the_plans_minimum_whether_copied_or_found() -> None:
     found = Tally("raw", State.VERIFIED, Proof.SIZE, True, 3, 10)
     assert "3 verified by less than digest" in only(replace(OPEN, tallies=(*OPEN.tallies, found))).sentence

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from engine.errors import NotFound, PreconditionFailed, Rejected
 from engine.folder import names
-from engine.folder.names import THERE, Limits, fault_of
+from engine.folder.names import THERE, Limits, fault_of, fault_of_object
 from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
 from engine.folder.unfinished import temporary_name
 from engine.folder.walking import USUAL, Position, Walk
 from engine.model import ABSENT, OpaqueEtag, Properties
+from engine.plan.misnamed import MISNAMED
 from engine.store import DeleteObject
 from tests.faults.amount import examples
 from tests.unit.folder.folding_system import fold_names
@@ -145,6 +146,15 @@ def test_what_windows_keeps_for_itself_is_refused_where_windows_may_read(key: st
     assert fault_of(key) is None
     assert (fault := fault_of(key, Limits(windows=True))) is not None
     assert fault.code == "NameReserved"
+
+
+def test_every_reason_that_a_key_alone_tells_is_known_as_one_that_no_run_mends() -> None:
+    assert {*NO_NAMES.values(), "NameReserved"} == set(MISNAMED)
+
+
+def test_bytes_under_a_directorys_name_have_no_place() -> None:
+    assert fault_of_object("a/", 0, names.USUAL) is None and fault_of_object("a", 1, names.USUAL) is None
+    assert (fault := fault_of_object("a/", 1, names.USUAL)) is not None and fault.code == "NameEmpty"
 
 
 def test_names_that_only_look_reserved_are_not() -> None:

@@ -515,3 +515,33 @@ def test_etags_that_may_be_no_digests_tell_nothing_of_a_target_that_is_not_ours(
     assert choice is not None and choice.action is action
     other_size = decide(Joined("k", source(), target(B, size=11), None), NEVER, digests=digests)
     assert other_size is not None and other_size.decision.state is State.CONFLICT
+
+
+def misnames(key: str, size: int) -> tuple[str, str]:
+    return "NameEmpty", f"{key!r} of {size} bytes can be no file's name"
+
+
+@pytest.mark.parametrize("state", [None, *(state for state in State if state is not State.DELETING)])
+@pytest.mark.parametrize("storage_class", ["STANDARD", "GLACIER"])
+def test_what_can_be_no_file_is_decided_and_ends_at_once_whatever_was_known_of_it(
+    state: State | None, storage_class: str
+) -> None:
+    known = entry(state) if state is not None else None
+    choice = decide(Joined("k", source(storage_class=storage_class), None, known), NEVER, misnames=misnames)
+    assert choice is not None and choice.ended is not None
+    assert (choice.action, choice.decision.state, choice.decision.code) == (Action.RECORD, State.PLANNED, "")
+    assert (choice.ended.state, choice.ended.code, choice.ended.requests) == (State.FAILED, "NameEmpty", 0)
+    assert choice.ended.message == "'k' of 10 bytes can be no file's name"
+    assert State.PLANNED in (FIRST if state is None else TRANSITIONS[state])
+
+
+def test_what_stands_under_a_name_that_would_not_be_given_is_found_all_the_same() -> None:
+    for row in (
+        Joined("k", source(), target(), None),
+        Joined("k", source(), target(B), entry(State.COPIED, target_etag=B)),
+        Joined("k", source(), target(B), None),
+        Joined("k", None, None, entry(State.FAILED)),
+    ):
+        assert decide(row, NEVER, misnames=misnames) == decide(row, NEVER)
+    replaced = decide(Joined("k", source(), target(B), None), ALWAYS, misnames=misnames)
+    assert replaced is not None and replaced.ended is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.model import Proof
@@ -10,7 +11,7 @@ from engine.plan.lifecycle import State
 from engine.plan.noted import WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.report.page import wrong_of
-from engine.report.tallies import Ways, aside_lines, noted_lines, tallies_table
+from engine.report.tallies import Ways, aside_lines, noted_lines, opened_by, tallies_table
 
 
 def tally(route: str, state: State, objects: int, size: int) -> Tally:
@@ -52,3 +53,23 @@ def test_of_what_was_set_where_it_is_and_was_removed_nothing_stands() -> None:
     assert copied.endswith("; what was copied stands")
     [is_set, _] = noted_lines(noted, set(), Plan.setting("s3://bucket/p/", tags={"a": "1"}), ledger)
     assert is_set == "1 removed by its owner since it was set"
+
+
+def test_what_can_be_no_files_name_is_not_said_to_be_mended_by_a_run() -> None:
+    listing, ways = "cartage status x.toml --failed", Ways("cartage run x.toml")
+    page = "\n".join(aside_lines({State.FAILED: 2}, listing, ways, misnamed=2))
+    assert "exclude" in page and "run again" not in page and "cartage run" not in page
+    page = "\n".join(aside_lines({State.FAILED: 3}, listing, ways, misnamed=2))
+    assert "exclude" in page and "run again to try again" in page and "next: cartage run x.toml" in page
+
+
+def test_what_can_be_no_files_name_opens_no_gate_by_a_run() -> None:
+    @dataclass
+    class Holds:
+        tallies: list[Tally]
+        misnamed: int = 0
+
+    plan, verified = Plan.of("s3://bkt/p/", "/x/"), tally("a", State.VERIFIED, 1, 1)
+    failed = tally("a", State.FAILED, 2, 1)
+    assert opened_by(plan, Holds([verified, failed]), "proof") == ["run"]
+    assert opened_by(plan, Holds([verified, failed], 2), "proof") == ["status", "--failed"]
