@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import partial
 
 from engine.errors import AttemptError, NotFound, ObjectError
-from engine.events import Doing, Listener, ObjectAside, ignore
+from engine.events import Doing, Listener, Looking, ObjectAside, ignore
 from engine.finish.batches import Batch, DeletionReport, MayLag, RestingRemoval, resting_on
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.failed_sync import NOT_ON_DISK
@@ -119,8 +119,11 @@ _SAID = {
 async def outlook(ledger: LedgerReader, listener: Listener = ignore) -> Outlook:
     """Read the whole ledger once. `listener` is told of everything that stays, `Outlook.left` holds the first."""
     listener(Doing("reading the ledger"))
+    total, read = sum(tally.objects for tally in await ledger.tallies()), 0
     found = Outlook(uploads=await ledger.open_uploads())
     async for records in ledger.records():
+        read += len(records)
+        listener(Looking(total, listing_done=True, done=read))
         for record in records:
             part = part_of(record)
             found.objects[part] = found.objects.get(part, 0) + 1
