@@ -102,7 +102,6 @@ async def delete(
                 command="delete",
                 unconditional=consent.unconditional,
                 delete_markers=markers,
-                fresh=result.fresh,
             )
             if not done.stopped:
                 await look_at_the_rest(site.store, location, listed, done, options.listener, tells=not result.fresh)

@@ -113,7 +113,6 @@ async def synchronize(
                 command="sync",
                 unconditional=consent.unconditional,
                 delete_markers=consent.delete_markers,
-                fresh=extras.fresh,
                 check=not_at_source(opened, route),
                 apart=route.source,
             )

@@ -95,8 +95,8 @@ async def note_changed(listed: DeletionList, done: Deletion, listener: Listener)
 
 
 class ProjectDeletion(Removal[Deletion, ListedObject]):
-    """Deletes what the list still holds; of that, what `check` lets go. Unless the list is `fresh`, each is looked at
-    first: an ETag does not tell what was put there since with the same bytes."""
+    """Deletes what the list still holds; of that, what `check` lets go. Each is looked at first: an ETag does not tell
+    what was put there with the same bytes since, or while the rest was listed."""
 
     def __init__(
         self,
@@ -106,11 +106,9 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         *,
         markers_accepted: Collection[str],
         check: Check | None = None,
-        fresh: bool = True,
     ) -> None:
         super().__init__(Deletion(), listener, markers_accepted)
         self._check = check
-        self._fresh = fresh
         self._listed = listed
         self._deleter = deleter
 
@@ -128,7 +126,8 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
     async def _delete(self, location: Location, batch: Batch[ListedObject], _first: bool) -> bool:
         rows = batch.records
         await self._listed.set_states((row.key, Row.DELETING) for row in rows)
-        items = [Item(row.key, row.etag, "" if self._fresh else row.modified) for row in rows]
+        # A file's version tells all that a look would; which finds a link gone where its file went before it.
+        items = [Item(row.key, row.etag, "" if location.is_local else row.modified) for row in rows]
         ends = await self._ask(self._deleter, items, Span(location, batch.after), self._check)
         await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
@@ -257,12 +256,11 @@ async def delete_listed(
     command: str,
     unconditional: bool,
     delete_markers: bool,
-    fresh: bool,
     check: Check | None = None,
     apart: Location | None = None,
 ) -> Deletion:
-    """Delete what the list holds, under a claim, each only while it is what was listed and `check` lets it go; `fresh`:
-    it was listed just now. `listen` is given what ends it gently; `apart` is where nothing may go with it.
+    """Delete what the list holds, under a claim, each only while it is what was listed and `check` lets it go. `listen`
+    is given what ends it gently; `apart` is where nothing may go with it.
 
     Raises `GateClosed` where the server cannot do that, or `apart` is the same bucket by another name; `ClaimLost`, and
     `StoreError` of scope `run`."""
@@ -279,7 +277,6 @@ async def delete_listed(
             listener,
             markers_accepted=[bucket.bucket_name] if delete_markers else [],
             check=check,
-            fresh=fresh,
         )
         listen(work.stop)
         return await work.go(location)

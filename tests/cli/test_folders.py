@@ -161,6 +161,21 @@ def test_what_was_read_below_a_linked_directory_is_left_and_why_is_said(
     assert files(outside) == {"kept": b"kept"} and (made / "link").is_symlink()
 
 
+def test_a_link_whose_file_went_before_it_goes_with_it_by_a_snapshot_that_was_shown(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = terminal.folder / "x"
+    made.mkdir()
+    for number in range(40):
+        (made / f"{number:02}").write_bytes(b"a card")
+    (made / "link").symlink_to("00")
+    monkeypatch.setattr("engine.finish.project_deletion.KEYS_A_BATCH", 1)
+    assert terminal.call("delete", "./x/", "--links", "follow").code == 0
+    ended = terminal.call("delete", "./x/", "--links", "follow", "--confirm", "./x/", "--json")
+    assert (ended.code, ended.summary["deleted"]) == (0, 41)
+    assert list(made.iterdir()) == []
+
+
 def test_a_folder_is_confirmed_as_it_was_typed(terminal: Terminal) -> None:
     """What is shown is its whole path; each way to write it means the same folder, and no other is taken for it."""
     made = clone(terminal.folder)

@@ -80,11 +80,10 @@ class Doomed:
         *,
         markers_accepted: frozenset[str] = frozenset(),
         condition: Condition = Condition.BATCH,
-        fresh: bool = True,
     ) -> Deletion:
         async with await self.open() as listed:
             deleter = Deleter(self.store, {"b": condition}, sleep=no_sleep)
-            work = ProjectDeletion(listed, deleter, self.heard.append, markers_accepted=markers_accepted, fresh=fresh)
+            work = ProjectDeletion(listed, deleter, self.heard.append, markers_accepted=markers_accepted)
             done = await work.go(HERE)
             if not done.stopped:
                 await look_at_the_rest(self.store, HERE, listed, done, self.heard.append, tells=False)
@@ -327,7 +326,7 @@ async def test_what_was_put_there_since_with_the_same_bytes_arrived_later(doomed
         held = doomed.store.objects["b", f"proj/{key}"]
         doomed.store.put(f"s3://b/proj/{key}", held.body)
     asked = len(doomed.store.requests)
-    report = await doomed.delete(fresh=False)
+    report = await doomed.delete()
     assert (report.deleted, report.kept) == (30, {"changed": 2})
     assert doomed.store.keys("s3://b/proj/") == ["README.md", "raw/00007.png"]
     looks = [name for name, _ in doomed.store.requests[asked:]]
