@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -197,8 +198,10 @@ class Scanner:
         self._moves = await self._known_moves()
         for location in _outermost(self._plan.references.locations):
             await self._scan_s3(location)
-        for folder in dict.fromkeys(self._plan.references.folders):
-            await self._scan_folder(folder)
+        folders = {folder: Path(self._plan.local_path(folder)) for folder in self._plan.references.folders}
+        overlap = await anyio.to_thread.run_sync(_overlap, folders.values())
+        for folder, path in folders.items():
+            await self._scan_folder(folder, path, overlap)
         self._listener(Looking.of_listing(self.scan.looked, ended=True))
         self.scan.files.sort(key=lambda file: file.name)
         return self.scan
@@ -288,8 +291,8 @@ class Scanner:
 
     # --- disk ---------------------------------------------------------------------------------------------
 
-    async def _scan_folder(self, folder: str) -> None:
-        async for file in _in_thread(walk(folder, Path(self._plan.local_path(folder)))):
+    async def _scan_folder(self, folder: str, path: Path, overlap: bool) -> None:
+        async for file in _in_thread(walk(folder, path)):
             if isinstance(file, Skipped):
                 if file not in self._skipped:
                     self._skipped.add(file)
@@ -297,7 +300,8 @@ class Scanner:
                 continue
             if self._is_left_out(file.relative) or file.real in self._not_again or is_of_a_ledger(file.path):
                 continue
-            self._not_again.add(file.real)  # folders may lie in one another
+            if overlap:  # else none is met twice, and there may be millions
+                self._not_again.add(file.real)
             self.scan.looked += 1
             self._listener(Looking.of_listing(self.scan.looked))
             if not file.name.isprintable() or file.size > LONGEST_BYTES:
@@ -388,6 +392,12 @@ def _outermost(locations: Sequence[Location]) -> list[Location]:
     """Each once, without those that another covers."""
     once = list(dict.fromkeys(locations))
     return [one for one in once if not any(other != one and covers(other, one) for other in once)]
+
+
+def _overlap(folders: Iterable[Path]) -> bool:
+    """Whether one of these places is another, or lies in it."""
+    ordered = sorted(Path(os.path.realpath(folder)).parts for folder in folders)
+    return any(inner[: len(outer)] == outer for outer, inner in itertools.pairwise(ordered))
 
 
 async def _in_thread(items: Iterator[Item]) -> AsyncIterator[Item]:

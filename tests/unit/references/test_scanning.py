@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import bz2
 import errno
+import gc
 import gzip
 import io
 import itertools
 import lzma
+import pathlib
 import pickle
 import sqlite3
 import tracemalloc
@@ -112,6 +114,24 @@ async def test_what_is_read_of_files_that_change_is_not_kept_in_memory(
     assert held < 2 * len(body), f"{held} bytes are held of 20 files of {len(body)}"
     assert {file.before for file in scan.files} == {body} and len(scan.files) == 20
     assert {file.after for file in scan.files} == {body.replace(b"cards/", b"cards/new/", 1)}
+
+
+async def test_a_folder_that_lies_in_no_other_costs_no_memory_for_a_file(
+    plan: Plan, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Which files were met is remembered only where one could be met twice."""
+    for number in range(2_000):
+        (tmp_path / "notes" / f"{'n' * 200}{number}").touch()
+    scanner = Scanner(sites_of(FakeStore()), ledger, plan)
+    tracemalloc.start()
+    try:
+        assert (await scanner.run()).looked == 2_000
+        gc.collect()
+        table = tracemalloc.Filter(False, pathlib.__file__)  # Python's own, of names, which has once grown
+        held = sum(item.size for item in tracemalloc.take_snapshot().filter_traces([table]).statistics("filename"))
+    finally:
+        tracemalloc.stop()
+    assert held < 2_000 * 100, f"{held} bytes are held of 2,000 files"
 
 
 async def test_what_a_gate_counts_has_the_figure_of_what_was_shown(plan: Plan, ledger: Ledger, tmp_path: Path) -> None:
