@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.errors import EngineError, RunError
 from engine.model import Location, ObjectRef
-from engine.plan.own import PROBE, is_own
+from engine.plan.own import PROBE
 from engine.plan.sizes import moment_ms
 from engine.sites.known import STILL_COMING_MS
-from engine.sites.trial import NAME_BYTES, probe_at, remove_probe
+from engine.sites.trial import NAME_BYTES, SUFFIXES, probe_at, remove_probe
 from engine.store import ListPage, ListUploads, ObjectStore
 
 AT_ONCE = 20
@@ -21,10 +23,13 @@ async def remove_older(store: ObjectStore, where: Location, at_ms: int) -> list[
     newest: dict[str, int] = {}  # of each trial, by its first key
     start = probe_at(where).key[: -2 * NAME_BYTES]
     assert start.endswith(PROBE)
+    own = re.compile(
+        f"({re.escape(start)}[0-9a-f]{{{2 * NAME_BYTES}}})(?:{'|'.join(map(re.escape, SUFFIXES))})"
+    ).fullmatch
 
     def meet(key: str, moment: str) -> None:
-        if is_own(key):
-            first = key[: len(start) + 2 * NAME_BYTES]
+        if name := own(key):
+            first = name[1]
             newest[first] = max(newest.get(first, 0), moment_ms(moment) or at_ms)
 
     try:

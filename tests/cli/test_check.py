@@ -41,11 +41,14 @@ def test_a_bucket_that_says_nothing_of_itself_is_asked_what_is_allowed_all_the_s
         sandbox.control("put", {"bucket": "bucket", "key": "data/a", "text": "a"})
         terminal.on(Endpoint.of(sandbox))
         some = terminal.call("check", "s3://bucket/data/", "--json")
+        written = terminal.call("check", "s3://bucket/data/", "--write", "--json")
         sandbox.control("settings", {"faults": [{"kind": "403", "probability": 1, "code": "AccessDenied"}]})
         none = terminal.call("check", "s3://bucket/data/")
     assert some.code == 1
     assert some.summary["actions"]["s3:ListBucket"] == some.summary["actions"]["s3:GetObject"] == "allowed"
     assert some.summary["actions"]["s3:GetBucketLocation"] == "denied"
+    assert written.code == 1 and written.summary["actions"]["s3:PutObject"] == "allowed"
+    assert written.summary["left"] == []
     assert none.code == 1 and none.err == ""
     assert none.out.splitlines()[-1].startswith("next: have s3:GetBucketLocation, s3:ListBucket, ")
     assert "whoever manages your permissions" in none.out and "cartage check" not in none.out

@@ -85,17 +85,18 @@ def stopping_at(number: int, scope: anyio.CancelScope) -> Callable[[str, Any], A
 async def test_what_killed_checks_left_is_removed_a_quarter_of_an_hour_later() -> None:
     store = FakeStore()
     old, young = probe_at(WHERE), probe_at(WHERE)
-    for key in (old.key, f"{old.key}-copy", young.key, "new/.cartage-probe-notes.txt"):
+    others = {"new/.cartage-probe-notes.txt", f"{old.key[:-1]}0-report.pdf", f"{old.key}/.cartage-claim"}
+    for key in (old.key, f"{old.key}-copy", young.key, *others):
         store.put(f"s3://bkt/{key}")
     await store.create_upload(CreateUpload(ObjectRef("bkt", f"{old.key}-parts"), Properties()))
     modified = moment_ms(store.objects["bkt", old.key].modified)
     assert modified is not None
     assert await remove_older(store, WHERE, modified + STILL_COMING_MS) == []
-    assert len(there(store)) == 5
+    assert len(there(store)) == 7
     later = time_text(modified + STILL_COMING_MS)
     store.objects["bkt", young.key].modified = later
     assert await remove_older(store, WHERE, modified + STILL_COMING_MS + 60_000) == []
-    assert there(store) == {young.key, "new/.cartage-probe-notes.txt"}
+    assert there(store) == {young.key, *others}
 
 
 async def test_a_head_that_is_denied_does_not_make_an_object_gone() -> None:
