@@ -19,7 +19,18 @@ from engine.finish.carried import compare_carried
 from engine.finish.claim_taking import claim_for, claim_reason
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import deleters
-from engine.finish.gate import NAMES, Facts, Reason, ReferencesLeft, acceptable, accepting, closed, conditional, judge
+from engine.finish.gate import (
+    NAMES,
+    REWRITTEN,
+    Facts,
+    Reason,
+    ReferencesLeft,
+    acceptable,
+    accepting,
+    closed,
+    conditional,
+    judge,
+)
 from engine.finish.gathering import commands_of, conditions_of, gather
 from engine.finish.judged import note_gate
 from engine.finish.names import names_outlook, names_reasons, remove_left_probes
@@ -128,7 +139,8 @@ async def cleanup(
             misnamed=facts.misnamed,
         )
         unknown = {item.what for item in facts.expectations}.difference(known_of(facts.expectations))
-        looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES) and name not in unknown]
+        unseen = unknown | {REWRITTEN}  # which `revert` alone looks at
+        looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES) and name not in unseen]
         await note_found(ledger, _figures(result.reasons), looked_at)
         await note_gate(ledger, result.reasons, now_ms())
         if not delete:

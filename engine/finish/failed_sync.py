@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 
 from engine.ledger import Ledger, LedgerReader
 from engine.plan.lifecycle import IN_PLACE, State
-from engine.plan.record import ObjectRecord, Outcome, after_look
+from engine.plan.record import NOT_ON_DISK, ObjectRecord, Outcome, after_look
 from engine.plan.route import Route
 
 if TYPE_CHECKING:
     from engine.folder.durable import Undurable
-
-NOT_ON_DISK = "NotOnDisk"
-"""The code of an object whose target could not be synced to the disk."""
 
 FAILED_SYNC = "failed sync"
 """The note of what the system said when a disk could not be synced, until each row that rests on that disk says so."""

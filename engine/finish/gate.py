@@ -21,7 +21,7 @@ from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.locations import may_meet
-from engine.plan.misnamed import WAY_OUT
+from engine.plan.misnamed import WAY_OUT_LATER
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted, key_said
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, plural, size_text
@@ -203,7 +203,7 @@ def _proven(facts: Facts) -> Reason:
     if facts.misnamed:
         wrong.append(f"{facts.misnamed:,} of the failed can be no file's name at the target")
         others = low or sum(states.values()) > facts.misnamed
-        advice = f"{WAY_OUT}; {advice}" if others else WAY_OUT
+        advice = f"{WAY_OUT_LATER}; {advice}" if others else WAY_OUT_LATER
     return Reason("proof", False, f"{', '.join(wrong)}; {proven:,} verified by {level} or better{already}: {advice}")
 
 

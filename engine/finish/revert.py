@@ -16,7 +16,6 @@ from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Doing, Listener, Looking, ObjectAside, ignore
 from engine.finish.batches import Batch, DeletionReport, MayLag, RestingRemoval, resting_on
 from engine.finish.deleting import Checked, DeleterOf
-from engine.finish.failed_sync import NOT_ON_DISK
 from engine.finish.looking import Seen, Span, There
 from engine.finish.sending import Fate, Item
 from engine.ledger import Ledger, LedgerReader
@@ -24,7 +23,7 @@ from engine.model import Location, ObjectRef, UploadRef
 from engine.plan.in_place import refuse_in_place
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.lifecycle import IN_FLIGHT, IN_PLACE, LEAVING, State
-from engine.plan.record import NEVER_THERE, TAKEN_BACK, Decision, ObjectRecord, UploadRecord
+from engine.plan.record import NEVER_THERE, NOT_ON_DISK, TAKEN_BACK, Decision, ObjectRecord, UploadRecord
 from engine.plan.route import Route
 from engine.store import AbortUpload, StoreOf
 from engine.transfer.orphans import Orphans

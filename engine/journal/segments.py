@@ -17,11 +17,12 @@ import msgspec
 
 from engine.ledger.commands import COMMANDS, Command
 
-FORMAT = 4
-READ = (1, 2, 3, FORMAT)
-"""The older ones are read as they are. What is written now would be replayed otherwise by who knows those alone: what
-was known of a deleted source holds again where its newcomer is forgotten since 4; what an index is bound to is a change
-since 3, and a claim says whose it is; a row that was found damaged could become lost only since 2."""
+FORMAT = 5
+READ = (1, 2, 3, 4, FORMAT)
+"""The older ones are read as they are. What is written now would be replayed otherwise by who knows those alone: who
+accepts a difference is one change with that since 5; what was known of a deleted source holds again where its newcomer
+is forgotten since 4; what an index is bound to is a change since 3, and a claim says whose it is; a row that was found
+damaged could become lost only since 2."""
 LEVEL = 1  # zlib's: higher ones cost more than they save (6: a tenth fewer bytes at four times the processor time)
 
 

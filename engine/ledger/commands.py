@@ -106,19 +106,20 @@ def finish_upload(connection: sqlite3.Connection, route: int, key: str, how: str
 # --- the whole ----------------------------------------------------------------------------------------------
 
 
-def accept(connection: sqlite3.Connection, name: str, found: str, because: str, at_ms: int, by: str = "") -> None:
-    """With who accepts it, at once: what an earlier acceptance noted says nothing of this one. Journals of an older
-    Cartage name nobody here, and in a command of its own."""
+def accept(connection: sqlite3.Connection, name: str, found: str, because: str, at_ms: int) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO acceptances (name, found, because, accepted_ms) VALUES (?, ?, ?, ?)",
         (name, found, because, at_ms),
     )
+
+
+def accept_by(connection: sqlite3.Connection, name: str, found: str, because: str, at_ms: int, by: str) -> None:
+    """With who accepts it, at once: what an earlier acceptance of the same figure noted says nothing of this one."""
+    accept(connection, name, found, because, at_ms)
     set_note(connection, f"{ACCEPTED_BY}{name} {found}", json.dumps(by), at_ms)
 
 
 def take_back(connection: sqlite3.Connection, name: str) -> None:
-    kept = "SELECT ? || name || ' ' || found FROM acceptances WHERE name = ?"
-    connection.execute(f"DELETE FROM notes WHERE key IN ({kept})", (ACCEPTED_BY, name))
     connection.execute("DELETE FROM acceptances WHERE name = ?", (name,))
 
 
@@ -155,8 +156,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "bind": rebinding.bind, "learn": rebinding.learn, "bind_list": rebinding.bind_list,
     "open_snapshot": open_snapshot, "close_snapshot": close_snapshot,
     "intend_upload": intend_upload, "set_upload_id": set_upload_id, "record_parts": record_parts,
-    "finish_upload": finish_upload, "accept": accept, "take_back": take_back, "set_note": set_note, "keep": keep,
-    "forget_kept": forget_kept,
+    "finish_upload": finish_upload, "accept": accept, "accept_by": accept_by, "take_back": take_back,
+    "set_note": set_note, "keep": keep, "forget_kept": forget_kept,
     "begin_run": history.begin, "add_moment": add_moment, "end_run": history.end,
     "add_shards": index.add, "hand_over": index.hand_over, "open_shard": index.set_open, "record_shard": index.record,
 }  # fmt: skip

@@ -191,7 +191,7 @@ class Ledger(LedgerReader):
 
     async def accept(self, name: str, found: str, because: str, by: str = "") -> None:
         """Keep that a named difference was accepted, for exactly this figure, and by whom."""
-        await self._do_durably("accept", name, found, because, self.now_ms(), by)
+        await self._do_durably("accept_by", name, found, because, self.now_ms(), by)
 
     async def take_back(self, name: str) -> None:
         """Forget what was accepted under this name."""

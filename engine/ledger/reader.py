@@ -31,6 +31,7 @@ from engine.plan.misnamed import MISNAMED
 from engine.plan.noted import PROPERTIES, Noted, noted
 from engine.plan.record import (
     NEVER_THERE,
+    NOT_ON_DISK,
     TAKEN_BACK,
     Entry,
     ObjectRecord,
@@ -412,9 +413,9 @@ class LedgerReader:
     async def taken_back(self) -> bool:
         """Whether what changed the targets last took the copies back: reverts removed any, and none is left."""
         changed = "SELECT command FROM runs WHERE command <> 'verify' ORDER BY id DESC LIMIT 1"
-        if await self._rows(changed) != [("revert",)] or by_state(await self.tallies(), DONE):
-            return False
-        return {TAKEN_BACK} <= await self.codes_in_flight() <= {TAKEN_BACK, NEVER_THERE}
+        stayed = by_state(await self.tallies(), DONE) or await self._coded(State.DAMAGED, (NOT_ON_DISK,))
+        reverted = not stayed and await self._rows(changed) == [("revert",)]
+        return reverted and {TAKEN_BACK} <= await self.codes_in_flight() <= {TAKEN_BACK, NEVER_THERE}
 
     async def composition(self) -> composition.Composition:
         """What the objects are made of. Reads every row."""

@@ -123,6 +123,7 @@ class Writer:
             except asyncio.CancelledError:
                 if not done.cancel():
                     await ended(running)
+                    running.exception()  # taken: what ended this goes before it
                 raise
             return running.result()
 

@@ -23,3 +23,5 @@ Misnames = Callable[[str, int], tuple[str, str] | None]
 where it can."""
 
 WAY_OUT = "leave them out with exclude, or name another target"
+WAY_OUT_LATER = f"{WAY_OUT}; with another --ledger what is copied is found"
+"""Once a ledger is bound to the plan as it was."""

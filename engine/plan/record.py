@@ -19,6 +19,8 @@ AGREE = "agree"
 COMPARE = "to be compared"
 """What it keeps while they are being compared, so that a run that is killed leaves them to the next one."""
 
+NOT_ON_DISK = "NotOnDisk"
+"""The code of an object whose target could not be synced to the disk."""
 TAKEN_BACK, NEVER_THERE = "TakenBack", "NeverThere"
 """The codes of a planned object whose copy a revert removed, and of one of which it found none. What is decided of it
 next has neither."""

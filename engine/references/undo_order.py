@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.ledger import LedgerReader
@@ -37,7 +37,7 @@ async def written(ledger: LedgerReader, plan: Plan) -> list[Written]:
 
 
 def _place(plan: Plan, name: str) -> str:
-    return name if name.startswith("s3://") else str(Path(plan.local_path(name)).resolve())
+    return name if name.startswith("s3://") else os.path.realpath(plan.local_path(name))
 
 
 def untold(plan: Plan, changes: Iterable[Written]) -> list[str]:

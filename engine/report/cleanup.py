@@ -8,11 +8,11 @@ from typing import Any
 from engine.api.cleanup import CleanupResult
 from engine.api.commands import accept_command, command
 from engine.finish.cleanup import Cleaned
-from engine.finish.failed_sync import NOT_ON_DISK
 from engine.finish.gate import closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
 from engine.plan.overlap import sharing
+from engine.plan.record import NOT_ON_DISK
 from engine.report.delete import MARKERS_ADDED, STAYS, newcomers_lines, stays_text, went_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step

@@ -13,7 +13,7 @@ from engine.events import ObjectAside
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
-from engine.plan.misnamed import WAY_OUT
+from engine.plan.misnamed import WAY_OUT_LATER
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally, by_state
 from engine.report.ndjson import picked
@@ -178,9 +178,6 @@ _MENDED_BY = {
 }
 
 
-_WAY_OUT = f"{WAY_OUT}; with another --ledger what is copied is found"
-
-
 class Ways(NamedTuple):
     """Commands that mend what is not done; empty where nobody knows how to type one. `reason_tells`: the reason alone
     says whether another run helps."""
@@ -211,7 +208,9 @@ def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: in
     told = {state: said for state, said in _MENDED_BY.items() if not (ways.reason_tells and state is State.FAILED)}
     mended = [sentence for state, sentence in told.items() if state in by_run or state in aside.keys() - MENDED_BY_RUN]
     if misnamed:
-        mended.append(f"{count_text(misnamed)} can be no file's name at the target, which no run mends: {_WAY_OUT}")
+        mended.append(
+            f"{count_text(misnamed)} can be no file's name at the target, which no run mends: {WAY_OUT_LATER}"
+        )
     archived = aside.get(State.ARCHIVED, 0)
     if archived:
         mended.append(_archived_text(archived, restoring))

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import AccessDenied, NotFound, StoreError, Unavailable, UsageError
 from engine.events import Doing, Looking, Notice, Progress
-from engine.finish.failed_sync import NOT_ON_DISK, not_on_disk
+from engine.finish.failed_sync import not_on_disk
 from engine.finish.looking import FEW
 from engine.finish.revert import Outlook, Part, Revert, Reverted, outlook, part_of
 from engine.finish.sending import Condition
@@ -17,7 +17,7 @@ from engine.finish.way_back import way_back
 from engine.model import ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import LEAVING, State
-from engine.plan.record import NEVER_THERE, TAKEN_BACK, Decision, Outcome, UploadRecord
+from engine.plan.record import NEVER_THERE, NOT_ON_DISK, TAKEN_BACK, Decision, Outcome, UploadRecord
 from engine.store import CreateUpload
 from tests.fake_store import everywhere
 from tests.unit.finish.scene import PLAN, Scene, scene
@@ -179,6 +179,9 @@ async def test_where_nothing_had_landed_that_is_known_and_looked_at_again(tmp_pa
         assert await s.ledger.taken_back()
         s.store.put(TARGET + "00000.png", s.store.objects["bucket", "data/raw/00000.png"].body)  # it was on its way
         assert ((await revert(s)).removed, s.store.keys(TARGET)) == (1, [])
+        for state, code in ((State.COPIED, ""), (State.DAMAGED, NOT_ON_DISK)):
+            await s.ledger.conclude("raw", [Outcome("00001.png", state, "etag", code=code)])
+        assert not await s.ledger.taken_back()  # that copy may stand
 
 
 @pytest.mark.parametrize("carried_out", [False, True])

@@ -346,8 +346,8 @@ async def test_a_view_that_refuses_what_no_other_one_refused_is_made_anew(tmp_pa
 
 
 def test_an_older_cartage_does_not_read_what_it_would_replay_otherwise() -> None:
-    """It forgets a newcomer and brings nothing back."""
-    assert msgspec.msgpack.decode(zlib.decompress(encoded(Segment(1, "n"))))[0] == 4
+    """It forgets a newcomer and brings nothing back, and knows no acceptance with its name."""
+    assert msgspec.msgpack.decode(zlib.decompress(encoded(Segment(1, "n"))))[0] == 5
 
 
 @settings(max_examples=30)
