@@ -7,6 +7,7 @@ transaction with the slot that it stands in, so that a view that was left behind
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import socket
@@ -30,6 +31,7 @@ from engine.model import Location
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.store import ObjectStore
+from engine.to_the_end import ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +124,10 @@ class JournaledWriter:
             if not own.leads:
                 await own.done.wait()
         finally:
-            if own.leads:  # also when it is cancelled: others wait for it
-                with anyio.CancelScope(shield=True):
-                    await self._lead()
+            if own.leads:  # also when it is cancelled, by asyncio itself too: others wait for it
+                cancelled = await ended(asyncio.ensure_future(self._lead()))
+                if cancelled is not None:
+                    raise cancelled
             elif own in self._pending:  # given up before it was sent: nobody is there who could lead for it
                 self._pending.remove(own)
         if isinstance(own.result, BaseException):

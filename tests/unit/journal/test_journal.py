@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -250,6 +251,32 @@ async def test_whoever_gives_up_waiting_leaves_the_way_free_for_the_others(tmp_p
         with anyio.fail_after(60):
             await ledger.decide("raw", [decision("c")])
         assert [row[1] for row in await rows(ledger)] == ["a", "c"]
+
+
+async def test_who_is_cancelled_while_it_appends_for_others_too_comes_to_its_end_first(tmp_path: Path) -> None:
+    """By asyncio's own cancellation, which no scope holds off: what others were told then was that they are cancelled,
+    and so was every later change."""
+    store = FakeStore()
+    async with view(tmp_path / "one.ledger", store) as ledger:
+        under_way, may_end = asyncio.Event(), asyncio.Event()
+
+        async def hold(operation: str, request: object) -> None:
+            if isinstance(request, PutObject):
+                under_way.set()
+                await may_end.wait()
+
+        store.before = hold
+        first, second = (asyncio.ensure_future(ledger.decide("raw", [decision(key)])) for key in ("a", "b"))
+        await under_way.wait()
+        first.cancel()
+        await anyio.wait_all_tasks_blocked()
+        may_end.set()
+        outcomes = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(item) for item in outcomes] == [asyncio.CancelledError, type(None)]
+        await ledger.decide("raw", [decision("c")])
+        assert [row[1] for row in await rows(ledger)] == ["a", "b", "c"]
+    async with view(tmp_path / "other.ledger", store) as other:
+        assert [row[1] for row in await rows(other)] == ["a", "b", "c"]
 
 
 async def test_a_change_that_the_ledger_refuses_is_refused_in_every_view(tmp_path: Path) -> None:
