@@ -36,6 +36,17 @@ INSTALL_S = 900.0
 """How long a start script may take that has to install the server first."""
 
 
+KEEPER = """
+import os, select, sys
+try:
+    select.select([os.pidfd_open(int(sys.argv[1]))], [], [])
+except ProcessLookupError:
+    pass
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Waits for a process to end, and then runs a command. Linux alone has what it takes; so do the start scripts."""
+
+
 class ServerFailed(Exception):
     """A server could not be started; the message says why."""
 
@@ -108,13 +119,8 @@ def start_moto() -> Iterator[Endpoint]:
     """moto's server, in a process of its own."""
     with _folder("moto") as folder:
         port = _free_ports(1)
-        process = _spawn([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], folder / "moto")
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_until(lambda: _answers(f"{url}/moto-api/"), process, folder / "moto.log")
-            yield Endpoint("moto", url, "test", "test", "us-east-1", folder)
-        finally:
-            _stop(process)
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        yield from _served("moto", command, folder, port, "test", "test", "/moto-api/")
 
 
 @contextlib.contextmanager
@@ -163,21 +169,44 @@ def start_s3rver() -> Iterator[Endpoint]:
 
 def _scripted(name: str, folder: Path, port: int, daemons: list[str], **environment: str) -> Iterator[Endpoint]:
     """A server of several processes, which its start script leaves in the background."""
-    try:
-        said = _run_script(f"start-{name}.sh", folder, port, **environment)
-        yield Endpoint(name, said["endpoint"], said["access_key"], said["secret_key"], said["region"], folder)
-    finally:
-        subprocess.run([SCRIPTS / "stop.sh", folder, *daemons], check=True, stdin=subprocess.DEVNULL)
+    stop = [str(SCRIPTS / "stop.sh"), str(folder), *daemons]
+    with _once_we_have_ended(stop):
+        try:
+            said = _run_script(f"start-{name}.sh", folder, port, **environment)
+            yield Endpoint(name, said["endpoint"], said["access_key"], said["secret_key"], said["region"], folder)
+        finally:
+            subprocess.run(stop, check=True, stdin=subprocess.DEVNULL)
 
 
-def _served(name: str, command: list[str], folder: Path, port: int, key: str, secret: str) -> Iterator[Endpoint]:
-    process = _spawn(command, folder / name)
+def _served(
+    name: str, command: list[str], folder: Path, port: int, key: str, secret: str, at: str = ""
+) -> Iterator[Endpoint]:
+    with _once_we_have_ended([str(SCRIPTS / "stop.sh"), str(folder), name]):
+        process = _spawn(command, folder / name)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until(lambda: _answers(url + at), process, folder / f"{name}.log")
+            yield Endpoint(name, url, key, secret, "us-east-1", folder)
+        finally:
+            _stop(process)
+
+
+@contextlib.contextmanager
+def _once_we_have_ended(command: list[str]) -> Iterator[None]:
+    """Have a command run should this process end within, however it is ended: the servers are in sessions of their own,
+    which no signal reaches that is meant for the tests."""
+    keeper = subprocess.Popen(
+        [sys.executable, "-c", KEEPER, str(os.getpid()), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until(lambda: _answers(url), process, folder / f"{name}.log")
-        yield Endpoint(name, url, key, secret, "us-east-1", folder)
+        yield
     finally:
-        _stop(process)
+        keeper.kill()
+        keeper.wait()
 
 
 @contextlib.contextmanager
@@ -223,7 +252,12 @@ def _spawn(command: list[str], stem: Path) -> subprocess.Popen[bytes]:
     """Start `command` in a session of its own (Ctrl-C is the test run's to handle), with its log and pid beside."""
     with stem.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            env={**os.environ, "CARTAGE_SERVER_DIR": str(stem.parent)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     stem.with_suffix(".pid").write_text(f"{process.pid}\n")
     return process
