@@ -274,8 +274,10 @@ class Invocation:
 
     def say_empty(self, empty: Sequence[str]) -> None:
         """The sources that hold nothing, and what to do about it."""
-        of_route = " (or allow_empty = true on the route)" if self.verb in ("plan", "run", "verify") else ""
-        self._object(empty, NothingThere.advice_of(f"--allow-empty{of_route}"))
+        said_by = "--allow-empty (or allow_empty = true on the route)"
+        if self.verb not in ("plan", "run", "verify"):
+            said_by, empty = "--allow-empty", [_ROUTE.sub("", sentence) for sentence in empty]
+        self._object(empty, NothingThere.advice_of(said_by))
 
     def say_no_room(self, no_room: Sequence[str]) -> None:
         """The disks that have too little left."""
@@ -366,9 +368,13 @@ def _untouched(error: StoreError, file: Path | None) -> str:
     return ""
 
 
+_ROUTE = re.compile(r'^route "[^"]*": ')
+"""What whoever wrote no plan knows nothing of."""
+
+
 def _of_no_plan(error: PlanError, names: Mapping[str, str]) -> PlanError:
     """The same for whoever wrote no plan, and gave its one route no name; `names` are what was typed for its keys."""
-    problems = [re.sub(r'^route "[^"]*": ', "", problem) for problem in error.problems]
+    problems = [_ROUTE.sub("", problem) for problem in error.problems]
     problems = [re.sub(r"^(\w+)([.:])", lambda key: _typed_for(key, names), problem) for problem in problems]
     return PlanError([*dict.fromkeys(problems)], advice=error.advice, subject="What was asked for")
 

@@ -134,7 +134,7 @@ class ProgressBar:
             self._draw(now_s)
         elif self._manner is Manner.LINES and now_s - self._line_s >= LINE_S:
             self._line_s = now_s
-            trouble = self._trouble(now_s)
+            trouble = self._outage.said(now_s)
             told = written(
                 self._what, self._last, self._meter.read(now_s), trouble and f"{trouble} ({safe(self._outage.why)})"
             )
@@ -169,22 +169,18 @@ class ProgressBar:
         self._counted = False
         self._meter = Meter.of(doing, before)
 
-    def _trouble(self, now_s: float) -> str:
-        lasts_s = self._outage.lasts_s(now_s)
-        return f"S3 out of reach for {duration_text(lasts_s)}" if lasts_s else ""
-
     def _waiting(self, now_s: float) -> Words:
         """Where nothing is counted: what it is about, and since when."""
         since = duration_text(now_s - self._since_s)
         if self._at_most_s:
             return [(0, f"waiting for {self._what}: {since} of at most {duration_text(self._at_most_s)}")]
-        trouble = self._trouble(now_s)
+        trouble = self._outage.said(now_s)
         return [(0, f"{self._what}: {since}"), *([(WRONG, trouble)] if trouble else [])]
 
     def _draw(self, now_s: float) -> None:
         width = terminal_width(self._stream, os.environ) - KEYS_SHOWN  # of the window as it is now
         if self._counted:
-            line = drawn(self._what, self._last, self._meter.read(now_s), width, self._trouble(now_s))
+            line = drawn(self._what, self._last, self._meter.read(now_s), width, self._outage.said(now_s))
         else:
             line = fitted("", self._waiting(now_s), width)
         between = "|{bar}| " if line.fraction is not None else ""
@@ -236,12 +232,16 @@ class NotebookBar:
     def __init__(self, what: str) -> None:
         self._bar: Any = None
         self._beside = Beside()
+        self._outage = Outage()
         self._begin(Doing(what), None)
 
     def __call__(self, event: Event) -> None:
+        now_s = time.monotonic()
         if isinstance(event, Progress):
-            self._meter.add(event, time.monotonic())
-            self._draw(event)
+            self._meter.add(event, now_s)
+            self._draw(event, now_s)
+        elif isinstance(event, OutOfReach):
+            self._outage.add(event, now_s)
         elif isinstance(event, Doing):
             self._begin(event, self._meter)
         elif line := self._beside.said(event):
@@ -260,8 +260,8 @@ class NotebookBar:
         self._what = safe(doing.what)
         self._meter = Meter.of(doing, before)
 
-    def _draw(self, progress: Progress) -> None:
-        line = drawn(self._what, progress, self._meter.read(time.monotonic()), NOTEBOOK_WIDTH)
+    def _draw(self, progress: Progress, now_s: float) -> None:
+        line = drawn(self._what, progress, self._meter.read(now_s), NOTEBOOK_WIDTH, self._outage.said(now_s))
         if self._bar is None:
             self._bar = _tqdm()(total=1, leave=True, bar_format=" ")
         self._bar.bar_format = f"{literal(line.head)}|{{bar}}| {literal(line.tail)}"

@@ -107,6 +107,11 @@ class Outage:
         lasts_s = 0.0 if self._from_s is None else at_s - self._from_s
         return lasts_s if lasts_s >= OUTAGE_S else 0.0
 
+    def said(self, at_s: float) -> str:
+        """That, in words; empty where it is none."""
+        lasts_s = self.lasts_s(at_s)
+        return f"S3 out of reach for {duration_text(lasts_s)}" if lasts_s else ""
+
 
 WRONG = -2
 """The weight of what is wrong: it goes last of all."""

@@ -69,6 +69,7 @@ def test_a_mistyped_source_is_said_with_what_is_near(terminal: Terminal, name: s
     assert ended.code == code, ended.out + ended.err
     assert "s3://bucket/data/rwa/ holds nothing; near it hold something: s3://bucket/data/raw/" in ended.err
     assert "--allow-empty" in ended.err
+    assert ("route " in ended.err) is (name in ("plan", "run", "verify")), "who wrote no plan knows of no route"
     if words[0] in ("run", "cp", "sync"):
         assert ended.out == "", "nothing was done, and nothing is said of how long that took"
     for claim in ("every object is in place", "everything agrees", "0 differences"):

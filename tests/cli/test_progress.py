@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import io
 from datetime import UTC, datetime
+from unittest import mock
 
 import pytest
 
 import engine
 from engine.api.status import Pulse, pulses
 from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progress, SlowedDown
+from engine.report import bar
 from engine.report.bar import ALIKE_PRINTED, ASIDES_PRINTED, LINE_S, Manner, ProgressBar
 from engine.report.drawing import Look
 from engine.report.meter import Meter
@@ -135,6 +137,18 @@ def test_an_outage_is_told_in_a_narrow_window_too(monkeypatch: pytest.MonkeyPatc
     assert "S3 out of reach for 34 s" in told.line
     told.at(36, Doing("copying"), progress(53_000, 20_000, listing_done=True))
     assert "S3 out of reach for 35 s" in told.line
+
+
+def test_an_outage_is_told_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = mock.Mock()
+    monkeypatch.setattr(bar, "_tqdm", lambda: mock.Mock(return_value=drawn))
+    notebook = bar.NotebookBar("copying")
+    notebook(OutOfReach(34.0, "no connection could be made"))
+    notebook(progress(53_000, 20_000, listing_done=True))
+    assert "S3 out of reach for 34 s" in drawn.bar_format
+    notebook(OutOfReach(0.0))
+    notebook(progress(53_000, 20_001, listing_done=True))
+    assert "out of reach" not in drawn.bar_format
 
 
 def test_a_line_of_an_outage_says_why() -> None:
