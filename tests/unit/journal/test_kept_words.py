@@ -79,10 +79,8 @@ def test_no_command_takes_anything_else_than_it_always_took() -> None:
 
 @pytest.mark.parametrize("written_as", READ)
 def test_what_an_older_cartage_accepted_is_read(written_as: int) -> None:
-    changes = [
-        ["accept", ["raw.objects", "3", "because", 5]],
-        ["set_note", ["accepted by raw.objects 3", '"alice"', 5]],
-    ]
+    accepted: list[object] = ["raw.objects", "3", "because", 5]
+    changes = [("accept", accepted), ("set_note", ["accepted by raw.objects 3", '"alice"', 5])]
     body = zlib.compress(msgspec.msgpack.encode([written_as, 1, "nonce", changes, "by"]))
     assert decoded(body).commands == tuple(Command(name, tuple(arguments)) for name, arguments in changes)
     assert max(READ) == FORMAT
