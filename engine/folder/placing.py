@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import stat
 
-from engine.errors import StoreError
+from engine.errors import Rejected, StoreError
 from engine.folder import system
-from engine.folder.exchanging import take_place
+from engine.folder.exchanging import NotPutBack, take_place
 from engine.folder.folding import real_name
 from engine.folder.making import folded
 from engine.folder.names import Fault
@@ -23,7 +23,8 @@ from engine.model import ABSENT
 def place(directory: int, temporary: bytes, name: bytes, condition: str | None, path: str) -> None:
     """Rename `temporary` to `name`. `condition`: `ABSENT`, a version, or None for any file.
 
-    Raises `PreconditionFailed`, `Clash` where what stands there is no file or another spelling, and `OSError`."""
+    Raises `PreconditionFailed`, `Clash` where what stands there is no file or another spelling, `Rejected`
+    where what was written at the last moment could not be put back (it says where that is), and `OSError`."""
     if condition == ABSENT:
         with into_nothing(directory, name, path):
             system.rename_to_nothing(directory, temporary, name)
@@ -95,7 +96,11 @@ def _replace(directory: int, temporary: bytes, name: bytes, old: os.stat_result,
         # The exchange itself sets ctime.
         return (out.st_ino, out.st_size, out.st_mtime_ns) == (old.st_ino, old.st_size, old.st_mtime_ns)
 
-    if not take_place(directory, temporary, name, is_expected):
+    try:
+        taken = take_place(directory, temporary, name, is_expected)
+    except NotPutBack as error:
+        raise Rejected(str(error), operation=WRITING, ref=path, code="NotPutBack", advice=error.advice) from error
+    if not taken:
         raise _other(path, "it was written to at the last moment, and was put back")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import UsageError, refused_as
-from engine.folder.exchanging import take_place
+from engine.folder.exchanging import NotPutBack, take_place
 from engine.folder.first import begin_of, folder_of, unfinished_begin, write_first, written_whole
 from engine.ledger.descriptors import SIDE_FILES
 from engine.ledger.files import is_ledger, sync_folder
@@ -104,7 +104,8 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
     beside it, synced and renamed, with its mode, owner, group and extended attributes. Other names of it (hard links)
     keep the old file.
 
-    Raises `ReplaceRefused` where it changed, cannot be written, or would get another owner; then it is as it was."""
+    Raises `ReplaceRefused` where it changed, cannot be written, or would get another owner; then it is as it was, or it
+    is said where a version of it was put aside."""
 
     def take(new: Path) -> None:
         _dress(new, path, name)
@@ -120,6 +121,8 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
         with written_whole(path, 0o600, take) as file:
             file.write(after)
         sync_folder(path)
+    except NotPutBack as error:
+        raise ReplaceRefused(f"{name}: {error}", advice=error.advice) from error
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",

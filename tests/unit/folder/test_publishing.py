@@ -343,6 +343,45 @@ def test_what_is_written_at_the_last_moment_is_put_back(
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
+@pytest.mark.parametrize("what", ["file", "link"])
+@pytest.mark.parametrize("how", ["written to again", "disk fails", "nothing can be renamed"])
+def test_what_is_written_at_the_last_moment_and_cannot_be_put_back_is_kept_each_time_and_named(
+    what: str, how: str, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange, named = system.exchange, set[bytes]()
+
+    def save(text: str) -> None:
+        (tmp_path / "saved").write_text(text)
+        (tmp_path / "saved").replace(tmp_path / "one")
+
+    def fail(*of: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def put_back(directory: int, one: bytes, other: bytes) -> bool:
+        if how != "written to again":
+            fail()
+        save(f"again {len(named)}")
+        return exchange(directory, one, other)
+
+    def written_to_just_before(directory: int, one: bytes, other: bytes) -> bool:
+        monkeypatch.setattr(system, "exchange", put_back)
+        save(f"theirs {len(named)}")
+        return exchange(directory, one, other)
+
+    if how == "nothing can be renamed":
+        monkeypatch.setattr(system, "rename_to_nothing", fail)
+    races = 1 if how == "nothing can be renamed" else 2
+    for _ in range(races):
+        save("first")
+        monkeypatch.setattr(system, "exchange", written_to_just_before)
+        put = publisher.put if what == "file" else publisher.put_link
+        with pytest.raises(Rejected, match="could not be put back") as raised:
+            put("one", b"ours", condition=version_of((tmp_path / "one").lstat()))
+        assert raised.value.code == "NotPutBack"
+        named |= {item.read_bytes() for item in tmp_path.iterdir() if item.name in raised.value.message.split()}
+    assert named == {f"{'again' if how == 'written to again' else 'theirs'} {race}".encode() for race in range(races)}
+
+
 def test_time_and_mode_are_set_before_the_name_is(publisher: Publisher, tmp_path: Path) -> None:
     new = publisher.put("one", b"1", mtime_ns=1_234_567_890_000_000_000)
     status = (tmp_path / "one").stat()

@@ -540,9 +540,58 @@ def test_what_is_saved_while_another_save_is_put_back_stays_too(
         return exchange(directory, one, other)
 
     monkeypatch.setattr(system, "exchange", saved_just_before)
-    with pytest.raises(ReplaceRefused, match="written to twice in one moment"):
+    with pytest.raises(ReplaceRefused) as refused:
         replace_file(path, "./a.py", before=BEFORE, after=AFTER)
-    assert sorted(item.read_bytes() for item in tmp_path.iterdir()) == [THEIRS, b"theirs again"]
+    assert (path.read_bytes(), kept_by(refused.value, tmp_path)) == (THEIRS, b"theirs again")
+
+
+def kept_by(error: ReplaceRefused, folder: Path) -> bytes:
+    """What lies beside a file under the name that an error tells."""
+    (name,) = (item.name for item in folder.iterdir() if item.name in error.message.split())
+    return (folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("how", ["the disk fails", "an editor renames", "nothing can be renamed", "it cannot be read"])
+def test_what_was_saved_at_the_last_moment_and_cannot_be_put_back_is_kept_and_named(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := tmp_path / "f").mkdir()
+    path, exchange = folder / "a.py", system.exchange
+    path.write_bytes(BEFORE)
+
+    def fail(*of: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def put_back(directory: int, one: bytes, other: bytes) -> bool:
+        if how != "an editor renames":
+            fail()
+        path.rename(tmp_path / "a.py~")
+        return exchange(directory, one, other)
+
+    def saved_just_before(directory: int, one: bytes, other: bytes) -> bool:
+        monkeypatch.setattr(system, "exchange", put_back)
+        path.write_bytes(THEIRS)
+        if how == "it cannot be read":
+            monkeypatch.setattr(local_files, "_holds", fail)
+        return exchange(directory, one, other)
+
+    monkeypatch.setattr(system, "exchange", saved_just_before)
+    if how == "nothing can be renamed":
+        monkeypatch.setattr(system, "rename_to_nothing", fail)
+    with pytest.raises(ReplaceRefused) as refused:
+        replace_file(path, "./a.py", before=BEFORE, after=AFTER)
+    assert kept_by(refused.value, folder) == THEIRS
+    assert "Look at it" in refused.value.advice and "was not written" not in refused.value.message
+
+
+def test_a_file_is_written_where_the_old_one_cannot_be_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes(BEFORE)
+    monkeypatch.setattr(system, "unlink", Mock(side_effect=OSError(errno.EIO, os.strerror(errno.EIO))))
+    replace_file(path, "./a.py", before=BEFORE, after=AFTER)
+    assert path.read_bytes() == AFTER
 
 
 def test_a_local_file_keeps_its_owner_and_what_hangs_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
