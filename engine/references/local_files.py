@@ -146,7 +146,7 @@ def _take_place(new: Path, path: Path, before: bytes) -> bool:
 
 
 def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored:
-    """Put `before` back if the file is still what bears `mark`."""
+    """Put `before` back if the file is still what bears `mark`. Raises as `replace_file` does."""
     try:
         if not path.is_file() or path.is_symlink():
             return Restored.GONE
@@ -156,7 +156,7 @@ def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored
         if mark_of(now) != mark:
             return Restored.CHANGED
         replace_file(path, name, before=now, after=before)
-    except (OSError, ReplaceRefused):
+    except OSError:
         return Restored.REFUSED
     return Restored.BACK
 
