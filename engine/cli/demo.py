@@ -143,8 +143,13 @@ def _step(name: str, arguments: list[str], environment: dict[str, str], doing: s
     began_s = time.monotonic()
     told = subprocess.PIPE if doing else None
     process = subprocess.Popen([*CARTAGE, *arguments], env=environment, stdout=told, text=True)
-    last = _follow(process, doing, kill_at) if doing else {}
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        last = _follow(process, doing, kill_at) if doing else {}
+        _, status, usage = os.wait4(process.pid, 0)
+    except KeyboardInterrupt:  # else it would say what it thinks of a server and a ledger that are gone
+        process.kill()
+        process.communicate()
+        raise
     process.returncode = os.waitstatus_to_exitcode(status)
     step = Step(
         name,

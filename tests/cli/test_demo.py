@@ -49,6 +49,21 @@ def test_it_says_when_it_kills_and_how_far_that_was(
     assert ", 7 of 10 objects copied; the ledger has what is known\n" in said
 
 
+def test_what_it_began_ends_with_it_where_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would else say that its ledger is gone, and its server, to whoever pressed Ctrl-C."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def interrupted(process: subprocess.Popen[str], *_: object) -> None:
+        begun.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "CARTAGE", (sys.executable, "-c", "import time; time.sleep(600)"))
+    monkeypatch.setattr(demo, "_follow", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        demo._step("run", ["run", "it"], {}, "copying")
+    assert begun[0].returncode == -signal.SIGKILL
+
+
 def test_it_says_what_differs_and_why_and_how_long_each_step_took(tmp_path: Path) -> None:
     said = play(tmp_path)
     assert "the figures DIFFER because the plan expects all of the migration" in said
