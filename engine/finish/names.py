@@ -144,13 +144,10 @@ async def _look(store_of: StoreOf, trial: _Trial) -> Finding:
     look = trial.shows
     try:
         shows = await is_seen(store_of(look), ObjectRef(look.bucket, look.key))
-        stands = shows or await is_seen(store_of(trial.put), ObjectRef(trial.put.bucket, trial.put.key))
     except (ObjectError, AttemptError) as error:
         return Finding(Seen.UNKNOWN, f"{look.folder} could not be looked at ({error.message})")
     if shows:
         return Finding(Seen.SAME, f"an object put to {trial.put.folder} is seen in {look.folder}")
-    if not stands:  # another may take it for what a crash left, where this process slept for long
-        return Finding(Seen.UNKNOWN, f"what was put to {trial.put.folder} to try it is gone")
     return Finding(Seen.APART)
 
 

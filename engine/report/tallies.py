@@ -207,7 +207,7 @@ def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: in
     by_run = mended_by_run(aside, misnamed)
     told = {state: said for state, said in _MENDED_BY.items() if not (ways.reason_tells and state is State.FAILED)}
     mended = [sentence for state, sentence in told.items() if state in by_run or state in aside.keys() - MENDED_BY_RUN]
-    if misnamed:
+    if misnamed and not ways.reason_tells:
         mended.append(
             f"{count_text(misnamed)} can be no file's name at the target, which no run mends: {WAY_OUT_LATER}"
         )

@@ -71,19 +71,6 @@ async def test_two_places_are_apart() -> None:
     assert all(is_own(request.ref.key) for request in store.made("PutObject"))
 
 
-async def test_what_no_longer_stands_where_it_was_put_tells_nothing() -> None:
-    """Another command takes a probe for what a crash left, where this process slept for long."""
-    store = FakeStore()
-
-    def taken(operation: str, request: Any) -> None:
-        if operation == "HeadObject":
-            store.objects.clear()
-
-    store.before = taken
-    finding = await found(store)
-    assert finding.seen is Seen.UNKNOWN and finding.why.endswith("to try it is gone")
-
-
 def link(one: str, other: str) -> Callable[[str, ObjectRef], ObjectRef]:
     """Everything at `one` is at `other`."""
 
