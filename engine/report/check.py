@@ -55,12 +55,11 @@ def _next(report: CheckReport, location: str | None, flags: Sequence[str]) -> li
         return [next_step(typed("cartage", "check", "s3://BUCKET/PREFIX/", *flags))]
     if report.denied:
         denied = ", ".join(dict.fromkeys(report.denied))
-        lines = [Toned(f"next: have {denied} allowed by {WHO_ALLOWS}, then the same again", Tone.NEXT)]
-        if (
-            not report.facts and "--request-payer" not in flags
-        ):  # such a bucket denies whoever does not say so all of it
-            lines.insert(0, Toned("if the bucket has its requesters pay: the same with --request-payer", Tone.NEXT))
-        return lines
+        allow: list[str] = [Toned(f"next: have {denied} allowed by {WHO_ALLOWS}, then the same again", Tone.NEXT)]
+        if report.facts or "--request-payer" in flags:
+            return allow
+        # Such a bucket denies all of it to whoever does not say so.
+        return [Toned("if the bucket has its requesters pay: the same with --request-payer", Tone.NEXT), *allow]
     if report.is_open:
         return [Toned("next: the same again, since an answer was lost", Tone.NEXT)]
     if report.nothing:  # which may be as it should be of a prefix: a target that is written to later
