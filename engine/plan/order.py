@@ -26,7 +26,7 @@ def fault_of(keys: Sequence[str], prefix: str, after: str | None = None) -> str:
 
 
 def just_before(key: str) -> str | None:
-    """A text that stands shortly before `key`; None before the empty key."""
+    """A text before `key` with nothing between but what begins with it, U+10FFFF and all; None before the empty key."""
     if not key:
         return None
     last = ord(key[-1])

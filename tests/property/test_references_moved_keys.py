@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from engine.ledger import Binding, Ledger
 from engine.plan.binding import RouteBinding
 from engine.plan.lifecycle import DONE, State
-from engine.plan.order import just_before
 from engine.plan.record import Decision
 from engine.references.judging import Presence
 from engine.references.moved_keys import MovedKeys
@@ -45,11 +44,3 @@ async def ask(rows: dict[str, State], keys: list[str]) -> list[Presence]:
 async def test_it_is_what_all_rows_say(rows: dict[str, State], keys: list[str]) -> None:
     asked = [*keys, *rows]
     assert await ask(rows, asked) == [expected(rows, key) for key in asked]
-
-
-@given(KEYS, KEYS)
-def test_nothing_that_may_be_asked_for_stands_between(key: str, other: str) -> None:
-    before = just_before(key)
-    if before is not None:
-        assert before.encode() < key.encode()
-        assert not before.encode() < other.encode() < key.encode()
