@@ -98,9 +98,14 @@ if not os.environ.get("CARTAGE_CONTRACT_BUCKET"):
 # The sandboxes of the tests are forked off (tests/forking.py); those of commands are started, as a user's are.
 setattr(engine.sandbox.launch, "Popen", forking.Popen)  # noqa: B010
 
-# How long an example takes, or is made, says nothing where other processes work beside it.
+# How long an example takes, or is made, says nothing where other processes work beside it. The same ones are tried each
+# time, so that what passed fails by a change alone; CARTAGE_EXAMPLES=random draws new ones (docs/contributing.md).
 settings.register_profile(
-    "here", deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow]
+    "here",
+    deadline=None,
+    derandomize=os.environ.get("CARTAGE_EXAMPLES") != "random",
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("here")
 
