@@ -1,20 +1,21 @@
 """Letting a finished file take another's place, if that other is the one that is expected.
 
 The two names change places at one moment and what came out is looked at: another than expected is put back, and what
-cannot be put back is kept beside it: a version that was saved meanwhile is not lost. What a program that has the old
-file open writes into it after that look is: it goes with that file. Should this process be killed between the exchange
-and the look, what came out lies under the temporary name, until that is written to again, or swept. Where a system has
-no such exchange, the file is looked at just before the rename, and what is saved in between is lost.
+cannot be put back is kept beside it: a version that was saved meanwhile is not lost. Nor is it where this process is
+killed before that look: the name that the finished file has for the exchange is one that nothing is ever written to or
+removed under but here, so that what came out lies there until its owner has looked at it. What a program that has the
+old file open writes into it after that look is lost: it goes with that file. Where a system has no such exchange, the
+file is looked at just before the rename, and what is saved in between is lost.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
 from engine.folder import system
+from engine.folder.names import name_apart
 
 
 class NotPutBack(Exception):
@@ -33,36 +34,42 @@ def take_place(directory: int, temporary: bytes, name: bytes, is_expected: Calla
     stands there: all is as it was. `is_expected` is told under which name to look. Raises `OSError` where all is as it
     was too, and `NotPutBack`."""
     ours = identity(directory, temporary)
-    if not system.exchange(directory, temporary, name):
-        if not is_expected(name):
-            return False
-        system.rename(directory, temporary, name)
-        return True
+    apart = name_apart(temporary)
+    system.rename(directory, temporary, apart)
+    expected = exchanged = False
     try:
-        expected = is_expected(temporary)
-    except BaseException:
-        _put_back(directory, temporary, name, ours)
-        raise
-    if not expected:
-        _put_back(directory, temporary, name, ours)
-        return False
-    with suppress(OSError):  # the new one has its name: what is left of the old one is swept (`leftovers`)
-        system.unlink(directory, temporary)
-    return True
+        exchanged = system.exchange(directory, apart, name)
+        expected = is_expected(apart if exchanged else name)
+        if expected and not exchanged:
+            system.rename(directory, apart, name)
+    finally:
+        if exchanged and not expected:
+            _put_back(directory, apart, name, ours)
+        _give_back(directory, apart, temporary, ours)
+    if expected and exchanged:
+        with suppress(OSError):  # the new one has its name; what is left of the old one is met as one that is kept
+            system.unlink(directory, apart)
+    return expected
 
 
-def _put_back(directory: int, temporary: bytes, name: bytes, ours: tuple[int, int]) -> None:
+def _put_back(directory: int, apart: bytes, name: bytes, ours: tuple[int, int]) -> None:
     """Somebody may write to it in this moment too: what comes out is theirs then, and goes nowhere else."""
     with suppress(OSError):
-        system.exchange(directory, temporary, name)
-        if identity(directory, temporary) == ours:
+        system.exchange(directory, apart, name)
+        if identity(directory, apart) == ours:
             return
-    aside = temporary + f".{secrets.token_hex(4)}.kept".encode()  # no name of ours: it is never swept
-    try:
-        system.rename_to_nothing(directory, temporary, aside)
-    except OSError:
-        aside = temporary
-    raise NotPutBack(aside)
+    raise NotPutBack(apart)
+
+
+def _give_back(directory: int, apart: bytes, temporary: bytes, ours: tuple[int, int]) -> None:
+    """Where what is ours did not get the name, it lies where it lay before."""
+    with suppress(OSError):
+        if identity(directory, apart) != ours:
+            return
+        try:
+            system.rename_to_nothing(directory, apart, temporary)
+        except FileExistsError:  # another process writes it anew
+            system.unlink(directory, apart)
 
 
 def identity(directory: int, name: bytes) -> tuple[int, int]:

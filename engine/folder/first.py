@@ -50,7 +50,6 @@ def written_whole(path: Path, mode: int, take: Callable[[Path], object]) -> Iter
     is killed on the way leaves nothing. Then it has one that nobody can guess beside `path`, from which `take` gives it
     its own in one step: whoever reads has all of it or none."""
     temporary = unfinished_beside(path)
-    ours: os.stat_result | None = None
     try:
         descriptor, named = _begun(temporary, mode)
         with os.fdopen(descriptor, "w+b") as file:
@@ -59,12 +58,10 @@ def written_whole(path: Path, mode: int, take: Callable[[Path], object]) -> Iter
             os.fsync(descriptor)
             if not named:
                 _give_name(file, temporary, mode)
-        ours = temporary.lstat()
         take(temporary)
     except BaseException:
         with suppress(OSError):
-            if ours is None or os.path.samestat(temporary.lstat(), ours):  # `take` may have left another's there
-                temporary.unlink()
+            temporary.unlink()
         raise
 
 

@@ -1,5 +1,6 @@
 """Files that runs which are no more had not finished, in a folder that is written to: met by its listings, removed once
-nothing can still be in want of them.
+nothing can still be in want of them. And files that lay apart when such a run was killed (`engine.folder.exchanging`):
+each may be the last version of somebody's file, and is named and never touched.
 
 A run takes up what an earlier one left of the file that it writes. What is left of a file that no run will ever write
 again (its object was deleted meanwhile) would lie there for good. It is removed after a run that left nothing undone:
@@ -16,9 +17,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.folder import system
-from engine.folder.names import PARTS_ENDING, shown
+from engine.folder.names import PARTS_ENDING, is_apart, is_unfinished, shown
 from engine.folder.ours import is_named_twice, is_ours, lock, standing_under
 from engine.folder.roots import Root
+from engine.folder.unfinished import temporary_name
 
 KEPT = 10_000
 """So many are remembered of a folder; what is beyond is met by a later run."""
@@ -27,10 +29,12 @@ LEFT_FOR_NS = 3_600_000_000_000
 
 
 class Swept(NamedTuple):
-    """How many were removed, and the paths of those that were not."""
+    """How many were removed, and the paths of those that were not; `apart`: what may be a version of a user's file,
+    which is never removed, and the path of that file where it is there."""
 
     removed: int
     left: list[str]
+    apart: list[tuple[str, str]]
 
 
 class Leftovers:
@@ -40,14 +44,14 @@ class Leftovers:
         self._met: set[tuple[bytes, bytes]] = set()
 
     def meet(self, parts: Sequence[bytes], name: bytes) -> None:
-        """A name of ours in the directory at `parts`."""
-        if len(self._met) < KEPT:
+        """A name that may be ours in the directory at `parts`."""
+        if len(self._met) < KEPT and (is_unfinished(name) or is_apart(name)):
             self._met.add((b"/".join(parts), name.removesuffix(PARTS_ENDING)))
 
     def sweep(self, root: Root, prefix: str, now_ns: int, *, remove: bool) -> Swept:
         """What lies below a prefix of the folder: removed where that is safe and `remove` says so. Blocks; what cannot
         be removed is left, without an error."""
-        removed, left = 0, []
+        removed, left, apart = 0, [], []
         below = prefix.encode()
         for place, name in sorted(self._met):
             if not (place + b"/" if place else b"").startswith(below):
@@ -55,11 +59,20 @@ class Leftovers:
             with contextlib.suppress(OSError), root.directory(place.split(b"/") if place else []) as directory:
                 if not any(system.stands(directory, each) for each in (name, name + PARTS_ENDING)):
                     continue
-                if remove and remove_left(directory, name, now_ns):
+                at = root.shown(shown(place + b"/" + name if place else name))
+                if is_apart(name):
+                    apart.append((at, _written_from(directory, name)))
+                elif remove and remove_left(directory, name, now_ns):
                     removed += 1
                 else:
-                    left.append(root.shown(shown(place + b"/" + name if place else name)))
-        return Swept(removed, left)
+                    left.append(at)
+        return Swept(removed, left, apart)
+
+
+def _written_from(directory: int, apart: bytes) -> str:
+    """The name of the file with which one that lies apart changed places; empty where it is gone."""
+    names = map(os.fsencode, os.listdir(directory))
+    return next((shown(name) for name in names if apart.startswith(temporary_name(name))), "")
 
 
 def remove_left(directory: int, name: bytes, now_ns: int) -> bool:

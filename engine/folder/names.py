@@ -11,6 +11,7 @@ file system itself knows (`a` beside `a/b`, names that it folds to one) is found
 from __future__ import annotations
 
 import re
+import secrets
 import sys
 from typing import NamedTuple
 
@@ -19,6 +20,10 @@ from engine.plan.own import MARK
 _MARK = MARK.encode()
 _UNFINISHED = re.compile(re.escape(_MARK) + rb"[0-9a-f]{32}(?:\.parts)?").fullmatch
 """Names of files that are being written, and of their lists of parts: no key of anyone's."""
+
+_APART = re.compile(re.escape(_MARK) + rb"[0-9a-f]{32}\.[0-9a-f]{8}\.kept").fullmatch
+"""Names of files while they change places with others: what a killed process left there may be the only one of a user's
+last version, and is a file like any other."""
 
 PATH_BYTES = 4096
 """What programs can name at once (PATH_MAX of Linux, with its closing NUL). We would reach further, by descriptors; but
@@ -62,6 +67,16 @@ PARTS_ENDING = b".parts"
 def is_unfinished(name: bytes) -> bool:
     """Whether a name in a folder is of a file that is being written there."""
     return name.startswith(_MARK) and _UNFINISHED(name) is not None
+
+
+def name_apart(temporary: bytes) -> bytes:
+    """The name from which a finished file changes places with another."""
+    return temporary + f".{secrets.token_hex(4)}.kept".encode()
+
+
+def is_apart(name: bytes) -> bool:
+    """Whether a name in a folder is one of these."""
+    return name.startswith(_MARK) and _APART(name) is not None
 
 
 def fault_of(key: str, limits: Limits = USUAL) -> Fault | None:

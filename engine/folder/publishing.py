@@ -23,7 +23,6 @@ import os
 
 from engine.errors import Rejected
 from engine.folder import system
-from engine.folder.exchanging import identity
 from engine.folder.folding import limits_of
 from engine.folder.making import Directories
 from engine.folder.names import Limits, fault_of, parts_of
@@ -145,7 +144,6 @@ class Publisher:
                     if error.errno == errno.ENAMETOOLONG:  # the text: a temporary name never is
                         raise no_link(self.root.shown(key)) from error
                     raise
-                ours = identity(directory, temporary)
                 try:
                     if os.readlink(temporary, dir_fd=directory) != text:
                         said = "the link's text is not what was written"
@@ -153,8 +151,7 @@ class Publisher:
                     place(directory, temporary, name, condition, self.root.shown(key))
                 except BaseException:
                     with contextlib.suppress(FileNotFoundError):  # it has its name already
-                        if identity(directory, temporary) == ours:  # else it is what ours should have replaced
-                            system.unlink(directory, temporary)
+                        system.unlink(directory, temporary)
                     raise
                 self.directories.sync(directory)
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)

@@ -44,10 +44,10 @@ def scan(
     keep: Keep | None = None,
     *,
     follow: bool = False,
-    unfinished: Callable[[bytes], None] | None = None,
+    meet: Callable[[bytes], None] | None = None,
 ) -> Scan:
     """The names of the directory at a descriptor for which `keep` says so. `follow`: a link to a directory is one;
-    `unfinished` hears of each name that a file has while it is written, which is none of them.
+    `meet` hears of each name that may be of a file while it is written, which is none of them, or changes places.
 
     Raises `OSError`, and `Unwritable` where there is no room to sort so many. What is added or removed meanwhile may be
     there or not."""
@@ -59,10 +59,11 @@ def scan(
             name = os.fsencode(entry.name)
             if _is_directory(entry, follow):
                 name += b"/"
-            if entry.name.startswith(MARK) and is_unfinished(name):
-                if unfinished is not None:
-                    unfinished(name)
-                continue
+            if entry.name.startswith(MARK):
+                if meet is not None:
+                    meet(name)
+                if is_unfinished(name):
+                    continue
             empty = False
             if keep is not None and not keep(name):
                 continue

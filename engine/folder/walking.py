@@ -212,7 +212,7 @@ class Walk:
         if self._levels and self._shut is not None and self._shut(identity):
             return "OtherFolder"
         meet = partial(self._leftovers.meet, parts) if self._leftovers is not None else None
-        found = scan(self._held, self._filter(prefix), follow=follow, unfinished=meet)
+        found = scan(self._held, self._filter(prefix), follow=follow, meet=meet)
         linked = follow and ((self._levels and self._levels[-1].linked) or self._is_linked(parts))
         self._held_for = level = _Level(parts, prefix, found.names, next(found.names, None), identity, bool(linked))
         return level, found.is_empty

@@ -186,12 +186,12 @@ class Sites:
     async def tell_leftovers(self, routes: Iterable[Route], listener: Listener, *, remove: bool) -> None:
         """What earlier runs left of files that they did not finish, of what the listings of the targets' folders met:
         removed, where `remove` says that no run is in want of it any more and it is safe; else named. It is no part of
-        anything either way."""
+        anything either way. What may be a user's is named alone."""
         folders = self.folders
         if folders is None:
             return
         for where in dict.fromkeys(item.target for item in routes if item.target.is_local and item.target.is_prefix):
-            removed, left = await folders.sweep(where.bucket, where.key, remove=remove)
+            removed, left, apart = await folders.sweep(where.bucket, where.key, remove=remove)
             if removed:
                 files = "file that an earlier run had" if removed == 1 else "files that earlier runs had"
                 listener(Notice("UnfinishedRemoved", f"{removed:,} {files} not finished removed from {where}"))
@@ -201,6 +201,15 @@ class Sites:
                         "UnfinishedLeft",
                         f"{len(left):,} not finished by earlier runs left in {where}, the first {left[0]}: a run that "
                         "leaves nothing undone removes what no process has open and was not written to for an hour",
+                    )
+                )
+            for path, name in apart:
+                of = repr(name) if name else "a file that is gone"
+                listener(
+                    Notice(
+                        "VersionKept",
+                        f"{path} is a version of {of}: a run was stopped just as it replaced that, and this may be "
+                        "the last that was saved there; give it its name back if it is the one to keep, else delete it",
                     )
                 )
 

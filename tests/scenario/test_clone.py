@@ -24,6 +24,7 @@ from engine.api.verify import verify
 from engine.errors import EngineError
 from engine.events import Event, Notice
 from engine.folder import leftovers, system
+from engine.folder.names import name_apart
 from engine.folder.store import FolderStore
 from engine.folder.system import umask
 from engine.folder.unfinished import temporary_name
@@ -418,16 +419,19 @@ async def test_what_a_dead_run_left_of_an_object_that_is_gone_is_removed_once_no
     stray = tmp_path / "clone" / temporary_name(b"gone").decode()
     stray.parent.mkdir()
     stray.write_bytes(b"half")
+    apart = stray.with_name(name_apart(temporary_name(b"a")).decode())
+    apart.write_bytes(b"perhaps the last that was saved")
     told: list[Event] = []
     heard = replace(options(tmp_path), listener=told.append)
     assert State.FAILED in (await migrate(plan_of(tmp_path), heard)).aside
     assert stray.exists()
-    assert [event.code for event in told if isinstance(event, Notice)] == ["UnfinishedLeft"]
+    assert [event.code for event in told if isinstance(event, Notice)] == ["UnfinishedLeft", "VersionKept"]
     client.delete_object(Bucket=BUCKET, Key="p/no//file")
     told.clear()
     await migrate(plan_of(tmp_path), heard)
-    assert [event.code for event in told if isinstance(event, Notice)] == ["UnfinishedRemoved"]
-    assert sorted(path.name for path in stray.parent.iterdir()) == ["a"]
+    assert [event.code for event in told if isinstance(event, Notice)] == ["UnfinishedRemoved", "VersionKept"]
+    assert any(str(apart) in event.message and "'a'" in event.message for event in told if isinstance(event, Notice))
+    assert sorted(path.name for path in stray.parent.iterdir()) == [apart.name, "a"]
 
 
 @pytest.mark.parametrize("rules", [{}, {"properties": {"metadata": "drop"}}])

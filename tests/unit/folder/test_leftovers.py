@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.folder.leftovers import LEFT_FOR_NS
+from engine.folder.names import name_apart
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import temporary_name
 from engine.folder.walking import Manner
@@ -41,7 +42,7 @@ async def test_what_was_never_finished_is_removed_with_its_list_and_nothing_else
         unfinished(folder, "gone")
     (tmp_path / "d" / ".cartage-mine").write_bytes(b"a user's")
     store = await met(tmp_path)
-    assert await store.sweep(str(tmp_path), "", remove=True) == (2, [])
+    assert await store.sweep(str(tmp_path), "", remove=True) == (2, [], [])
     assert sorted(path.name for path in tmp_path.rglob("*")) == [".cartage-mine", "d", "kept"]
 
 
@@ -61,8 +62,20 @@ async def test_only_what_lies_below_the_target_is_looked_at(tmp_path: Path) -> N
 async def test_of_what_has_its_name_already_the_other_goes(tmp_path: Path) -> None:
     path = unfinished(tmp_path, "gone")
     os.link(path, tmp_path / "gone")
-    assert await (await met(tmp_path)).sweep(str(tmp_path), "", remove=True) == (1, [])
+    assert await (await met(tmp_path)).sweep(str(tmp_path), "", remove=True) == (1, [], [])
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("gone", b"half")]
+
+
+async def test_what_may_be_a_users_version_is_named_with_its_file_and_never_removed(tmp_path: Path) -> None:
+    """A run was killed as it put a file in the place of another: who saved that one at this moment has it there."""
+    paths = [tmp_path / "d" / name_apart(temporary_name(name)).decode() for name in (b"there", b"gone")]
+    (tmp_path / "d").mkdir()
+    for path in (*paths, tmp_path / "d" / "there"):
+        path.write_bytes(b"last saved")
+    swept = await (await met(tmp_path)).sweep(str(tmp_path), "", remove=True)
+    assert (swept.removed, swept.left) == (0, [])
+    assert sorted(swept.apart) == sorted([(str(paths[0]), "there"), (str(paths[1]), "")])
+    assert all(path.exists() for path in paths)
 
 
 @pytest.mark.parametrize("why", ["held", "young", "linked", "a link", "a directory", "not wanted"])

@@ -25,6 +25,7 @@ from engine.folder.roots import Root
 from engine.folder.unfinished import temporary_name
 from engine.folder.versions import version_of
 from engine.model import ABSENT, Durability
+from tests.unit.folder.power import Power, PowerCut
 
 PART = 1 << 10
 DATA = os.urandom(4 * PART)
@@ -380,6 +381,42 @@ def test_what_is_written_at_the_last_moment_and_cannot_be_put_back_is_kept_each_
         assert raised.value.code == "NotPutBack"
         named |= {item.read_bytes() for item in tmp_path.iterdir() if item.name in raised.value.message.split()}
     assert named == {f"{'again' if how == 'written to again' else 'theirs'} {race}".encode() for race in range(races)}
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_what_is_written_at_the_last_moment_outlives_a_kill_at_any_moment_and_the_next_write(
+    what: str, tmp_path: Path
+) -> None:
+    exchange, outcomes = system.exchange, list[str]()
+    while "refused" not in outcomes:
+        one = tmp_path / str(len(outcomes)) / "one"
+        one.parent.mkdir()
+        one.write_bytes(b"first")
+
+        def saved_just_before(*of: Any, one: Path = one) -> bool:
+            if not one.is_symlink() and one.read_bytes() == b"first":
+                one.with_name("saved").write_bytes(b"theirs")
+                one.with_name("saved").replace(one)
+            return exchange(*of)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(system, "exchange", saved_just_before)
+            Power(one.parent, patched, cut_at=len(outcomes))
+            publisher = Publisher(Root(str(one.parent)), "none")
+            put = publisher.put if what == "file" else publisher.put_link
+            try:
+                put("one", b"ours", condition=version_of(one.stat()))
+            except (PowerCut, PreconditionFailed) as error:
+                refused = isinstance(error, PreconditionFailed)
+                outcomes.append("refused" if refused else "ours" if one.is_symlink() else one.read_text())
+        if outcomes[-1] == "ours":
+            again = Publisher(Root(str(one.parent)), "none")
+            put = again.put if what == "file" else again.put_link
+            put("one", b"ours again", condition=version_of(one.lstat()))
+            assert b"theirs" in [path.read_bytes() for path in one.parent.iterdir() if path.is_file()], outcomes
+        elif outcomes[-1] != "first":
+            assert one.read_bytes() == b"theirs"
+    assert {"first", "ours"} <= set(outcomes)
 
 
 def test_time_and_mode_are_set_before_the_name_is(publisher: Publisher, tmp_path: Path) -> None:
