@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from engine.folder import system
 from engine.folder.folding import real_name
 from engine.folder.names import Fault
-from engine.folder.refusals import NAME_CLASH, Clash
+from engine.folder.refusals import NAME_CLASH, Clash, not_on_disk
 from engine.folder.roots import BELOW, Root
 from engine.model import Durability
 
@@ -103,6 +103,13 @@ class Directories:
         if self.durable:
             status = os.fstat(directory)
             self._shared.sync((status.st_dev, status.st_ino), directory)
+
+    def sync_placed(self, directory: int, path: str) -> None:
+        """The same for a file that was just given its name, `path` for people. Raises `Rejected`."""
+        try:
+            self.sync(directory)
+        except OSError as error:
+            raise not_on_disk(error, path) from error
 
 
 def folded(name: bytes, spelled: bytes) -> Fault:

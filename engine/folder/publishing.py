@@ -153,7 +153,7 @@ class Publisher:
                     with contextlib.suppress(FileNotFoundError):  # it has its name already
                         system.unlink(directory, temporary)
                     raise
-                self.directories.sync(directory)
+                self.directories.sync_placed(directory, self.root.shown(key))
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             finally:
                 os.close(directory)

@@ -19,6 +19,7 @@ from engine.errors import (
 )
 from engine.folder.names import Fault
 from engine.model import BELOW_LINK
+from engine.plan.record import NOT_ON_DISK
 from engine.process import MORE_FILES, OUT_OF_FILES
 
 _PASSING = frozenset({errno.ESTALE, errno.EAGAIN, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT})
@@ -120,6 +121,19 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
     if code in _NAMES:
         return misnamed(operation, path, Fault("NameRefused", f"its file system does not take this name ({words})"))
     return Rejected(f"the system refused: {words} ({path})", code=name, **about)
+
+
+def not_on_disk(error: OSError, path: str) -> Rejected:
+    """The error for a file that has its name, where its directory could not be synced: whether the disk has that name
+    is not known."""
+    why = error.strerror or error
+    return Rejected(
+        f"it was written, and its directory could not be synced ({why}): a power cut may take it ({path})",
+        operation=WRITING,
+        ref=path,
+        code=NOT_ON_DISK,
+        advice="Run the command again: it compares what is there.",
+    )
 
 
 def missing(operation: str, path: str) -> NotFound:

@@ -219,7 +219,7 @@ class Unfinished:
             if standing_under(self._directory, self._temporary, self.descriptor) is None:
                 raise self._conflict("its temporary file is another's, or gone: another process is writing this file")
             place(self._directory, self._temporary, self._name, condition, self.path)
-            self._directories.sync(self._directory)
+            self._directories.sync_placed(self._directory, self.path)
             if self._journal is not None or self._listed.end:
                 with contextlib.suppress(FileNotFoundError):
                     system.unlink(self._directory, self._list)

@@ -105,7 +105,7 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
     keep the old file.
 
     Raises `ReplaceRefused` where it changed, cannot be written, or would get another owner; then it is as it was, or it
-    is said where a version of it was put aside."""
+    is said where a version of it was put aside. And where it was written, and its folder could not be synced."""
 
     def take(new: Path) -> None:
         _dress(new, path, name)
@@ -120,13 +120,20 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
             raise changed
         with written_whole(path, 0o600, take) as file:
             file.write(after)
-        sync_folder(path)
     except NotPutBack as error:
         raise ReplaceRefused(f"{name}: {error}", advice=error.advice) from error
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",
             advice="Check the file's and its folder's permissions.",
+        ) from error
+    try:
+        sync_folder(path)
+    except OSError as error:
+        raise ReplaceRefused(
+            f"{name} was written, and its folder could not be synced ({error.strerror or error}): a power cut may take "
+            "that back",
+            advice="Run the command again: it finds the file as it is.",
         ) from error
 
 

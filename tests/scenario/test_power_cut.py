@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from engine.api.status import status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import LedgerError
-from engine.events import ObjectAside
+from engine.events import Event, ObjectAside
 from engine.folder import durable, system
 from engine.ledger import LedgerReader
 from engine.model import MIB
@@ -159,6 +160,34 @@ async def test_a_source_is_deleted_once_its_target_is_on_the_disk(
     assert done.cleaned is not None and done.cleaned.deleted == len(held)
     power.after(tmp_path / "after", lambda: False)
     assert lacking(tmp_path / "after" / "clone", set(held), held) == set()
+
+
+@pytest.mark.parametrize("before", [None, b"old"], ids=["new", "replaced"])
+async def test_a_file_whose_directory_could_not_be_synced_is_no_copy_yet_and_said_to_be_written(
+    source: str, held: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes | None
+) -> None:
+    folder = tmp_path / "clone"
+    for key in held if before else ():
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(b"old")
+    plan = Plan.of(source, f"{folder}/", overwrite="if-different", folder=tmp_path)
+    told, sync = list[Event](), system.sync
+    options = Options(ledger=tmp_path / "clone.ledger", concurrency=1, listener=told.append)
+
+    def fail(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) and {"large", "three"} <= set(os.listdir(descriptor)):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(system, "sync", fail)
+        assert (await migrate(plan, options)).aside[State.FAILED] >= 1
+    (said,) = [event for event in told if isinstance(event, ObjectAside) and event.key == "three"]
+    assert said.code == "NotOnDisk"
+    assert "it was written, and its directory could not be synced" in said.message
+    assert (folder / "three").read_bytes() == held["three"]
+    assert (await migrate(plan, options)).complete
+    assert (await verify(plan, options)).agrees
 
 
 @pytest.mark.parametrize("call", ["sync_all", "hand_over", "sync"])

@@ -262,7 +262,7 @@ async def test_what_is_there_though_it_was_refused_stays_kept(
         raise OSError(errno.EIO, "fails")
 
     monkeypatch.setattr(local_files, "sync_folder", fail)
-    with pytest.raises(ReplaceRefused):
+    with pytest.raises(ReplaceRefused, match="was written, and its folder could not be synced"):
         async with keeping(ledger, "k", "m.json", BEFORE, AFTER, path):
             replace_file(path, "m.json", before=BEFORE, after=AFTER)
     assert path.read_bytes() == AFTER
