@@ -23,6 +23,7 @@ from engine.at_once import each
 from engine.errors import AttemptError, ObjectError
 from engine.finish import lag
 from engine.finish.gate import ALIKE_NAMES, NAMES, UNKNOWN, Reason, names_of
+from engine.freshness import now_s
 from engine.ledger import Ledger
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
@@ -30,11 +31,17 @@ from engine.plan.own import PROBE
 from engine.plan.record import Tally
 from engine.plan.route import Route
 from engine.plan.sizes import plural
+from engine.sites.known import STILL_COMING_MS
 from engine.sites.own import ATTEMPTS, is_seen, remove_own
 from engine.sites.sites import Sites
 from engine.store import ObjectStore, PutObject, StoreOf
 
 AT_ONCE = 16
+
+SPARED_S = STILL_COMING_MS / 1000 - 60
+"""A `check --write` takes older objects of these names for what a killed trial left, and removes them
+(`sites.older_probes`): what does not show then may be gone. A minute less, as servers count whole seconds, each by its
+own clock."""
 
 Note = Callable[[Sequence[Location]], Awaitable[None]]
 """Remembers, before they are made, which probes a crash would leave."""
@@ -91,6 +98,7 @@ async def try_pairs(
     while later. Gives what was found of each. Raises errors of scope `run`."""
     trials = [_both_ways(pair) for pair in pairs]
     probes = [trial.put for both in trials for trial in both]
+    begun_s = now_s()
     await note(probes)
 
     async def attempt(both: Sequence[_Trial]) -> Finding:
@@ -108,6 +116,11 @@ async def try_pairs(
             await lag.wait_out()
             shown = await each(late, look_again, limit)
             found = [_worst([item, *later]) for item, later in zip(found, shown, strict=True)]
+        if now_s() - begun_s > SPARED_S:  # it slept, or was held up
+            why = (
+                "the trial was held up for so long that what it had put may have been removed before it was looked for"
+            )
+            found = [_worst([item, Finding(Seen.UNKNOWN, why)]) for item in found]
         return found
     finally:
         with anyio.CancelScope(shield=True):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.errors import AccessDenied, Ambiguous, PreconditionFailed
+from engine.finish import names
 from engine.finish.names import Finding, Pair, Seen, pairs_of, remove, try_pairs
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
@@ -124,6 +125,24 @@ async def test_what_may_not_be_put_or_looked_at_is_not_known(place: str) -> None
     store.before = denied("HeadObject", "ListObjectsV2", place=place)
     finding = await found(store)
     assert finding.seen is Seen.UNKNOWN and "could not be looked at" in finding.why
+
+
+@pytest.mark.parametrize("minutes, seen", [(14, Seen.APART), (16, Seen.UNKNOWN)])
+async def test_a_trial_that_slept_until_others_may_have_removed_its_objects_knows_nothing(
+    minutes: float, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `check --write` clears what a killed trial left a quarter of an hour ago, and cannot tell it from this one."""
+    store, now = Linked(), [1e6]
+    store.links = link("s3://new/project/data/", "s3://old/data/")
+    monkeypatch.setattr(names, "now_s", lambda: now[0])
+
+    def asleep(operation: str, request: Any) -> None:
+        if operation == "HeadObject":
+            now[0] += minutes * 60 / 2  # it is looked for at two places
+            store.objects.clear()
+
+    store.before = asleep
+    assert (await found(store)).seen is seen
 
 
 async def test_one_side_that_shows_it_is_enough() -> None:
