@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-import anyio
 import click
 
 from engine.api.commands import command, typed
@@ -37,7 +37,12 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
     followed(file, invocation)
     began_s = time.monotonic()
     ledger = ledger_of(file, invocation)
-    written, left_out, markers, is_local = anyio.run(_write, ledger, form, output)
+    if output is None and sys.stdout.isatty():
+        invocation = replace(invocation, progress=False)  # a bar would be drawn over the rows
+    written, left_out, markers, is_local = invocation.run(
+        lambda options, _: _write(ledger, form, output),
+        leaving="interrupted: what was written is not all" if output is None else "interrupted: no file was written",
+    )
     if left_out and not invocation.quiet:
         unread = left_out - markers
         why = [f"{plural(unread, 'object')} whose bytes were not read: verify them with --deep"] if unread else []

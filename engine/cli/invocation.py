@@ -55,6 +55,8 @@ DOING = {
     "rewrite": "scanning",
     "receipt": "reading the ledger",
     "report": "reading the ledger",
+    "status": "reading the ledger",
+    "export": "reading the ledger",
     "restore": "listing",
 }
 """What a command begins with; the others begin with looking: what writes says so once it does."""

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import anyio
 import click
 
 from engine.api.opening import refuse_in_sources
-from engine.api.options import ledger_path
-from engine.api.report import report_on, unbegun
+from engine.api.options import Options, ledger_path
+from engine.api.report import Report, report_on, unbegun
+from engine.api.stopping import StopSignal
 from engine.cli.invocation import Invocation
 from engine.errors import LedgerMissing, UsageError
 from engine.ledger.shard_places import index_path
@@ -31,10 +31,14 @@ def kept_page(plan: Plan, invocation: Invocation, page: Path) -> Iterator[None]:
     """Keep a report current while the work inside goes on: by a process of its own, which stands back from it, and
     which goes on to the last page also where this one is killed. Raises `UsageError` where there can be none."""
     refuse_in_sources(page, plan.routes, "--report")
-    try:
-        report = anyio.run(report_on, plan, invocation.options)
-    except LedgerMissing:  # the work makes it
-        report = unbegun(ledger_path(plan, invocation.options), plan)
+
+    async def first(options: Options, _: StopSignal) -> Report:
+        try:
+            return await report_on(plan, options)
+        except LedgerMissing:  # the work makes it
+            return unbegun(ledger_path(plan, options), plan)
+
+    report = invocation.run(first, leaving="interrupted: nothing was begun")
     try:
         report.write(page)
     except UsageError as error:

@@ -4,9 +4,10 @@ on."""
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-
-import anyio
+from typing import TypeVar
 
 from engine.api.options import Options
 from engine.api.status import Status, objects_aside, pulses, status
@@ -21,6 +22,8 @@ from engine.report.meter import Meter, written
 from engine.report.status import aside_line, aside_values, how_far, lately, status_page, work_lines
 from engine.report.text import safe
 
+Read = TypeVar("Read")
+
 NO_LONGER = "no longer watched; whoever is at work goes on"
 MEASURED_S = 1.0
 """Between the two readings that a rate is told of."""
@@ -31,23 +34,30 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool, watc
     if failed and watch:
         raise UsageError("--failed is a list of what is not done now: look at it once --watch has ended.")
     followed(file, invocation, rows=failed)
-    found = anyio.run(status, path)
+    found = _read(invocation, partial(status, path))
     plan, _ = plan_if_known(file, invocation.having(ledger=path))
     if watch and found.worker is not None:
         _say(invocation, plan, found)
         invocation.run(lambda options, _: _watch(path, options), leaving=NO_LONGER)
-        found = anyio.run(status, path)
+        found = _read(invocation, partial(status, path))
     otherwise = found.said_otherwise(plan) if plan is not None else []
     if failed:
-        invocation.end(DONE, found, otherwise=otherwise, objects=anyio.run(_list_aside, invocation, found))
+        invocation.end(
+            DONE, found, otherwise=otherwise, objects=_read(invocation, partial(_list_aside, invocation, found))
+        )
     _say(invocation, plan, found)
     invocation.end(DONE, found, otherwise=otherwise)
+
+
+def _read(invocation: Invocation, read: Callable[[], Awaitable[Read]]) -> Read:
+    return invocation.run(lambda options, _: read(), leaving="interrupted")
 
 
 def _say(invocation: Invocation, plan: Plan | None, found: Status) -> None:
     if invocation.json or invocation.quiet:
         return
-    command, told = anyio.run(_measured, found.ledger) if found.worker is not None else ("", "")
+    measured = partial(_measured, found.ledger)
+    command, told = _read(invocation, measured) if found.worker is not None else ("", "")
     at_work = work_lines(found.worker, command, time.time(), told)
     invocation.say(status_page(found, plan, at_work))
 

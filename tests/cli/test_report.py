@@ -267,7 +267,19 @@ async def test_a_ledger_that_goes_while_its_page_is_kept_current_ends_that(tmp_p
         await anext(pages)
 
 
-def test_a_report_says_what_it_does_and_one_signal_ends_it(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "words, reading, leaving",
+    [
+        (["report", "--progress"], "report.report_on", UNWRITTEN),
+        (["status", "--progress"], "status.status", "interrupted"),
+        (["export", "--format", "csv", "--output", "rows.csv", "--progress"], "export._write", "no file was written"),
+        (["run", "--yes", "--report", "now.html", "--progress"], "keeping.report_on", "nothing was begun"),
+    ],
+    ids=lambda given: given[0] if isinstance(given, list) else "",
+)
+def test_who_reads_a_ledger_says_so_and_one_signal_ends_it(
+    words: list[str], reading: str, leaving: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = write_plan(terminal.folder)
 
     async def endless(*_: object) -> None:
@@ -275,11 +287,12 @@ def test_a_report_says_what_it_does_and_one_signal_ends_it(terminal: Terminal, m
         signal.raise_signal(signal.SIGINT)
         await anyio.sleep_forever()
 
-    monkeypatch.setattr("engine.cli.report.report_on", endless)
-    ended = terminal.call("report", plan, "--progress")
+    monkeypatch.setattr(f"engine.cli.{reading}", endless)
+    ended = terminal.call(words[0], plan, *words[1:])
     assert ended.code == 130
-    assert "reading the ledger" in ended.err and UNWRITTEN in ended.err
-    assert not list(terminal.folder.glob("*.html"))
+    assert leaving in ended.err
+    assert "reading the ledger" in ended.err or words[0] == "run"
+    assert not [path for path in terminal.folder.iterdir() if path.suffix in (".html", ".csv")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
