@@ -9,7 +9,7 @@ from typing import Any
 from engine.ledger.schema import DIFFERING
 from engine.model import Proof
 from engine.plan.lifecycle import State
-from engine.plan.record import AGREE, Entry
+from engine.plan.record import AGREE, TAKEN_BACK, Entry
 
 OF_ROUTE = "route = (SELECT id FROM routes WHERE name = ?)"
 
@@ -17,7 +17,7 @@ STATES = {state.value: state for state in State}
 PROOFS = {int(proof): proof for proof in Proof}
 
 _COLUMNS = ("key", "size", "source_etag", "state", "held", "target_etag", "proof", "found", "source_modified")
-_ENTRY = f"SELECT {', '.join(_COLUMNS)}, {DIFFERING}, damaged FROM objects"
+_ENTRY = f"SELECT {', '.join(_COLUMNS)}, {DIFFERING}, damaged, code = '{TAKEN_BACK}' FROM objects"
 
 
 def read(connection: sqlite3.Connection, route: str, where: str, parameters: tuple[Any, ...]) -> list[Entry]:
@@ -36,12 +36,12 @@ def _former(connection: sqlite3.Connection, route: str, first: str, last: str) -
     for key, text in connection.execute(sql, (route, first, last)):
         row = json.loads(text)
         differs = row["properties"] not in ("", AGREE)
-        found[key] = _entry((*(row[name] for name in _COLUMNS), differs, row["damaged"]))
+        found[key] = _entry((*(row[name] for name in _COLUMNS), differs, row["damaged"], False))
     return found
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    key, size, source_etag, state, held, target_etag, proof, found, modified, differs, damaged = row
+    key, size, source_etag, state, held, target_etag, proof, found, modified, differs, damaged, taken = row
     return Entry(
         key,
         size,
@@ -54,4 +54,5 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         modified,
         differs == 1,
         damaged,
+        taken_back=taken == 1,
     )

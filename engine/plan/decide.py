@@ -106,7 +106,8 @@ def _decided(row: Joined, policy: Overwrite, *, digests: bool) -> Choice | None:
             # Its upload is taken up again, whatever the class says now; it carries what the source carried then.
             touched = not same_moment(source.modified, entry.source_modified)
             return _copy(row, source, held="", action=Action.MEND if touched else Action.COPY)
-        if entry.state in IN_FLIGHT and same_bytes(source, entry):
+        # What stands where a revert took our copy away is somebody's.
+        if entry.state in IN_FLIGHT and same_bytes(source, entry) and not entry.taken_back:
             return _in_flight(row, source, target, entry, policy, digests=digests)
     return _fresh(row, source, target, entry, policy, digests=digests)
 

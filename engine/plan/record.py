@@ -31,7 +31,8 @@ class Entry(NamedTuple):
     us, so that its ETag is known and it is not ours. `source_modified` is the source's LastModified as it was listed;
     `differs`: something is recorded of its properties that is not `AGREE`. `damaged` is the ETag that the target bore
     when it was found damaged; the ledger keeps it until a copy of ours has come to its end. `former` is what is known
-    of the object that was at the key before and whose source was deleted, until this one is in place."""
+    of the object that was at the key before and whose source was deleted, until this one is in place. `taken_back`: a
+    revert removed the copy, and nothing was sent since."""
 
     key: str
     size: int
@@ -45,6 +46,7 @@ class Entry(NamedTuple):
     differs: bool = False
     damaged: str = ""
     former: Entry | None = None
+    taken_back: bool = False
 
 
 class Decision(NamedTuple):

@@ -573,6 +573,18 @@ async def test_a_copy_is_taken_back(folder: Path) -> None:
     assert len([*folder.rglob("*")]) == 3
 
 
+async def test_what_somebody_put_where_a_revert_took_a_copy_away_is_found_and_stays(folder: Path) -> None:
+    for name in ("a", "b"):
+        put(folder, name, BODY)
+    await migrate(plan_of(folder), options(folder))
+    await revert(plan_of(folder), options(folder), delete=True, consent=Consent())
+    put(target_of(folder), "a", BODY)
+    done = await migrate(plan_of(folder), options(folder))
+    assert (done.copied, done.counters.found) == (1, 1)
+    await revert(plan_of(folder), options(folder), delete=True, consent=Consent())
+    assert [path.name for path in target_of(folder).iterdir()] == ["a"]
+
+
 async def test_a_file_that_gives_bytes_and_has_no_size_is_left_and_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
