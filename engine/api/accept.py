@@ -12,7 +12,7 @@ from engine.api.opening import open_bound, open_ledger, refuse_other_state, stor
 from engine.api.options import Options, ledger_path
 from engine.errors import UsageError, one_error
 from engine.finish.acceptances import Accepted, accepted_in, found_figures, keep_acceptance
-from engine.finish.gate import acceptable
+from engine.finish.gate import REWRITTEN, acceptable
 from engine.ledger import Ledger, open_to_read, open_to_write
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED
@@ -48,15 +48,16 @@ async def accept(plan: Plan, options: Options | None = None, *, name: str, found
         )
     async with ledger_alone(plan, options) as ledger:
         figure = (await found_figures(ledger)).get(name)
+        look = command(plan, options.ledger, "revert" if name == REWRITTEN else "cleanup")  # who finds it
         if figure is None:
             raise UsageError(
                 f"nothing was found of {name!r} that could be accepted.",
-                advice=f"See what there is first: {command(plan, options.ledger, 'cleanup')}",
+                advice=f"See what there is first: {look}",
             )
         if found != figure:
             raise UsageError(
                 f"{name} was found to be {figure}, and not {found}: only what was found can be accepted.",
-                advice=f"Look again, and the command to type is shown: {command(plan, options.ledger, 'cleanup')}",
+                advice=f"Look again, and the command to type is shown: {look}",
             )
         await keep_acceptance(ledger, name, found, because)
 

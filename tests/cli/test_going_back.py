@@ -66,6 +66,8 @@ def test_copies_that_files_name_stay_until_those_are_put_back(scene: Scene) -> N
 def test_copies_that_files_name_go_once_that_was_accepted(scene: Scene) -> None:
     told(scene)
     found = scene.summary("revert")["rewritten"]["found"]
+    refused = scene.cartage("accept", "rewritten", "--found", "9", "--because", "a guess", code=2).output
+    assert f"cartage revert {scene.plan}" in refused
     scene.cartage("accept", "rewritten", "--found", found, "--because", "the files go too")
     assert following(scene, "revert") == f"next: cartage revert {scene.plan} --delete"
     assert scene.summary("revert", "--delete", "--confirm", "cards")["removed"] == 6
