@@ -208,9 +208,10 @@ class Receiver(asyncio.BufferedProtocol):
         self._surplus = len(view) > size
         room = intake.room()
         assert room is not None
-        room[:size] = view[:size]
         self._into = room
-        self._flowed(size)
+        if size or not intake.left:  # else the head came by itself
+            room[:size] = view[:size]
+            self._flowed(size)
 
     def _flowed(self, nbytes: int) -> None:
         """So many bytes have come to where the next were to come."""
