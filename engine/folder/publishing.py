@@ -103,15 +103,17 @@ class Publisher:
         with telling(path):
             self.check(key)
             *above, name = parts_of(key)
-            with contextlib.suppress(FileNotFoundError):  # the directory was removed meanwhile
+            try:
                 directory = self.directories.open(above)
                 try:
                     status = put_unnamed(directory, name, data, path, mtime_ns, mode)
                 finally:
                     os.close(directory)
-                if status is not None:
-                    return published_of(status)
-                self._unnamed = False
+            except FileNotFoundError:  # the directory was removed meanwhile
+                return None
+            if status is not None:
+                return published_of(status)
+            self._unnamed = False
         return None
 
     def make_directory(self, key: str) -> Published:

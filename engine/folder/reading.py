@@ -73,11 +73,11 @@ def standing(root: Root, key: str, manner: Manner, operation: str) -> os.stat_re
         raise told(error, operation, path) from error
 
 
-def head_of(key: str, status: os.stat_result, now_ns: int) -> ObjectHead:
-    """What HEAD says of a file that was looked at at `now_ns`, which is the date too."""
+def head_of(key: str, status: os.stat_result, now_ns: int, version: str) -> ObjectHead:
+    """What HEAD says of a file of this version that was looked at at `now_ns`, which is the date too."""
     return ObjectHead(
         size=0 if key.endswith("/") else status.st_size,
-        etag=version_at(status, now_ns),
+        etag=version,
         modified=moment_of(status.st_mtime_ns),
         properties=properties_of(key, status.st_mode, status.st_mtime_ns),
         tag_count=0,
@@ -172,7 +172,7 @@ class OpenedFile:
 
     def head(self) -> ObjectHead:
         """What HEAD says of it."""
-        return head_of(self.key, self._status, self._seen_ns)
+        return head_of(self.key, self._status, self._seen_ns, self.version)
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` with the bytes at `offset`. Raises `PreconditionFailed` where the file ends before."""

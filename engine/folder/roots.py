@@ -12,7 +12,8 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from engine.folder import system
@@ -25,6 +26,21 @@ BELOW = A_DIRECTORY | NO_LINK
 
 HAS_DESCRIPTORS = {os.open, os.stat, os.unlink, os.mkdir} <= os.supports_dir_fd
 """Whether this system can open files below a directory's descriptor. Windows cannot."""
+
+
+class _closing:
+    """A descriptor, which is closed in the end. A class, as it is entered for each file that is read."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> int:
+        return self._descriptor
+
+    def __exit__(self, *raised: object) -> None:
+        os.close(self._descriptor)
 
 
 class Root:
@@ -103,17 +119,12 @@ class Root:
         """What stands at its path, or at the innermost above it where anything does."""
         return next(path for path in (self.path, *map(str, Path(self.path).parents)) if os.path.lexists(path))
 
-    @contextlib.contextmanager
-    def directory(self, parts: Sequence[bytes], *, follow: bool = False) -> Iterator[int]:
+    def directory(self, parts: Sequence[bytes], *, follow: bool = False) -> AbstractContextManager[int]:
         """A descriptor of the directory at `parts` below the folder, while it is used. `follow`: links are followed, as
         the user asked for; never to write.
 
         Raises `OSError`: `NotADirectoryError` also for a link."""
-        descriptor = self.open_directory(parts, follow=follow)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        return _closing(self.open_directory(parts, follow=follow))
 
     def open_directory(self, parts: Sequence[bytes], *, follow: bool = False) -> int:
         """As `directory`; the caller closes it. Also the folder itself is opened anew: copies of one descriptor (dup)

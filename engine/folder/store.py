@@ -47,7 +47,7 @@ from engine.folder.refusals import changed, misnamed, missing, told
 from engine.folder.roots import HAS_DESCRIPTORS, Root
 from engine.folder.streaming import check_body, fill, pour
 from engine.folder.unfinished import Published, Unfinished
-from engine.folder.versions import moment_of
+from engine.folder.versions import moment_of, version_at
 from engine.folder.walking import USUAL, Manner, Position, Shut, listed
 from engine.model import CopyResult, DeleteFailure, DeleteReport, Durability, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.plan.misnamed import Misnames
@@ -109,20 +109,19 @@ class FolderStore(Lacking, ObjectStore):
 
     def root(self, bucket: str) -> Root:
         """The folder at an absolute path."""
-        with self._lock:
-            if bucket not in self._roots:
-                if not Path(bucket).is_absolute():
-                    raise UsageError(f"A folder is named by its absolute path, which {bucket!r} is not.")
-                self._roots[bucket] = Root(bucket)
-            return self._roots[bucket]
+        root = self._roots.get(bucket)
+        if root is not None:
+            return root
+        if not Path(bucket).is_absolute():
+            raise UsageError(f"A folder is named by its absolute path, which {bucket!r} is not.")
+        return self._roots.setdefault(bucket, Root(bucket))
 
     def publisher(self, bucket: str) -> Publisher:
         """What writes files into a folder."""
-        root = self.root(bucket)
-        with self._lock:
-            if bucket not in self._publishers:
-                self._publishers[bucket] = Publisher(root, self._durability)
-            return self._publishers[bucket]
+        publisher = self._publishers.get(bucket)
+        if publisher is not None:
+            return publisher
+        return self._publishers.setdefault(bucket, Publisher(self.root(bucket), self._durability))
 
     @property
     def syncs(self) -> bool:
@@ -207,7 +206,7 @@ class FolderStore(Lacking, ObjectStore):
         """Let go of what listings and folders hold open."""
         with self._lock:
             self._walks.close()
-            for root in self._roots.values():
+            for root in list(self._roots.values()):
                 root.close()
 
     # --- listing ----------------------------------------------------------------------------------------------------
@@ -268,7 +267,8 @@ class FolderStore(Lacking, ObjectStore):
         if self._is_yet_to_be(root):
             raise missing(request.operation, root.shown(ref.key))
         status = standing(root, ref.key, self.manner, request.operation)
-        head = head_of(ref.key, status, self.manner.now_ns())
+        now_ns = self.manner.now_ns()
+        head = head_of(ref.key, status, now_ns, version_at(status, now_ns))
         named = self._unlinked.as_named(head.etag)
         return head if named == head.etag else head._replace(etag=named)
 
