@@ -36,9 +36,9 @@ PLAYED = [
 """Pages whose console sessions are run, top to bottom, in an empty folder with a sandbox."""
 
 GIVEN = ("cartage sandbox", 'eval "$(cartage sandbox')
-"""Commands that the test has done already: the sandbox is running, its variables are set."""
+"""What the test does itself: a sandbox of the page's own scale runs, and its variables are set."""
 
-SCALE = re.compile(r"<!-- sandbox: scale=([\d.]+) -->")
+SCALE = re.compile(r"^\$ .*cartage sandbox .*--scale ([\d.]+)", flags=re.MULTILINE)
 SHOWN = "<!-- shown -->"
 """Before a session whose figures are those of the whole migration: it is run, and its output not compared."""
 
@@ -146,6 +146,14 @@ def test_the_sessions_of_a_page_run_and_print_what_it_shows(page: str, terminal:
                         assert_shows(expected, output, f"{where}: {command}")
                     ran += 1
     assert ran, f"{page} has nothing to run"
+
+
+@pytest.mark.parametrize("page", PLAYED)
+def test_a_page_begins_with_the_sandbox_that_its_commands_are_for(page: str) -> None:
+    """Typed as they stand, they would go to a bucket of that name on AWS else."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    typed = [line for block in blocks(text) if block.language == "console" for line, _, _ in commands(block.text)]
+    assert typed[0].startswith('eval "$(cartage sandbox --env')
 
 
 def test_every_page_with_a_session_is_played_or_shows_only_the_sandbox() -> None:
