@@ -124,7 +124,7 @@ def refuse_unfit(workers: dict[str, Any], versions: dict[str, str | None]) -> in
         address, found = other[0]
         raise UsageError(
             f"the Dask worker {address} has {found or 'no Cartage'}, and this is Cartage {__version__}.",
-            advice="Install the same on all: pip install 'cartage-s3[dask]'",
+            advice="Install the same wheel on all, with its extra dask (docs/installing.md).",
         )
     return len(workers)
 
