@@ -27,6 +27,7 @@ from engine.listing.first_pages import first_pages
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
+from engine.plan.estimate import expected_in_all
 from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state, objects_by_route
@@ -186,16 +187,11 @@ async def migrate(
 
 
 async def _expected(plan: Plan, ledger: Ledger) -> tuple[int, int]:
-    """About how many objects and bytes the routes take: as they were listed, or looked at, or as their owner says.
-    (0, 0) where nobody knows of one of them. Nothing rests on it but what is shown."""
-    seen: dict[str, list[int]] = await ledger.note(SURVEYED) or {}
-    known = {item.name: (item.objects, item.size_bytes or 0) for item in plan.expectations if item.objects}
-    known |= {name: (objects, size_bytes) for name, (objects, size_bytes) in seen.items()}
-    known |= {item.route: (item.objects, item.bytes) for item in await ledger.snapshots() if item.objects}
-    found = [known.get(route.name) for route in plan.routes]
-    if not all(found):
-        return 0, 0
-    return sum(item[0] for item in found if item), sum(item[1] for item in found if item)
+    """About how many objects and bytes the routes take, as they were listed, or looked at, or as their owner says."""
+    noted: dict[str, list[int]] = await ledger.note(SURVEYED) or {}
+    seen = {name: (objects, size_bytes) for name, (objects, size_bytes) in noted.items()}
+    seen |= {item.route: (item.objects, item.bytes) for item in await ledger.snapshots() if item.objects}
+    return expected_in_all(plan, seen)
 
 
 def _first_pages(plan: Plan, opened: Sites, listed: KeptListings | None) -> AbstractAsyncContextManager[StoreOf]:

@@ -143,6 +143,29 @@ def _compare(what: str, expected: int, found: int | None, tolerance: int) -> Dif
     return Difference(what, expected, found, tolerance, found is not None and abs(found - expected) <= tolerance)
 
 
+def expected_in_all(plan: Plan, seen: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """About how many objects and bytes the routes take: as they were `seen`, else as their owner says, of each or, if
+    that is more, of several together. (0, 0) where nobody knows of one of them. Nothing rests on it but what is shown.
+    """
+    known = dict(seen)
+    for item in plan.expectations:
+        unseen = next((name for name in item.routes if name not in seen), None)
+        if unseen is not None and item.objects:
+            for name in item.routes:
+                known.setdefault(name, (0, 0))
+            objects, size_bytes = _sum(known[name] for name in item.routes)
+            more = max(0, item.objects - objects), max(0, (item.size_bytes or 0) - size_bytes)
+            known[unseen] = _sum([known[unseen], more])  # which of them has it does not matter
+    if not all(route.name in known for route in plan.routes):
+        return 0, 0
+    return _sum(known[route.name] for route in plan.routes)
+
+
+def _sum(figures: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    counts, sizes = zip(*figures, strict=True)
+    return sum(counts), sum(sizes)
+
+
 DAY_MS = 86_400_000
 
 

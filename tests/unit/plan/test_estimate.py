@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.api.load import load_plan
 from engine.plan.document import Plan
-from engine.plan.estimate import Difference, RouteCounts, estimate, expectation_report
+from engine.plan.estimate import Difference, RouteCounts, estimate, expectation_report, expected_in_all
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "pokemon.toml"
 
@@ -85,3 +86,25 @@ def test_what_is_not_listed_to_its_end_never_agrees() -> None:
     report = {item.what: item for item in expectation_report(plan, {"raw": (17_592, 13_000_000_000)})}
     assert report["raw.objects"].agrees
     assert report["total.objects"] == Difference("total.objects", 52_994, None, 0, False)
+
+
+def test_what_routes_hold_together_is_the_larger_of_what_is_said_of_each_and_of_all() -> None:
+    """The reference migration's own figures make 36,213, and four of its routes are said to hold 52,994."""
+    plan = load_plan(EXAMPLE)
+    assert expected_in_all(plan, {}) == (52_995, 26_843_000_000 + 5_600_000_000)
+    assert expected_in_all(plan, {"raw": FOUND["raw"]})[0] == 52_995
+    assert expected_in_all(plan, {"processed": FOUND["processed"]})[0] == 52_995
+    more = {"processed": (60_000, 1), "raw": (10_000, 1)}
+    assert expected_in_all(plan, more)[0] == 60_000 + 10_000 + 1024 + 4 + 1
+    assert expected_in_all(plan, FOUND | {"raw": (10_000, 1)})[0] == 10_000 + 34_374 + 1024 + 4 + 1, (
+        "all were looked at"
+    )
+
+
+def test_of_a_route_that_nobody_knows_of_nothing_is_expected_in_all() -> None:
+    plan = load_plan(EXAMPLE)
+    of_few = replace(plan, expectations=plan.expectations[:3])
+    assert expected_in_all(of_few, {}) == (0, 0)
+    assert expected_in_all(of_few, {"reference": (4, 1), "teacher": (1, 1)})[0] == 36_208 + 5
+    together = replace(plan, expectations=plan.expectations[4:])
+    assert expected_in_all(together, {})[0] == 52_995
