@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from engine.api.options import ledger_path
-from engine.api.plan import survey
+from engine.api.options import Options, ledger_path
+from engine.api.plan import SurveyResult, survey
 from engine.cli.codes import ASIDE, DONE, USAGE
 from engine.cli.invocation import Invocation
+from engine.events import Notice
+from engine.ledger.files import IN_ANOTHER
 from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S
 from engine.plan.permissions import policy
@@ -30,10 +34,17 @@ def plan_command(
 
 
 def show_plan(
-    invocation: Invocation, plan: Plan, max_rps: float = WRITES_PER_S, *, probe: bool = False, deletes: bool = False
+    invocation: Invocation,
+    plan: Plan,
+    max_rps: float = WRITES_PER_S,
+    *,
+    probe: bool = False,
+    deletes: bool = False,
+    dry: bool = False,
 ) -> NoReturn:
-    """Show what a run of the plan would do, and end. `deletes`: what stands in the target alone would go too."""
-    result = invocation.run(lambda options, _: survey(plan, options, probe=probe))
+    """Show what a run of the plan would do, and end. `deletes`: what stands in the target alone would go too; `dry`: no
+    ledger is made for it."""
+    result = invocation.run(lambda options, _: _survey(plan, options, probe=probe, dry=dry))
     page = plan_page(result, max_rps, invocation.took_s)
     if deletes and page:
         surplus = sum(item.surplus for item in result.routes)
@@ -47,9 +58,27 @@ def show_plan(
 
 
 def dry_run(invocation: Invocation, plan: Plan, *, deletes: bool = False) -> NoReturn:
-    """As `show_plan`, and nothing is written: what is noted goes into a ledger for the moment, unless there is one."""
-    if ledger_path(plan, invocation.options).exists():
-        show_plan(invocation, plan, deletes=deletes)
+    """As `show_plan`, and nothing is written, unless there is a ledger already."""
+    show_plan(invocation, plan, deletes=deletes, dry=not ledger_path(plan, invocation.options).exists())
+
+
+async def _survey(plan: Plan, options: Options, *, probe: bool, dry: bool) -> SurveyResult:
+    """The survey; where no ledger is to be made, or none can be, what it notes goes into one for the moment."""
+    path = ledger_path(plan, options)
+    closed = not dry and _is_closed(path)
+    if not (dry or closed):
+        return await survey(plan, options, probe=probe)
+    if closed:
+        said = f"no ledger can be made in {path.parent.absolute()}, so that nothing of this is remembered"
+        options.listener(Notice("NoLedger", f"{said}; a run needs another folder: {IN_ANOTHER}"))
     with tempfile.TemporaryDirectory(prefix="cartage-dry-") as folder:
-        ledger = Path(folder) / f"{plan.name}.ledger"
-        show_plan(invocation.having(ledger=ledger), plan, deletes=deletes)
+        of_the_moment = replace(options, ledger=Path(folder) / path.name)
+        return replace(await survey(plan, of_the_moment, probe=probe), ledger=path)
+
+
+def _is_closed(ledger: Path) -> bool:
+    """Whether there is no ledger, in a folder where this user may make none."""
+    by_effect = os.access in os.supports_effective_ids
+    folder = ledger.parent
+    may_write = os.access(folder, os.W_OK | os.X_OK, effective_ids=by_effect)
+    return not may_write and folder.is_dir() and not ledger.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from engine.api.load import load_plan
@@ -256,3 +258,20 @@ def test_what_a_plan_says_of_costs_is_what_somebody_pays(terminal: Terminal) -> 
     for ended in (down, over):
         assert "\nneeds      s3:" in ended.out and "(not tried; `cartage check` with --write tries them)" in ended.out
         assert "allowed" not in ended.out
+
+
+def test_a_plan_is_shown_where_no_ledger_can_be_made(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a dry run is. A run would be refused there, so that it is said how that goes on."""
+    plan = write_plan(terminal.folder)
+    there = set(terminal.folder.rglob("*"))
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != terminal.folder)
+    with answering(holding("old/a", "old/b")) as server:
+        terminal.at(server.url)
+        ended = terminal.call("plan", plan)
+        told = terminal.call("plan", plan, "--json")
+    assert (ended.code, told.code) == (0, 0), ended.err
+    assert f"note: no ledger can be made in {terminal.folder}, so that nothing of this is remembered" in ended.err
+    assert "--state-dir FOLDER" in ended.err
+    assert f"next: cartage run {plan}" in ended.out and "cartage-dry" not in ended.out
+    assert told.summary["ledger"] == str(terminal.folder / "moving.ledger")
+    assert set(terminal.folder.rglob("*")) == there
