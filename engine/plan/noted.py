@@ -18,8 +18,9 @@ ITSELF = "(the location itself)"
 
 
 def key_said(key: str) -> str:
-    """A key below its route's location, in a sentence."""
-    return repr(key) if key else ITSELF
+    """A key below its route's location, in a sentence. A backslash stands for itself, as wherever a key is shown: a
+    name that is no UTF-8 comes with its escapes."""
+    return repr(key).replace("\\\\", "\\") if key else ITSELF
 
 
 class Noted(NamedTuple):

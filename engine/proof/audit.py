@@ -20,6 +20,7 @@ from engine.model import LinkedObject, Proof
 from engine.plan.concern import audited
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ENDED, State
+from engine.plan.noted import key_said
 from engine.plan.route import Route
 from engine.proof.judge import Kind, judge
 from engine.store import StoreOf
@@ -102,7 +103,9 @@ async def audit(
 
     async def lost(route: Route) -> str:
         found = await sources.lost_of(route.name, ledger.knows)
-        return f"{len(found):,} that its list names are not there; the first is {found[0].key!r}" if found else ""
+        return (
+            f"{len(found):,} that its list names are not there; the first is {key_said(found[0].key)}" if found else ""
+        )
 
     async def look(route: Route, report: RouteAudit) -> None:
         try:
@@ -130,5 +133,5 @@ def _unlisted(join: RouteJoin) -> str:
     """What lies on either side and hides what would lie below it; empty where nothing does."""
     count = sum(things.count for things in join.unlisted)
     named = [item for things in join.unlisted for item in things.named()[:1]]
-    first = f"; the first is {named[0][0]!r}: {named[0][1].message}" if named else ""
+    first = f"; the first is {key_said(named[0][0])}: {named[0][1].message}" if named else ""
     return f"{count:,} lie there and cannot be objects, or be looked at{first}" if count else ""

@@ -18,6 +18,7 @@ from engine.plan.in_place import decide_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import LEAVING, State
 from engine.plan.misnamed import Misnames
+from engine.plan.noted import key_said
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.route import Route
 from engine.sites.clock import now_ms
@@ -115,7 +116,7 @@ async def survey(
             things, *_ = join.unlisted
             report.unlisted = things.count
             for key, item in things.named()[: PROBLEMS_KEPT - len(report.problems)]:
-                report.problems.append(f'route "{route.name}": {key!r} is left: {item.message}')
+                report.problems.append(f'route "{route.name}": {key_said(key)} is left: {item.message}')
 
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
@@ -132,7 +133,7 @@ def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
     report.bytes += row.source.size
     report.conflicting += 1
     if len(report.problems) < PROBLEMS_KEPT:
-        report.problems.append(f'route "{route.name}": {row.key!r} has no place: what lies there is no file')
+        report.problems.append(f'route "{route.name}": {key_said(row.key)} has no place: what lies there is no file')
 
 
 def _count(
@@ -158,7 +159,7 @@ def _count(
         report.there += 1
     elif choice.ended is not None:
         if not report.misnamed and len(report.problems) < PROBLEMS_KEPT:
-            report.problems.append(f'route "{route.name}": {row.key!r} is set aside: {choice.ended.message}')
+            report.problems.append(f'route "{route.name}": {key_said(row.key)} is set aside: {choice.ended.message}')
         report.misnamed += 1
     elif choice.decision.state is State.ARCHIVED:
         report.archived += 1

@@ -265,6 +265,12 @@ def test_who_looks_at_a_folder_says_what_cannot_be_an_object(command: str, termi
     assert {"link", "pipe"} <= {path.name for path in made.iterdir()}
 
 
+def test_a_plan_shows_a_name_that_is_no_utf8_as_every_other_command_does(terminal: Terminal) -> None:
+    made = clone(terminal.folder)
+    (made / os.fsdecode(b"caf\xe9")).write_bytes(b"x")
+    assert "'caf\\xe9' is left: its name is no UTF-8" in terminal.call("cp", "./x/", "./y/", "--dry-run").out
+
+
 def test_a_link_that_was_named_itself_is_said_to_be_one(terminal: Terminal) -> None:
     made = clone(terminal.folder)
     (made / "link").symlink_to("a")
