@@ -26,6 +26,10 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MOVE_OR_NAME = "Move it away, or name another place with --ledger."
+OF_ANOTHER = (
+    "The ledger is that user's, and perhaps their run is at work on it: go on as that user, or name one of your own "
+    "with --ledger."
+)
 ONE_NAME = "Remove the other name, or name another place with --ledger."
 SIDE_FILES = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database. It opens them without following links; here they are named before it does."""
@@ -90,7 +94,7 @@ def _refuse_strange(path: Path, found: os.stat_result, *, own: bool) -> None:
     if found.st_nlink > 1:
         raise _not_ours(path, "a file with another name beside this one (a hard link)", ONE_NAME)
     if own and hasattr(os, "geteuid") and found.st_uid != os.geteuid():
-        raise _not_ours(path, f"another user's file (user id {found.st_uid})")
+        raise _not_ours(path, f"another user's file (user id {found.st_uid})", OF_ANOTHER)
 
 
 def _not_ours(path: Path, what: str, advice: str = MOVE_OR_NAME) -> LedgerError:

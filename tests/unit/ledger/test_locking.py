@@ -363,8 +363,10 @@ async def test_a_pipe_is_neither_waited_for_nor_written_to(tmp_path: Path, endin
 async def test_another_users_file_is_left_to_them(tmp_path: Path, ending: str) -> None:
     path = await made(tmp_path / "p.ledger")
     os.chown(tmp_path / f"p.ledger{ending}", 12_345, -1)
-    with pytest.raises(LedgerError, match=r"another user's file \(user id 12345\)"):
+    with pytest.raises(LedgerError, match=r"another user's file \(user id 12345\)") as refused:
         await open_again(path)
+    assert "Move" not in refused.value.advice, "their run may be at work"
+    assert "go on as that user" in refused.value.advice
 
 
 async def test_a_ledgers_name_writes_nothing_on_the_terminal(tmp_path: Path) -> None:
