@@ -57,7 +57,7 @@ async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
     async with at_work("receipt", plan, options) as (opened, ledger):
         sums = await sum_up(ledger, listener=options.listener)
         noted, accepted = await ledger.noted(), await ledger.accepted()
-        refuse_unfinished(sums, await ledger.snapshots(), noted, accepted, await ledger.left())
+        refuse_unfinished(sums, await ledger.snapshots(), noted, accepted, await ledger.left(), await ledger.misnamed())
         where = plan.routes[0].target
         server = server_ms((await opened.site(where).facts(where.bucket, anew=True)).date)
         return await _values(plan, opened.home.endpoint, ledger, sums, server)

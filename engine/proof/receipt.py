@@ -29,6 +29,7 @@ from engine.plan.binding import digest_of
 from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED, State
+from engine.plan.misnamed import WAY_OUT_LATER
 from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states, key_said
 from engine.plan.record import AGREE, Entry, ObjectRecord
 from engine.plan.route import Route
@@ -147,31 +148,39 @@ def refuse_unfinished(
     noted: Mapping[str, Noted] | None = None,
     accepted: Collection[tuple[str, str]] = (),
     left: Sequence[Left] = (),
+    misnamed: int = 0,
 ) -> None:
     """Raise `ReceiptRefused` with every reason why there is nothing to certify yet. `noted` is what may be accepted of
-    the objects, `accepted` (name, figure) what was; `left` is what lies in the sources and there is no row of."""
+    the objects, `accepted` (name, figure) what was; `left` is what lies in the sources and there is no row of;
+    `misnamed` of the failed no run mends."""
     noted = noted or {}
     done = {State.VERIFIED, State.DELETED} | accepted_states(noted, accepted)
     reasons = [f"{name}: its listing never reached its end; run the plan again" for name in open_routes(snapshots)]
+    by_name = {State.FAILED} if misnamed >= sum(route.states[State.FAILED] for route in sums.routes.values()) else set()
     for route in sums.routes.values():
-        wrong = [f"{count:,} {state.value}" for state, count in sorted(route.states.items()) if state not in done]
+        wrong = {state: count for state, count in sorted(route.states.items()) if state not in done}
         if wrong:
-            what = "run cleanup again" if route.states[State.DELETING] else "run and verify the plan"
-            if route.states[State.CONFLICT]:
-                what = f"{OUT_OF_CONFLICT}, then {what}"
-            reasons.append(f"{route.name}: {', '.join(wrong)}; {what}")
+            ways = [OUT_OF_CONFLICT] if State.CONFLICT in wrong else []
+            if State.DELETING in wrong:
+                ways.append("run cleanup again")
+            elif wrong.keys() - ENDED - by_name:
+                ways.append("run and verify the plan")
+            counts = ", ".join(f"{count:,} {state.value}" for state, count in wrong.items())
+            reasons.append(f"{route.name}: {counts}{'; ' if ways else ''}{', then '.join(ways)}")
+    if misnamed:
+        reasons.append(f"{misnamed:,} of the failed can be no file's name at the target: {WAY_OUT_LATER}")
     for item in left:
         first = "".join(f", first {key_said(one.key)}: {one.message}" for one in item.first[:1])
         reasons.append(
             f"{item.route}: {item.things:,} left, which cannot be objects, be looked at or be found{first}; "
             "mend or move these, or take them out of the list, then run and verify the plan"
         )
-    differing = noted.get(PROPERTIES, NOTHING)
-    if differing.objects and (PROPERTIES, differing.figure) not in accepted:
-        reasons.append(
-            f"{differing.objects:,} known not to carry what the route gives it, first {differing.first}: "
-            "run and verify the plan, or accept it as cleanup says"
-        )
+    said = {state.value: f"{state.value}, first {{}}: " for state in sorted(ENDED)}
+    said[PROPERTIES] = "known not to carry what the route gives it, first {}: run and verify the plan, or "
+    for name, sentence in said.items():
+        found = noted.get(name, NOTHING)
+        if found.objects and (name, found.figure) not in accepted:
+            reasons.append(f"{found.objects:,} {sentence.format(found.first)}accept it as cleanup says")
     if not sums.rows and not reasons:
         reasons.append("the ledger holds no object yet; run and verify the plan")
     if reasons:

@@ -114,7 +114,8 @@ def _next(plan: Plan, report: Verification) -> list[str]:
     kinds = kinds.difference(*(route.accepted for route in report.routes), {Kind.EXTRA})
     if not kinds:
         return ["" if all(route.snapshot_closed for route in report.routes) else "run"]
-    if kinds <= {Kind.WITHDRAWN, Kind.LOST}:
+    kinds -= {Kind.WITHDRAWN, Kind.LOST}  # which are accepted, and no run mends
+    if not kinds:
         return ["accept", "--list"]
     folders = {route.name for route in plan.routes if route.target.is_local}
     if kinds == {Kind.PROPERTIES} and folders.issuperset(

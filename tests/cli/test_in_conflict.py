@@ -61,6 +61,25 @@ def test_a_run_is_named_where_it_mends(sandbox: Endpoint, terminal: Terminal, bu
     assert terminal.call("status", plan).out.endswith(f"next: cartage run {plan}\n")
 
 
+def test_what_was_withdrawn_beside_it_is_for_no_run_either(sandbox: Endpoint, terminal: Terminal, bucket: str) -> None:
+    """A run mends neither: the one is moved away, the other accepted, which a receipt says as cleanup does."""
+    plan = write_plan(terminal.folder, bucket)
+    assert terminal.call("run", plan, "--quiet").code == 0
+    sandbox.client().put_object(Bucket=bucket, Key="new/raw/a", Body=b"another")
+    sandbox.client().delete_object(Bucket=bucket, Key="old/b")
+    verified = terminal.call("verify", plan)
+    assert verified.code == 4 and verified.out.endswith(f"next: cartage status {plan} --failed\n")
+    refused = terminal.call("receipt", plan).err
+    assert f"raw: 1 conflict, 1 withdrawn; {OUT_OF_CONFLICT}, then run and verify the plan\n" in refused
+    assert "1 withdrawn, first raw: 'b': accept it as cleanup says" in refused
+
+    sandbox.client().delete_object(Bucket=bucket, Key="new/raw/a")
+    assert terminal.call("run", plan, "--quiet").code == 3
+    assert terminal.call("verify", plan).out.endswith(f"next: cartage accept {plan} --list\n")
+    refused = terminal.call("receipt", plan).err
+    assert "raw: 1 withdrawn\n" in refused and "run and verify" not in refused
+
+
 def test_a_copy_without_a_plan_is_told_its_own_flag(sandbox: Endpoint, terminal: Terminal, bucket: str) -> None:
     copy = ("cp", f"s3://{bucket}/old/", "./down/")
     assert terminal.call(*copy, "--quiet").code == 0
