@@ -15,6 +15,7 @@ from engine.errors import UsageError, refused_as
 from engine.finish.acceptances import accepted_in
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
+from engine.plan.misnamed import KEYED, MISNAMED
 from engine.plan.sizes import server_ms
 from engine.proof.receipt import (
     Sums,
@@ -57,7 +58,8 @@ async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
     async with at_work("receipt", plan, options) as (opened, ledger):
         sums = await sum_up(ledger, listener=options.listener)
         noted, accepted = await ledger.noted(), await ledger.accepted()
-        refuse_unfinished(sums, await ledger.snapshots(), noted, accepted, await ledger.left(), await ledger.misnamed())
+        never = await ledger.failed_by(MISNAMED), await ledger.failed_by(KEYED)
+        refuse_unfinished(sums, await ledger.snapshots(), noted, accepted, await ledger.left(), *never)
         where = plan.routes[0].target
         server = server_ms((await opened.site(where).facts(where.bucket, anew=True)).date)
         return await _values(plan, opened.home.endpoint, ledger, sums, server)

@@ -16,6 +16,7 @@ from engine.ledger.binding import differences
 from engine.ledger.rebinding import VIEW
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
+from engine.plan.misnamed import KEYED, MISNAMED
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
 from engine.shown import LedgerResult
@@ -25,7 +26,8 @@ from engine.shown import LedgerResult
 class Status(LedgerResult):
     """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects, `worker`
     who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is
-    known, `misnamed` how many of the failed can be no file's name at the target, which no run mends; `state` is what
+    known, `misnamed` how many of the failed can be no file's name at the target and `keyed`
+    are under a key of their owner's own (SSE-C), which no run mends; `state` is what
     every command that changes it has to be given (`Options.state`), None where it is kept in no other place; `left`
     what the routes' sources hold that cannot be an object, or be looked at, and what a list of keys names that is not
     there; `failed_sync` is what the system said of a disk whose
@@ -42,6 +44,7 @@ class Status(LedgerResult):
     worker: Worker | None = None
     restoring: int = 0
     misnamed: int = 0
+    keyed: int = 0
     state: str | None = None
     left: Sequence[Left] = ()
     failed_sync: str = ""
@@ -88,7 +91,8 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
         noted=await reader.noted(),
         worker=await reader.worker(),
         restoring=await reader.restoring(),
-        misnamed=await reader.misnamed(),
+        misnamed=await reader.failed_by(MISNAMED),
+        keyed=await reader.failed_by(KEYED),
         state=None if kept is None else given_of(kept, binding.plan_name),
         left=await reader.left(),
         failed_sync=await failed_sync_of(reader),

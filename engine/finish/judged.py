@@ -11,6 +11,7 @@ from engine.finish.holding import hold_of, proven_before_ms
 from engine.ledger import Ledger, LedgerReader, open_routes, taken_by_route
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
+from engine.plan.misnamed import KEYED, MISNAMED
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 
 GATE = "gate"
@@ -55,7 +56,8 @@ async def facts_of(plan: Plan, ledger: LedgerReader, now_ms: int | None) -> Fact
         properties=noted[PROPERTIES],
         accepted=frozenset(await ledger.accepted()),
         failed_sync=await failed_sync_of(ledger),
-        misnamed=await ledger.misnamed(),
+        misnamed=await ledger.failed_by(MISNAMED),
+        keyed=await ledger.failed_by(KEYED),
     )
 
 

@@ -27,7 +27,6 @@ from engine.ledger.schema import DIFFERING, UNDONE
 from engine.ledger.writer import translating
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import DONE, ENDED, IN_FLIGHT, State
-from engine.plan.misnamed import MISNAMED
 from engine.plan.noted import PROPERTIES, Noted, noted
 from engine.plan.record import (
     NEVER_THERE,
@@ -307,10 +306,9 @@ class LedgerReader:
         there is none."""
         return await self._coded(State.ARCHIVED, (UNDER_WAY,))
 
-    async def misnamed(self) -> int:
-        """How many of those that failed can never be copied, since their keys can be no file's name at the target.
-        Costs little where none failed."""
-        return await self._coded(State.FAILED, MISNAMED)
+    async def failed_by(self, codes: Sequence[str]) -> int:
+        """How many of those that failed have one of these codes. Costs little where none failed."""
+        return await self._coded(State.FAILED, codes)
 
     async def _coded(self, state: State, codes: Sequence[str]) -> int:
         """How many of those that are in this state have one of these codes. The state is one of `UNDONE`'s."""

@@ -29,7 +29,7 @@ from engine.plan.binding import digest_of
 from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED, State
-from engine.plan.misnamed import WAY_OUT_LATER
+from engine.plan.misnamed import no_run_mends
 from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states, key_said
 from engine.plan.record import AGREE, Entry, ObjectRecord
 from engine.plan.route import Route
@@ -149,26 +149,27 @@ def refuse_unfinished(
     accepted: Collection[tuple[str, str]] = (),
     left: Sequence[Left] = (),
     misnamed: int = 0,
+    keyed: int = 0,
 ) -> None:
     """Raise `ReceiptRefused` with every reason why there is nothing to certify yet. `noted` is what may be accepted of
     the objects, `accepted` (name, figure) what was; `left` is what lies in the sources and there is no row of;
-    `misnamed` of the failed no run mends."""
+    `misnamed` and `keyed` are as in `no_run_mends`."""
     noted = noted or {}
     done = {State.VERIFIED, State.DELETED} | accepted_states(noted, accepted)
     reasons = [f"{name}: its listing never reached its end; run the plan again" for name in open_routes(snapshots)]
-    by_name = {State.FAILED} if misnamed >= sum(route.states[State.FAILED] for route in sums.routes.values()) else set()
+    failed = sum(route.states[State.FAILED] for route in sums.routes.values())
+    never = {State.FAILED} if misnamed + keyed >= failed else set()
     for route in sums.routes.values():
         wrong = {state: count for state, count in sorted(route.states.items()) if state not in done}
         if wrong:
             ways = [OUT_OF_CONFLICT] if State.CONFLICT in wrong else []
             if State.DELETING in wrong:
                 ways.append("run cleanup again")
-            elif wrong.keys() - ENDED - by_name:
+            elif wrong.keys() - ENDED - never:
                 ways.append("run and verify the plan")
             counts = ", ".join(f"{count:,} {state.value}" for state, count in wrong.items())
             reasons.append(f"{route.name}: {counts}{'; ' if ways else ''}{', then '.join(ways)}")
-    if misnamed:
-        reasons.append(f"{misnamed:,} of the failed can be no file's name at the target: {WAY_OUT_LATER}")
+    reasons += no_run_mends(misnamed, keyed)
     for item in left:
         first = "".join(f", first {key_said(one.key)}: {one.message}" for one in item.first[:1])
         reasons.append(

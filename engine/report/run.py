@@ -6,7 +6,6 @@ from typing import Any
 
 from engine.api.commands import command, typed
 from engine.api.run import MigrationResult
-from engine.errors import CUSTOMER_KEY
 from engine.plan.document import Plan
 from engine.plan.lifecycle import DONE, State
 from engine.plan.route import Route
@@ -58,9 +57,7 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         if (why := _one_reason(result)) in (DENIED, SOURCE_DENIED):
             looking = _looking(plan, plan.route(counters.first_asides[0].route), why)
             ways = ways._replace(again=looking or ways.again)
-        elif why == CUSTOMER_KEY:
-            ways = ways._replace(again="", reason_tells=True)
-        first, *others = aside_lines(result.aside, listing, ways, result.restoring, result.misnamed)
+        first, *others = aside_lines(result.aside, listing, ways, result.restoring, result.misnamed, result.keyed)
         if why and result.aside[State.FAILED] > 1:
             first = Toned(f"{first}, all with {safe(why)}", Tone.WARNING)
         lines += ["", *left[:1], first, *others]

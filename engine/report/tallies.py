@@ -13,7 +13,7 @@ from engine.events import ObjectAside
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
-from engine.plan.misnamed import WAY_OUT_LATER
+from engine.plan.misnamed import no_run_mends
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally, by_state
 from engine.report.ndjson import picked
@@ -118,10 +118,10 @@ def noted_values(noted: Mapping[str, Noted]) -> dict[str, Any]:
 MENDED_BY_RUN = {State.FAILED, State.DRIFTED, State.DAMAGED}
 
 
-def mended_by_run(undone: Mapping[State, int], misnamed: int) -> set[State]:
-    """The states in which there is anything that a run goes on with or mends: `misnamed` of the failed it never is."""
+def mended_by_run(undone: Mapping[State, int], never: int) -> set[State]:
+    """The states in which there is anything that a run goes on with or mends: `never` so many of the failed."""
     there = undone.keys() & (IN_FLIGHT | MENDED_BY_RUN)
-    return there - {State.FAILED} if misnamed >= undone.get(State.FAILED, 0) else there
+    return there - {State.FAILED} if never >= undone.get(State.FAILED, 0) else there
 
 
 def deep_for(minimum: Proof) -> str:
@@ -135,12 +135,14 @@ open by themselves, by accepting them, or elsewhere."""
 
 
 class _Held(Protocol):
-    """What a ledger holds, of which so many failed since their keys can be no file's name."""
+    """What a ledger holds, and how many failed that no run mends (`no_run_mends`)."""
 
     @property
     def tallies(self) -> list[Tally]: ...
     @property
     def misnamed(self) -> int: ...
+    @property
+    def keyed(self) -> int: ...
 
 
 def opened_by(plan: Plan, held: _Held, name: str) -> list[str]:
@@ -152,7 +154,7 @@ def _proven_by(plan: Plan, held: _Held) -> list[str]:
     """What leads to the proof that is lacking: what is not copied has to be copied first, where a run does that."""
     tallies = held.tallies
     states = {tally.state for tally in tallies}
-    if mended_by_run(by_state(tallies, IN_FLIGHT | ASIDE), held.misnamed):
+    if mended_by_run(by_state(tallies, IN_FLIGHT | ASIDE), held.misnamed + held.keyed):
         return ["run"]
     if states & (ASIDE - ENDED) and State.COPIED not in states:
         return ["status", "--failed"]
@@ -200,17 +202,17 @@ def ways_of(plan: Plan | None, ledger: Path) -> Ways:
     return Ways(restore=restore, reason_tells=not plan.routes[0].source.is_prefix)
 
 
-def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: int = 0, misnamed: int = 0) -> list[str]:
+def aside_lines(
+    aside: dict[State, int], listing: str, ways: Ways, restoring: int = 0, misnamed: int = 0, keyed: int = 0
+) -> list[str]:
     """How many are not done, by state, what ends that, the command that lists each with its reason, and what to type
-    next. `restoring` of the archived are on their way back, `misnamed` of the failed can be no file's name."""
+    next. `restoring` of the archived are on their way back; `misnamed` and `keyed` as in `no_run_mends`."""
     counts = counted({state.value: count for state, count in aside.items()})
-    by_run = mended_by_run(aside, misnamed)
+    by_run = mended_by_run(aside, misnamed + keyed)
     told = {state: said for state, said in _MENDED_BY.items() if not (ways.reason_tells and state is State.FAILED)}
     mended = [sentence for state, sentence in told.items() if state in by_run or state in aside.keys() - MENDED_BY_RUN]
-    if misnamed and not ways.reason_tells:
-        mended.append(
-            f"{count_text(misnamed)} can be no file's name at the target, which no run mends: {WAY_OUT_LATER}"
-        )
+    if not ways.reason_tells:
+        mended += no_run_mends(misnamed, keyed)
     archived = aside.get(State.ARCHIVED, 0)
     if archived:
         mended.append(_archived_text(archived, restoring))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.api.run import MigrationResult
+from engine.errors import CUSTOMER_KEY
 from engine.events import ObjectAside
 from engine.ledger import Snapshot
 from engine.model import Proof
@@ -25,7 +26,15 @@ PLAN = Plan.of("s3://mine/old/", "s3://mine/new/")
 def page_of(counters: Counters, *, resumed: bool, plan: Plan = PLAN, **states: int) -> list[str]:
     tallies = [Tally("r", State(name), Proof.NONE, False, objects, objects * 1_000) for name, objects in states.items()]
     result = MigrationResult(
-        Path("p.ledger"), counters, tallies, [Snapshot("r", 1, 2, 0, 0)], False, resumed, requests=9, throttled=0
+        Path("p.ledger"),
+        counters,
+        tallies,
+        [Snapshot("r", 1, 2, 0, 0)],
+        False,
+        resumed,
+        requests=9,
+        throttled=0,
+        keyed=counters.reasons[CUSTOMER_KEY],
     )
     return [str(line) for line in result_page(plan, result, 1.0)]
 
@@ -78,10 +87,10 @@ def test_what_earlier_runs_did_is_told_apart_from_what_this_one_found(
 
 
 def test_what_lacks_its_owners_key_is_not_run_again() -> None:
-    """No run ever has the key: what to do is in the reason."""
+    """No run ever has the key."""
     plan = replace(PLAN, source="moving.toml")
     for failed in (1, 3):
-        counters = Counters(copied=3, aside=failed, reasons=Counter({"CustomerKey": failed}))
+        counters = Counters(copied=3, aside=failed, reasons=Counter({CUSTOMER_KEY: failed}))
         page = page_of(counters, resumed=False, plan=plan, failed=failed)
         assert f"not done: {failed} failed{', all with CustomerKey' * (failed > 1)}" in page
         assert not any("run again" in line for line in page)

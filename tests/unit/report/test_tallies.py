@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -55,21 +57,24 @@ def test_of_what_was_set_where_it_is_and_was_removed_nothing_stands() -> None:
     assert is_set == "1 removed by its owner since it was set"
 
 
-def test_what_can_be_no_files_name_is_not_said_to_be_mended_by_a_run() -> None:
+@pytest.mark.parametrize("why", ["misnamed", "keyed"])
+def test_what_no_run_mends_is_not_said_to_be_mended_by_one(why: str) -> None:
+    """Keys that can be no file's name, and objects under a key of their owner's own."""
     listing, ways = "cartage status x.toml --failed", Ways("cartage run x.toml")
-    page = "\n".join(aside_lines({State.FAILED: 2}, listing, ways, misnamed=2))
+    page = "\n".join(aside_lines({State.FAILED: 2}, listing, ways, **{why: 2}))
     assert "exclude" in page and "run again" not in page and "cartage run" not in page
-    page = "\n".join(aside_lines({State.FAILED: 3}, listing, ways, misnamed=2))
+    page = "\n".join(aside_lines({State.FAILED: 3}, listing, ways, **{why: 2}))
     assert "exclude" in page and "run again to try again" in page and "next: cartage run x.toml" in page
 
 
-def test_what_can_be_no_files_name_opens_no_gate_by_a_run() -> None:
+def test_what_no_run_mends_opens_no_gate_by_one() -> None:
     @dataclass
     class Holds:
         tallies: list[Tally]
         misnamed: int = 0
+        keyed: int = 0
 
     plan, verified = Plan.of("s3://bkt/p/", "/x/"), tally("a", State.VERIFIED, 1, 1)
     failed = tally("a", State.FAILED, 2, 1)
     assert opened_by(plan, Holds([verified, failed]), "proof") == ["run"]
-    assert opened_by(plan, Holds([verified, failed], 2), "proof") == ["status", "--failed"]
+    assert opened_by(plan, Holds([verified, failed], 1, 1), "proof") == ["status", "--failed"]
