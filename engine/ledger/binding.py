@@ -104,14 +104,21 @@ def learned(bound: Binding, wanted: Binding) -> Binding:
         bound,
         buckets=own.buckets,
         sites=tuple(others),
-        links=wanted.links if _may_change(bound.links, wanted.links) else bound.links,
+        links=wanted.links if _may_change(bound, wanted) else bound.links,
         machine=bound.machine or wanted.machine,
     )
 
 
-def _may_change(bound: Links, wanted: Links) -> bool:
-    """Of links that were set aside nothing is known that another way with them could make wrong."""
-    return bound in ("", "skip") and wanted != ""
+def _may_change(bound: Binding, wanted: Binding) -> bool:
+    """Of a folder's links that were set aside nothing is known that another way with them could make wrong. Of S3's
+    objects those that are links by their metadata were written as text, and nothing tells which."""
+    if wanted.links == "" or bound.links not in ("", "skip"):
+        return False
+    return wanted.links != "keep" or not any(_is_download(route) for route in bound.routes)
+
+
+def _is_download(route: RouteBinding) -> bool:
+    return route.target.startswith("/") and not route.source.startswith("/")
 
 
 def differences(bound: Binding, wanted: Binding) -> list[str]:
@@ -120,9 +127,8 @@ def differences(bound: Binding, wanted: Binding) -> list[str]:
     lines = []
     if bound.plan_name != wanted.plan_name:
         lines.append(f"it belongs to the plan {bound.plan_name!r}, not {wanted.plan_name!r}")
-    if bound.links != wanted.links and wanted.links and not _may_change(bound.links, wanted.links):
-        was, now = _LINKS[bound.links], _LINKS[wanted.links]
-        lines.append(f"symbolic links in its folders were {was} (--links {bound.links}), and are to be {now} now")
+    if bound.links != wanted.links and wanted.links and not _may_change(bound, wanted):
+        lines.append(_of_links(bound.links, wanted.links))
     if bound.machine and wanted.machine not in ("", bound.machine):
         lines.append(f"its folders are those of the machine {bound.machine}, and this is {wanted.machine}")
     had, has = bound.all_sites, wanted.all_sites
@@ -140,6 +146,16 @@ def differences(bound: Binding, wanted: Binding) -> list[str]:
         if old.digest != new.digest:
             lines.append(f'what route "{name}" takes, or gives its copies, has changed')
     return sorted(lines)
+
+
+def _of_links(bound: Links, wanted: Links) -> str:
+    if bound in ("", "skip"):
+        return (
+            "objects that are symbolic links by their metadata were written into its folders as files of the link's "
+            f"text, and are to be links now (--links {wanted})"
+        )
+    was, now = _LINKS[bound], _LINKS[wanted]
+    return f"symbolic links in its folders were {was} (--links {bound}), and are to be {now} now"
 
 
 def _only_in_one(what: str, bound: Collection[str], wanted: Collection[str]) -> list[str]:

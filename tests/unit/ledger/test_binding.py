@@ -119,6 +119,25 @@ def test_the_same_is_no_difference_and_an_owner_that_is_not_known_is_none_either
     assert differences(BINDING, changed(routes=(MODEL, RAW))) == []
 
 
+IN_FOLDER = RouteBinding("clone", "s3://bucket/data/", "/data/x/", "rules-1")
+OUT_OF_FOLDER = RouteBinding("clone", "/data/x/", "s3://bucket/data/", "rules-1")
+BETWEEN_FOLDERS = RouteBinding("clone", "/data/x/", "/data/y/", "rules-1")
+
+
+@pytest.mark.parametrize("bound", ["", "skip"])
+@pytest.mark.parametrize("wanted", ["follow", "keep"])
+@pytest.mark.parametrize("of", [IN_FOLDER, OUT_OF_FOLDER, BETWEEN_FOLDERS], ids=["in", "out", "between"])
+def test_links_that_were_set_aside_may_be_taken_where_none_was_written_as_text(
+    of: RouteBinding, bound: Any, wanted: Any
+) -> None:
+    """S3's objects that are links by their metadata were, into a folder: by the ledger they would be proven copies."""
+    was, now = changed(routes=(of,), links=bound), changed(routes=(of,), links=wanted)
+    is_refused = of is IN_FOLDER and wanted == "keep"
+    assert learned(was, now).links == (bound if is_refused else wanted)
+    lines = differences(was, now)
+    assert len(lines) == is_refused and all("are to be links now (--links keep)" in line for line in lines)
+
+
 def test_a_binding_comes_back_from_its_text_as_it_was() -> None:
     odd = changed(plan_name='"quoted" \n ü', routes=(route(RAW, source="s3://bucket/a\tb/"),))
     for binding in (BINDING, OWNED, BETWEEN, odd, changed(machine="one (1a2b3c4d)")):
