@@ -50,6 +50,7 @@ async def verify(
             properties=properties,
             minimum=plan.cleanup.proof,
             digests=opened.keeps_digests,
+            keeps_links=opened.folders is not None and opened.folders.manner.links == "keep",
         )
         stop.listen(verifier.stop)
         report = await verifier.verify(plan.routes)

@@ -81,6 +81,13 @@ def is_link(properties: Properties) -> bool:
     return mode.isascii() and mode.isdecimal() and len(mode) < 10 and stat.S_ISLNK(int(mode))
 
 
+def other_kind(wanted: Properties, there: Properties) -> str:
+    """What is there where one is to be a symbolic link and the other is none; empty where they are alike."""
+    if is_link(wanted) == is_link(there):
+        return ""
+    return "is a symbolic link, wanted a file" if is_link(there) else "is a file, wanted a symbolic link"
+
+
 def properties_of(key: str, mode: int, mtime_ns: int) -> Properties:
     """What a file is to carry into S3. A directory's marker carries its time alone."""
     metadata: tuple[tuple[str, str], ...] = ((MTIME, mtime_text(mtime_ns)),)

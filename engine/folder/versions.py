@@ -1,7 +1,7 @@
 """A file's version: what stands for an ETag, and for LastModified. Pure.
 
-The version is size, mtime and ctime in nanoseconds, and inode. It tells a file from what it was before, and says
-nothing of its bytes: an `OpaqueEtag`.
+The version is size, mtime and ctime in nanoseconds, and inode; a symbolic link's says that it is one, so that no file
+is ever taken for it. It tells a file from what it was before, and says nothing of its bytes: an `OpaqueEtag`.
 
 Two writes within one tick of the file system's clock leave the same times. So what was written within its last tick
 (`is_young`) may change once more and look unchanged: its version then bears the moment of the look, which no later look
@@ -34,7 +34,8 @@ def version_of(status: os.stat_result) -> OpaqueEtag:
     """The version of a file. That of a directory, which is a marker and holds no bytes, is its inode alone."""
     if stat.S_ISDIR(status.st_mode):
         return OpaqueEtag(f"directory-{status.st_ino}")
-    return OpaqueEtag(f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}")
+    kind = "link" if stat.S_ISLNK(status.st_mode) else ""
+    return OpaqueEtag(f"{kind}{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}")
 
 
 def is_same(one: os.stat_result, other: os.stat_result) -> bool:

@@ -40,10 +40,12 @@ async def replaced(
 
 
 class Heads:
-    """The stages that ask for what stands at an object: proof that no listing gives, and properties."""
+    """The stages that ask for what stands at an object: proof that no listing gives, and properties. `keeps_links`:
+    folders keep symbolic links, so that a file in the place of one is no copy."""
 
-    def __init__(self, store_of: StoreOf) -> None:
+    def __init__(self, store_of: StoreOf, *, keeps_links: bool = False) -> None:
         self._store_of = store_of
+        self._keeps_links = keeps_links
         self._limiter = anyio.CapacityLimiter(HEADS_AT_ONCE)
         self._md5: dict[str, bool] = {}
         self._md5_asked: dict[str, anyio.Lock] = {}
@@ -103,6 +105,8 @@ class Heads:
         )
         self.properties_compared += 1
         outcome = finding.outcome._replace(properties=compared.found)
+        if compared.other_kind and self._keeps_links:
+            return off(row, Kind.DAMAGED, State.DAMAGED, "KindDiffers", compared.found)
         if compared.agrees:
             return finding._replace(outcome=outcome)
         return Finding(Kind.PROPERTIES, row.key, compared.found, outcome)

@@ -13,11 +13,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from engine.bodies import Disk
-from engine.events import Listener
+from engine.events import Listener, Notice
 from engine.model import MIB
 from engine.plan.route import Route
+from engine.plan.sizes import plural
 from engine.sites.site import Site
 from engine.sites.sites import Sites
 from engine.transfer.buffers import Buffers
@@ -31,6 +33,9 @@ from engine.transfer.sums import Sums
 from engine.transfer.uploading import Uploader, UploadJournal
 from engine.transfer.work import WorkQueue
 
+if TYPE_CHECKING:
+    from engine.transfer.download import Download
+
 UPLOAD_BYTES = 42 * MIB
 """Of files, in memory at once, each with its connection: five parts of large ones, which read from a disk and are soon
 gone, or 192 small ones, which is what S3's 5,500 requests a second take at 30 ms each."""
@@ -41,6 +46,11 @@ RELAY_BYTES = 96 * MIB
 DOWNLOAD_BYTES = 37 * MIB
 """Of small objects on their way into files: 169 at once, as many as 5,500 a second take at 30 ms each. Ranges of large
 ones take none."""
+
+AS_TEXT = (
+    "written as files of the link's text: {} with a symbolic link's metadata; --links keep makes links of such, with a "
+    "new ledger"
+)
 
 QUEUE_BOUND = 2_000
 """Objects waiting for a worker: two pages, so that a page is always ready and little is planned ahead of a crash."""
@@ -73,6 +83,7 @@ class Carriers:
         self._pause = pause
         self._disk = Disk()
         self._conditions: list[Conditions] = []
+        self._downloads: list[Download] = []
         self._made: dict[tuple[str, str, bool, bool], Carrier] = {}
 
     def carrier_for(self, route: Route) -> Carrier:
@@ -94,7 +105,9 @@ class Carriers:
                 return LocalCopy(target.folder, self.queue, self._disk)
             from engine.transfer.download import Download
 
-            return Download(source.store, target.folder, self.queue, self._disk, Buffers(DOWNLOAD_BYTES))
+            download = Download(source.store, target.folder, self.queue, self._disk, Buffers(DOWNLOAD_BYTES))
+            self._downloads.append(download)
+            return download
         if source.folder is not None:
             from engine.transfer.upload import Files
 
@@ -117,8 +130,10 @@ class Carriers:
             await conditions.remember()
 
     def close(self) -> None:
-        """End the threads of the disk. Nothing is carried any more."""
+        """End the threads of the disk, and say what no outcome does. Nothing is carried any more."""
         self._disk.close()
+        if count := sum(carrier.links_as_text for carrier in self._downloads):
+            self._listener(Notice("LinksAsText", AS_TEXT.format(plural(count, "object"))))
 
     def _passing(self, origin: Origin, source: Site, target: Site, memory: int) -> Carrier:
         from engine.transfer.passing import Passing

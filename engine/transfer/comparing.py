@@ -11,7 +11,7 @@ from email.header import decode_header, make_header
 from typing import NamedTuple
 
 from engine.errors import Rejected
-from engine.folder.carried import MODE, MTIME
+from engine.folder.carried import MODE, MTIME, is_link, other_kind
 from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.record import AGREE
 from engine.plan.route import Pairs, PropertyRule, Route
@@ -35,12 +35,14 @@ TOLD = ("private", "public-read", "public-read-write", "authenticated-read")
 
 class Compared(NamedTuple):
     """Both sides as they were seen. `found` is `AGREE`, or what differs in a few words each; `tags` are those that the
-    target is to have, None where something else differs too, or nothing does."""
+    target is to have, None where something else differs too, or nothing does. `other_kind`: one is a symbolic link, and
+    the other a file."""
 
     found: str
     source: ObjectHead
     target: ObjectHead
     tags: Tags | None = None
+    other_kind: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -70,9 +72,12 @@ async def compare_properties(
     if route.properties.lock in (PropertyRule.PRESERVE, PropertyRule.SET):
         target_head = await with_lock(target_store, target_ref, target_head)
     there_now = source_properties(target_head)  # a retention that has ended is none on this side either
+    kind = ""
     if route.target.is_local:
+        kind = _other_kind(route, source_head, target_head, target_ref)
         wanted, there_now = _of_a_file(wanted), _of_a_file(there_now)
-    found = differences(route, wanted, there_now)
+    found = [f"it {kind}"] if kind else []
+    found += differences(route, wanted, there_now)
     found += await acl_differences(target_store, route, acl, target_ref)
     tags = await wanted_tags(source_store, route, ref, source_head)
     # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
@@ -80,7 +85,14 @@ async def compare_properties(
     there = await read_tags(target_store, route, target_ref, target_head) if asked else ()
     other = _pair_differences("tags", tuple(sorted(tags)), tuple(sorted(there)))
     alone = tags if other and not found else None
-    return Compared("; ".join(found + other) or AGREE, source_head, target_head, alone)
+    return Compared("; ".join(found + other) or AGREE, source_head, target_head, alone, bool(kind))
+
+
+def _other_kind(route: Route, source: ObjectHead, target: ObjectHead, ref: ObjectRef) -> str:
+    """As `other_kind`, for a file that is to be a link only where the route drops no metadata, which says so. A marker
+    is neither."""
+    dropped = route.properties.metadata is PropertyRule.DROP and is_link(source.properties)
+    return "" if dropped or ref.key.endswith("/") else other_kind(source.properties, target.properties)
 
 
 def _of_a_file(properties: Properties) -> Properties:

@@ -65,6 +65,7 @@ class Download(IntoFolder):
             evidence = await self._prove(task, wanted, layout, sums)
             put = partial(self._put, task, room.buffer(), head)
             published = await self._placed(task, self._at_the_end(put))
+            self._count(task, head)
             return copied(task, published.version, wanted.known, evidence, self.method, 1 + requests)
 
     def _put(self, task: Task, data: memoryview, head: ObjectHead) -> Published:

@@ -21,7 +21,7 @@ import anyio
 from engine.bodies import Disk
 from engine.crc import CRC64NVME
 from engine.errors import AttemptError, ObjectError, PreconditionFailed
-from engine.folder.carried import MTIME, is_link, mode_of, mtime_of, mtime_text
+from engine.folder.carried import MTIME, is_link, mode_of, mtime_of, mtime_text, other_kind
 from engine.folder.journal import Part
 from engine.folder.publishing import no_link
 from engine.folder.store import FolderStore
@@ -45,7 +45,8 @@ Done = TypeVar("Done")
 
 class IntoFolder(ABC):
     """A carrier into local folders. `disk` has the threads that files are read and written by; `method` is what the
-    ledger calls it, `requests` what a look at its source costs."""
+    ledger calls it, `requests` what a look at its source costs. `links_as_text` counts the objects that are symbolic
+    links by their metadata and became files, as links are not kept."""
 
     unpinned: Collection[str] = ()
     """None: whatever is read of a source says which version it is of."""
@@ -58,6 +59,7 @@ class IntoFolder(ABC):
         self._target = target
         self._queue = queue
         self._disk = disk
+        self.links_as_text = 0
 
     @property
     def _keeps_links(self) -> bool:
@@ -121,6 +123,10 @@ class IntoFolder(ABC):
             return await self.carry(plain._replace(target_condition=ABSENT))
         if target.etag != task.target_condition:
             raise conflict(task, target.etag, WRITTEN + "listed")
+        if kind := self._other_kind(task, head, target):
+            if task.route.overwrites_different:
+                return await self.carry(plain)
+            raise conflict(task, target.etag, f"the target {kind}")
         wanted, requests = await self._wanted(task, head)
         equal = target.size == task.source.size and wanted.algorithm and await self._holds(task, wanted)
         if equal:
@@ -162,7 +168,10 @@ class IntoFolder(ABC):
         compared = await compared_now(self._source, self._target, task, 2)
         if compared is None:
             return await self.carry(again._replace(inspect=True))
-        if not task.found and self._is_other(task, compared.source, compared.target):
+        kind = self._other_kind(task, compared.source, compared.target)
+        if kind and task.found and not task.route.overwrites_different:
+            raise conflict(task, compared.target.etag, f"the target {kind}")
+        if kind or (not task.found and self._is_other(task, compared.source, compared.target)):
             return await self.carry(again)
         wanted, requests = await self._wanted(task, compared.source)
         if not wanted.algorithm or not await self._holds(task, wanted):
@@ -171,13 +180,17 @@ class IntoFolder(ABC):
         outcome = copied(task, compared.target.etag, "", self._by_digest(wanted), method, self.requests + requests)
         return outcome._replace(properties=compared.found)
 
+    def _other_kind(self, task: Task, source: ObjectHead, target: ObjectHead) -> str:
+        """As `other_kind`, which bytes do not tell, where links are kept. A marker is neither, whatever it says."""
+        if not self._keeps_links or task.target_ref.key.endswith("/"):
+            return ""
+        return other_kind(source.properties, target.properties)
+
     def _is_other(self, task: Task, source: ObjectHead, target: ObjectHead) -> bool:
-        """Whether a file is to be a link, or the other way round, or its object says another time or other permissions
-        than it has. An object that says no time leaves the file the one that it was given first."""
-        if task.target_ref.key.endswith("/"):
-            return False  # a directory keeps neither
-        if (self._keeps_links and is_link(source.properties)) or is_link(target.properties):
-            return is_link(source.properties) != is_link(target.properties)
+        """Whether an object says another time or other permissions than its file has. One that says no time leaves the
+        file the one that it was given first. A directory keeps neither, nor does a link."""
+        if task.target_ref.key.endswith("/") or is_link(target.properties):
+            return False
         time_ns, mode = mtime_of(source.properties), permissions(task, source)
         return time_ns not in (None, mtime_of(target.properties)) or (
             mode is not None and mode & ~umask() != mode_of(target.properties)
@@ -196,6 +209,7 @@ class IntoFolder(ABC):
         properties = head.properties._replace(metadata=tuple(carried.items()))
         put = PutObject(task.target_ref, body, properties, task.target_condition)
         done = await self._placed(task, self._target.put_object(put))
+        self._count(task, head)
         return copied(task, done.etag, "", Evidence(Proof.DIGEST, "no bytes"), self.method, self.requests)
 
     async def _carry_parts(self, task: Task) -> Outcome:
@@ -220,6 +234,7 @@ class IntoFolder(ABC):
             evidence, known = await self._proven(task, wanted, layout, ordered, unfinished)
             publish = partial(unfinished.publish, task.target_condition, written_ns(head), permissions(task, head))
             published = await self._placed(task, self._at_the_end(publish))
+            self._count(task, head)
             return copied(task, published.version, known, evidence, self.method, requests)
         except (Drifted, Differs):
             await self._disk.run(begun[0].discard)
@@ -248,6 +263,11 @@ class IntoFolder(ABC):
         value = await self._carry_part(task, unfinished, part, algorithm)
         await self._disk.run(unfinished.part_done, Part(part.number, part.first, part.size, value))
         sums[part.number] = value
+
+    def _count(self, task: Task, head: ObjectHead) -> None:
+        """Count what was written as text and says that it is a link."""
+        if not self._keeps_links and is_link(head.properties) and not task.target_ref.key.endswith("/"):
+            self.links_as_text += 1
 
     # --- its end --------------------------------------------------------------------------------------------
 

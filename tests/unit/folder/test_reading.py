@@ -173,6 +173,11 @@ def test_a_version_is_size_times_and_inode() -> None:
     assert version_of(status(5, 6, mode=stat.S_IFDIR)) == "directory-7"
 
 
+def test_no_file_has_the_version_of_a_link() -> None:
+    """Also where it got the inode that the link had, and its time was set to the link's."""
+    assert version_of(status(5, 6, size=4, mode=stat.S_IFLNK)) == "link4-5-6-7"
+
+
 def test_only_what_one_more_write_could_leave_looking_the_same_is_young() -> None:
     assert is_young(status(NOW, NOW), NOW)
     assert is_young(status(NOW - TICK_NS + 1, NOW - TICK_NS + 1), NOW)
