@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,7 +13,6 @@ import anyio.to_thread
 
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.bucket_facts import BucketFacts
 from engine.errors import UsageError
 from engine.ledger import Ledger, ShardedLedger, is_one_file
 from engine.plan.document import Plan
@@ -91,7 +90,6 @@ async def carry(
     opened: Sites,
     ledger: Ledger,
     store_of: StoreOf,
-    facts: Iterable[BucketFacts],
     processes: int,
     executor: Executor,
     stop: StopSignal,
@@ -105,7 +103,6 @@ async def carry(
             ledger,
             options,
             store_of=store_of,
-            facts=facts,
             guarded=options.conditional_writes,
             begun=lambda run: stop.listen(run.stop),
             extent=Extent(pieces, part=pieces is not None),

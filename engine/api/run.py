@@ -151,7 +151,6 @@ async def migrate(
                     opened=opened,
                     ledger=ledger,
                     store_of=store_of,
-                    facts=known.values(),
                     processes=processes,
                     executor=at_work,
                     stop=stop,

@@ -103,7 +103,6 @@ async def _carry(order: Order) -> ShardEnded:
                 ledger,
                 options,
                 store_of=opened.store,
-                facts=facts.values(),
                 guarded=order.guarded,
                 begun=runs.append,
                 extent=Extent(pieces, order.most, coverage=coverage, uncover=partial(_note_covered, ledger, order)),

@@ -66,6 +66,15 @@ class Site:
         facts = await self.facts(bucket)
         return dating_clock(facts.date, facts.came_s)
 
+    def server_ms(self, bucket: str) -> int:
+        """What time it is by the server's clock, as far as its buckets were asked before, this one first; 0 where none
+        of them told."""
+        asked = [self._facts[bucket]] if bucket in self._facts else []
+        for facts in (*asked, *self._facts.values()):
+            if (clock := dating_clock(facts.date, facts.came_s)) is not None:
+                return clock()
+        return 0
+
     def reaches(self, other: Site) -> bool:
         """Whether the server could copy from there by itself: within one endpoint, or one partition of AWS, as far as
         its credentials may read there (`Sites.copies`)."""

@@ -58,7 +58,8 @@ QUEUE_BOUND = 2_000
 
 class Carriers:
     """The carriers of one run, one for each pair of sites that a route needs, and the queue that they share. What they
-    begin is remembered in `journal`; `guarded` is as for `Conditions`, dates are as for `Uploader`."""
+    begin is remembered in `journal`; `guarded` is as for `Conditions`, `now_ms` and `outdated_before` are as for
+    `Uploader`."""
 
     def __init__(
         self,
@@ -69,7 +70,6 @@ class Carriers:
         *,
         guarded: bool = True,
         outdated_before: Mapping[str, int] | None = None,
-        server_now_ms: Callable[[], int] | None = None,
         pause: Pause = pause,
     ) -> None:
         self.queue: WorkQueue[Task] = WorkQueue(QUEUE_BOUND)
@@ -79,7 +79,6 @@ class Carriers:
         self._now_ms = now_ms
         self._guarded = guarded
         self._outdated_before = outdated_before or {}
-        self._server_now_ms = server_now_ms
         self._pause = pause
         self._disk = Disk()
         self._conditions: list[Conditions] = []
@@ -157,13 +156,11 @@ class Carriers:
 
     def _uploader(self, target: Site, conditions: Conditions) -> Uploader:
         return Uploader(
-            target.store,
+            target,
             self._journal,
             self.queue,
             Orphans(target.store, self._listener),
             self._now_ms,
             conditions,
             self._outdated_before,
-            self._server_now_ms,
-            target.name,
         )

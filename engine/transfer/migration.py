@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 
-from engine.bucket_facts import BucketFacts
 from engine.ledger import Ledger
 from engine.plan.document import Plan
-from engine.sites.clock import dating_clock, now_ms
+from engine.sites.clock import now_ms
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
 from engine.store import StoreOf
@@ -25,16 +24,14 @@ async def carry_out(
     options: SiteOptions,
     *,
     store_of: StoreOf,
-    facts: Iterable[BucketFacts],
     guarded: bool,
     begun: Callable[[Run], None] | None = None,
     extent: Extent,
 ) -> Run:
-    """Run the plan's routes to the end, as far as the `extent` goes; `facts` are of their buckets, and the ledger has
+    """Run the plan's routes to the end, as far as the `extent` goes; their buckets were asked about, and the ledger has
     what was noted of their settings already. `begun` is given the run, which may be ended gently.
 
     Raises as `Run.go`."""
-    told = next((item for item in facts if item.date), None)
     carriers = Carriers(
         opened,
         ledger,
@@ -42,7 +39,6 @@ async def carry_out(
         now_ms,
         guarded=guarded,
         outdated_before=outdated_before(await ledger.note(SETTINGS_NOTE)),
-        server_now_ms=dating_clock(told.date, told.came_s) if told is not None else None,
     )
     await opened.find_reading(plan.routes)
     run = Run(

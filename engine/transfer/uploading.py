@@ -22,7 +22,8 @@ from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.sizes import moment_ms
-from engine.store import AbortUpload, CreateUpload, ListParts, ObjectStore
+from engine.sites.site import Site
+from engine.store import AbortUpload, CreateUpload, ListParts
 from engine.transfer.carrier import Drifted, Ended, Failed, Interrupted, Task
 from engine.transfer.completing import Again, SeenComplete, as_answer, complete, target_now
 from engine.transfer.guard import Conditions
@@ -94,30 +95,28 @@ class _Progress:
 
 
 class Uploader:
-    """Writes objects of `store` by parts. Intents are dated by `now_ms`, this machine's clock, and by `server_now_ms`,
-    the server's (None: it is not known). An upload that was intended before `outdated_before` of its bucket, by
-    the name that it has at `site`, is begun anew: it keeps a configuration that the bucket has no more."""
+    """Writes objects at `site` by parts. Intents are dated by `now_ms`, this machine's clock, and by the clock of the
+    site's own server, which dates its uploads and objects: another server's says nothing of them. An upload that was
+    intended before `outdated_before` of its bucket is begun anew: it keeps a configuration that the bucket has no
+    more."""
 
     def __init__(
         self,
-        store: ObjectStore,
+        site: Site,
         journal: UploadJournal,
         queue: WorkQueue[Task],
         orphans: Orphans,
         now_ms: Callable[[], int],
         conditions: Conditions,
         outdated_before: Mapping[str, int],
-        server_now_ms: Callable[[], int] | None,
-        site: str,
     ) -> None:
         self._site = site
         self._outdated_before = outdated_before
-        self._store = store
+        self._store = site.store
         self._journal = journal
         self._queue = queue
         self._orphans = orphans
         self._now_ms = now_ms
-        self._server_now_ms = server_now_ms
         self._conditions = conditions
 
     async def carry(self, content: Content, requests: int) -> Outcome:
@@ -220,7 +219,7 @@ class Uploader:
             content.layout.text,
             algorithm,
             self._now_ms(),
-            self._server_now_ms() if self._server_now_ms is not None else 0,
+            self._site.server_ms(task.route.target.bucket),
         )
         await self._journal.intend_upload(record)
         try:
@@ -266,7 +265,7 @@ class Uploader:
             return None
         ref = UploadRef(task.target_ref, upload.upload_id)
         same_source = upload.source_etag == task.source.etag and upload.source_size == task.source.size
-        outdated = upload.intent_ms < self._outdated_before.get(bucket_name(upload.bucket, self._site), 0)
+        outdated = upload.intent_ms < self._outdated_before.get(bucket_name(upload.bucket, self._site.name), 0)
         if not same_source or outdated or upload.checksum_algorithm != algorithm:
             await self._abort(task.route.name, task.key, ref, must=True)
             return None

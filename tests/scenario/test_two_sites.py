@@ -4,7 +4,8 @@ that are the same at both."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
-from engine.sandbox import SandboxSettings, start_sandbox
+from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from engine.sites.opening import open_sites
 from engine.store import ObjectStore
 from tests.servers import Endpoint, start_sandbox_endpoint
@@ -71,6 +72,17 @@ to = "s3://{BUCKET}/new/"
 hold = "0s"
 """
     return Plan.parse(text, str(folder / "two.toml"))
+
+
+@contextmanager
+def set_ahead(near: Endpoint, seconds: int) -> Iterator[Sandbox]:
+    """A server of its own in `near`'s place, whose clock is so many seconds ahead."""
+    with start_sandbox(SandboxSettings(access_key=near.access_key, secret_key=near.secret_key)) as ahead:
+        Endpoint.of(ahead).client().create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": ahead.region}
+        )
+        ahead.control("advance_clock", {"seconds": seconds})
+        yield ahead
 
 
 def keys_at(endpoint: Endpoint) -> set[str]:
@@ -143,11 +155,7 @@ async def test_a_local_folder_is_a_side_like_any_other(tmp_path: Path) -> None:
 
 async def test_a_hold_is_judged_by_the_clock_that_dated_it(tmp_path: Path, near: Endpoint) -> None:
     """Another server's may be a quarter of an hour ahead, and be answered all the same."""
-    with start_sandbox(SandboxSettings(access_key=near.access_key, secret_key=near.secret_key)) as ahead:
-        Endpoint.of(ahead).client().create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": ahead.region}
-        )
-        ahead.control("advance_clock", {"seconds": 14 * 60})
+    with set_ahead(near, 14 * 60) as ahead:
         plan = plan_of(tmp_path, Endpoint.of(ahead), 'to_site = "near"')
         (far,) = plan.routes
         home = Plan.of(f"s3://{BUCKET}/old/", f"s3://{BUCKET}/new/", name="home").routes[0]
@@ -156,6 +164,21 @@ async def test_a_hold_is_judged_by_the_clock_that_dated_it(tmp_path: Path, near:
         assert (await verify(plan, Options())).agrees
         result = await cleanup(plan, Options())
         assert [reason.name for reason in result.reasons if not reason.open] == ["hold"]
+
+
+async def test_an_upload_that_is_lost_is_looked_for_by_the_clock_of_its_own_server(
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint
+) -> None:
+    """The source's clock is a minute behind: what somebody else began at the target a minute ago is not ours."""
+    sandbox.client().put_object(Bucket=BUCKET, Key="old/large", Body=bytes(17 << 20))
+    with set_ahead(near, 0) as ahead:
+        client = Endpoint.of(ahead).client()
+        theirs = client.create_multipart_upload(Bucket=BUCKET, Key="new/large")["UploadId"]
+        ahead.control("advance_clock", {"seconds": 60})
+        lost = FaultRule("reset-unserved", "CreateMultipartUpload", key="large", first=1)
+        ahead.control("settings", {"faults": [asdict(lost)]})
+        assert (await migrate(plan_of(tmp_path, Endpoint.of(ahead), 'to_site = "near"'), Options())).complete
+        assert [item["UploadId"] for item in client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [theirs]
 
 
 def alike(folder: Path, near: Endpoint) -> Plan:
