@@ -142,13 +142,20 @@ def evidence_of_copy(
     target_encryption: str,
     source_checksums: Sequence[Checksum] = (),
     target_checksums: Sequence[Checksum] = (),
+    source_is_md5: bool = True,
 ) -> tuple[Agreement, Evidence]:
     """What a copy's own answer proves, by the cheapest conclusive evidence.
 
     EQUAL carries `Proof.DIGEST`. DIFFERENT means that values of like form differ; for plain ETags the caller has
-    still to make sure that the source's is an MD5. UNKNOWN carries `Proof.NONE` and why.
+    still to make sure that the source's is an MD5. UNKNOWN carries `Proof.NONE` and why. `source_is_md5`: the source's
+    ETag may be one, so that a checksum which agrees while both ETags differ proves nothing.
     """
     if (found := _by_checksums(source_checksums, target_checksums)) is not None:
+        agreement, evidence = found
+        are_md5s = source_is_md5 and target_encryption in MD5_ENCRYPTIONS
+        differ = are_md5s and compare_etags(source_etag, target_etag) is Agreement.DIFFERENT
+        if agreement is Agreement.EQUAL and differ:
+            return Agreement.UNKNOWN, Evidence(Proof.NONE, _contradicted(evidence))
         return found
     if parts_of(source_etag):
         why = "etags of different layouts, no common checksum"
@@ -157,6 +164,11 @@ def evidence_of_copy(
     else:
         why = OTHER_FORMS
     return _by_etags(source_etag, target_etag) or (Agreement.UNKNOWN, Evidence(Proof.NONE, why))
+
+
+def _contradicted(evidence: Evidence) -> str:
+    """Some servers hand back whatever checksum they were sent, and compute none; an MD5 that they computed shows it."""
+    return f"etag, for all that {evidence.compared} agrees"
 
 
 OTHER_FORMS = "etags of different forms, no common checksum"
@@ -171,8 +183,12 @@ def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str = OTHE
     if not source.size:
         return Agreement.EQUAL, Evidence(Proof.DIGEST, "no bytes")
     found = _by_checksums(source.checksums, target.checksums)
-    if found is None and is_md5(source.properties.encryption) and is_md5(target.properties.encryption):
-        found = _by_etags(source.etag, target.etag)
+    if is_md5(source.properties.encryption) and is_md5(target.properties.encryption):
+        by_etags = _by_etags(source.etag, target.etag)
+        if found is None:
+            found = by_etags
+        elif found[0] is Agreement.EQUAL and by_etags is not None and by_etags[0] is Agreement.DIFFERENT:
+            return Agreement.DIFFERENT, Evidence(Proof.NONE, _contradicted(found[1]))
     return found or (Agreement.UNKNOWN, Evidence(Proof.SIZE, f"size: {before}"))
 
 

@@ -13,6 +13,7 @@ from engine.plan.integrity import (
     evidence_of_heads,
     full_object,
     is_impossible,
+    is_md5,
     predicted_etag,
     same_etag,
 )
@@ -47,6 +48,7 @@ async def judged(
         target_encryption=result.encryption,
         source_checksums=source.checksums,
         target_checksums=checksums,
+        source_is_md5=is_md5(source.properties.encryption),
     )
     if agreement is not Agreement.EQUAL:
         requests += 1

@@ -152,3 +152,35 @@ def test_of_a_form_that_is_no_md5_capitals_are_another_value() -> None:
 def test_an_answer_that_names_another_encryption_makes_no_md5_of_an_etag(encryption: str) -> None:
     found, evidence = evidence_of_copy(source_etag=A, target_etag=B, target_encryption=encryption)
     assert found is Agreement.UNKNOWN and encryption in evidence.compared
+
+
+SUMS = (Checksum(CRC64NVME, "FULL_OBJECT", "c"),)
+
+
+def test_a_checksum_that_agrees_proves_nothing_where_two_md5s_differ() -> None:
+    """Some servers hand back the checksum that they were sent, whatever they were given."""
+    source, target = (ObjectHead(3, etag, "", checksums=SUMS) for etag in (A, B))
+    said = f"etag, for all that {CRC64NVME} full object agrees"
+    assert evidence_of_heads(source, target) == (Agreement.DIFFERENT, (Proof.NONE, said))
+    answer = evidence_of_copy(
+        source_etag=A, target_etag=B, target_encryption="", source_checksums=SUMS, target_checksums=SUMS
+    )
+    assert answer == (Agreement.UNKNOWN, (Proof.NONE, said)), "a look at both sides tells whether they are MD5s"
+
+
+@pytest.mark.parametrize("sealed", ["source", "target"])
+def test_etags_under_kms_contradict_no_checksum(sealed: str) -> None:
+    of = [KMS if side == sealed else Properties() for side in ("source", "target")]
+    source, target = (
+        ObjectHead(3, etag, "", properties, checksums=SUMS) for etag, properties in zip((A, B), of, strict=True)
+    )
+    assert evidence_of_heads(source, target)[0] is Agreement.EQUAL
+    agreement, _ = evidence_of_copy(
+        source_etag=A,
+        target_etag=B,
+        target_encryption="aws:kms" if sealed == "target" else "",
+        source_checksums=SUMS,
+        target_checksums=SUMS,
+        source_is_md5=sealed != "source",
+    )
+    assert agreement is Agreement.EQUAL
