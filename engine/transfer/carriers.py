@@ -144,7 +144,7 @@ class Carriers:
             target.store,
             self._uploader(target, conditions),
             conditions,
-            Sums(target.known, self._listener),
+            Sums(target.known),
             Buffers(memory),
             self._pause,
         )
