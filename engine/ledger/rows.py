@@ -84,8 +84,8 @@ _AFTERWARDS = {
     "properties": f"CASE WHEN :properties = '' AND ({_SAME_TARGET} OR {_KEEPS_TARGET}) "
     "THEN properties ELSE :properties END",
     # What was missing, or another object, is no damage of the one that was written. Only a copy of ours ends a damage.
-    "damaged": "CASE WHEN :state = 'damaged' AND :code NOT IN ('TargetMissing', 'TargetChanged') THEN :target_etag "
-    "WHEN :state = 'copied' AND :method NOT IN ('', 'found') THEN '' ELSE damaged END",
+    "damaged": "CASE WHEN :state IN ('damaged', 'lost') AND :code NOT IN ('TargetMissing', 'TargetChanged') "
+    "THEN :target_etag WHEN :state = 'copied' AND :method NOT IN ('', 'found') THEN '' ELSE damaged END",
     "target_etag": f"CASE WHEN {_KEEPS_TARGET} THEN target_etag ELSE :target_etag END",
 }
 _CONCLUDE = BatchStatement(

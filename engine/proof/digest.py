@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import anyio
 import xxhash
 
+from engine.checksums import hasher
 from engine.errors import EngineError, IntegrityError
 from engine.model import MIB, ListedObject, ObjectRef
 from engine.store import GetRange, HeadObject, ObjectStore
@@ -73,7 +74,7 @@ class ByteBudget:
 
 
 class Read(NamedTuple):
-    """One side, read to its end. `of_s3` is the digest by S3's own algorithm, as S3 spells it; empty if not asked."""
+    """One side, read to its end. `of_s3` is the digest by one more algorithm, as S3 spells it; empty if not asked."""
 
     xxh3: str
     of_s3: str = ""
@@ -94,8 +95,8 @@ class _Side:
         """Hash a range and those that waited for it; gives the length of each that is done."""
         self.early[number] = data
         while (ready := self.early.pop(self.turn, None)) is not None:
-            for hasher in self.hashers:
-                hasher.update(ready)
+            for it in self.hashers:
+                it.update(ready)
             self.turn += 1
             self.held -= len(ready)
             self.window.release()
@@ -114,11 +115,11 @@ class ByteReader:
         self.bytes_read = 0
 
     async def read(self, store: ObjectStore, ref: ObjectRef, etag: str, size: int, s3_algorithm: str = "") -> Read:
-        """Read all of an object that must bear `etag` and have `size` bytes.
+        """Read all of an object that must bear `etag` and have `size` bytes; `s3_algorithm` is one more to hash it by.
 
         Raises `PreconditionFailed`, `NotFound`, … as the store, and `IntegrityError` where the server gives other
         bytes than it was asked for."""
-        hashers = [xxhash.xxh3_128(), *([HASHES[s3_algorithm]()] if s3_algorithm else [])]
+        hashers = [xxhash.xxh3_128(), *([_hasher(s3_algorithm)] if s3_algorithm else [])]
         side = _Side(hashers, anyio.Semaphore(self._ahead))
 
         async def fetch(number: int, first: int, last: int) -> None:
@@ -152,7 +153,11 @@ class ByteReader:
             self.budget.give(side.held)
         if side.error is not None:
             raise side.error
-        of_s3 = base64.b64encode(hashers[1].digest()).decode() if s3_algorithm else ""
+        of_s3 = ""
+        if s3_algorithm in HASHES:
+            of_s3 = base64.b64encode(hashers[1].digest()).decode()
+        elif s3_algorithm:
+            of_s3 = hashers[1].value()
         return Read(hashers[0].hexdigest(), of_s3)
 
     def _ranges(self, size: int) -> Iterator[tuple[int, int]]:
@@ -160,6 +165,10 @@ class ByteReader:
             yield 0, -1
         for first in range(0, size, self._range_bytes):
             yield first, min(first + self._range_bytes, size) - 1
+
+
+def _hasher(algorithm: str) -> Any:
+    return HASHES[algorithm]() if algorithm in HASHES else hasher(algorithm)
 
 
 async def checksum_of_s3(store: ObjectStore, ref: ObjectRef, listed: ListedObject) -> tuple[str, str]:

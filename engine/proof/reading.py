@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import anyio
 
 from engine.at_once import each
 from engine.errors import AttemptError, IntegrityError, NotFound, ObjectError, PreconditionFailed
+from engine.ledger import Ledger
 from engine.model import MIB, ObjectRef, Proof
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.plan.route import Route
-from engine.proof.depth import PLACES, Depth
+from engine.proof.depth import Depth
 from engine.proof.digest import ByteBudget, ByteReader, Read, checksum_of_s3
 from engine.proof.judge import Finding, Kind, off, unread, verified
+from engine.proof.rereading import XXH3, known_digest
 from engine.proof.stages import Judged, replaced
 from engine.store import StoreOf
 
@@ -27,18 +29,19 @@ COMMIT_BYTES = 64 * MIB
 OBJECTS_AT_ONCE = 256
 SIDES = ("source", "target")
 
-Commit = Callable[[str, Sequence[Outcome]], Awaitable[None]]
+STANDING = (Kind.SOURCE_DELETED, Kind.SOURCE_GONE)
+"""What has no source any more: its target is held against what the ledger keeps of the bytes."""
 
 
 class DeepReading:
     """Reads what `depth` takes of the objects that the listings already agree on. Small ones are read many at once,
     large ones one or two, so that each is done, and committed, as soon as it can be."""
 
-    def __init__(self, store_of: StoreOf, reader: ByteReader, depth: Depth, commit: Commit) -> None:
+    def __init__(self, store_of: StoreOf, reader: ByteReader, depth: Depth, ledger: Ledger) -> None:
         self._store_of = store_of
         self._reader = reader
         self._depth = depth
-        self._commit = commit
+        self._ledger = ledger
         self._objects = anyio.CapacityLimiter(OBJECTS_AT_ONCE)
         # Twice what can be in memory: the next object begins while the one before comes to its end.
         self._begun = ByteBudget(2 * reader.budget.total_bytes)
@@ -63,40 +66,61 @@ class DeepReading:
 
         async def one(row: Joined, finding: Finding) -> Finding:
             nonlocal unsaved, unsaved_bytes, read_bytes
-            assert row.source is not None
-            claim = min(2 * row.source.size, self._reader.budget.total_bytes)
+            assert row.target is not None
+            size = row.target.size
+            claim = min(2 * size, self._reader.budget.total_bytes)
             await self._begun.take(claim)
             try:
                 async with self._objects:
                     if self.stopping:
                         return finding
-                    read_bytes += row.source.size
-                    finding = await self._compare(route, row, finding)
+                    read_bytes += size
+                    do = self._compare if row.source is not None else self._reread
+                    finding = await do(route, row, finding)
             finally:
                 self._begun.give(claim)
             if finding.outcome is not None:
                 unsaved.append(finding.outcome)
-                unsaved_bytes += row.source.size
+                unsaved_bytes += size
             if unsaved_bytes >= COMMIT_BYTES:
                 batch, unsaved, unsaved_bytes = unsaved, [], 0
-                await self._commit(route.name, batch)
+                await self._ledger.conclude(route.name, batch)
             return finding
 
-        self.objects_bereft += sum(self._is_bereft(route, row) for row, _ in judged)
         found = await replaced(judged, partial(self._wants, route), one)
         self._done_bytes += read_bytes
         return found
 
     def _wants(self, route: Route, row: Joined, finding: Finding) -> bool:
+        if row.target is None or row.entry is None:
+            return False
+        if finding.kind in STANDING:
+            return self._depth.takes(route.name, row.key, row.entry.proof)
         if finding.kind is not Kind.OK or finding.outcome is None or row.source is None:
             return False
-        return row.target is not None and self._depth.takes(route.name, row.key, finding.outcome.proof)
+        return self._depth.takes(route.name, row.key, finding.outcome.proof)
 
-    def _is_bereft(self, route: Route, row: Joined) -> bool:
-        """Whether it is part of the sample, and has no source left to be read."""
-        if self._depth.places == PLACES or row.entry is None or row.source is not None:
-            return False
-        return self._depth.takes(route.name, row.key, row.entry.proof)
+    async def _reread(self, route: Route, row: Joined, finding: Finding) -> Finding:
+        """Read a target whose source is gone, and hold it against what the ledger keeps of the bytes."""
+        assert row.target is not None and row.entry is not None
+        record = await self._ledger.record_of(route.name, row.key)
+        algorithm, value = known_digest(record) if record is not None else ("", "")
+        if not algorithm:
+            self.objects_bereft += 1
+            return finding
+        ref, etag = ObjectRef(route.target.bucket, row.target.key), row.target.etag
+        asked = "" if algorithm == XXH3 else algorithm
+        try:
+            read = await self._reader.read(self._store_of(route.target), ref, etag, row.target.size, asked)
+        except (ObjectError, AttemptError, IntegrityError) as error:
+            return unread(finding, f"the target could not be read: {error}")
+        self.objects_read += 1
+        ours = read.of_s3 if asked else read.xxh3
+        if ours == value:
+            return finding
+        said = f"the target's bytes give {algorithm} {ours}, and were proven with {value}; no source is left"
+        outcome = Outcome.seen(row.key, State.LOST, row.entry.target_etag, "BytesDiffer", said, row.entry.proof)
+        return Finding(Kind.LOST, row.key, said, outcome)
 
     async def _compare(self, route: Route, row: Joined, finding: Finding) -> Finding:
         """Read both sides of one object."""

@@ -93,10 +93,10 @@ class RouteVerification:
 @dataclass(slots=True)
 class Verification(Result):
     """What a verification found, by route, and the first differences in the order in which they were found. `empty` has
-    a sentence for each source that holds nothing, and never did; `objects_bereft` are those of a sample that have no
-    source left to be read; `properties_differ` is what the ledger has recorded of properties, now or before;
-    `taken_back` says that a revert removed the copies again; `untold` are the commands (`manifest`, `rewrite`) that
-    the plan has something for, and that changed no file yet."""
+    a sentence for each source that holds nothing, and never did; `objects_bereft` were to be read and have neither a
+    source left nor a digest that the ledger keeps of their bytes; `properties_differ` is what the ledger has recorded
+    of properties, now or before; `taken_back` says that a revert removed the copies again; `untold` are the commands
+    (`manifest`, `rewrite`) that the plan has something for, and that changed no file yet."""
 
     routes: list[RouteVerification] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)

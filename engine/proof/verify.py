@@ -79,7 +79,7 @@ class Verifier:
         """List both sides again and compare. Raises what the listings raise: then nothing is concluded of the rest."""
         if self._depth is not None:
             depth = await self._with_places(self._depth, routes)
-            self._deep = DeepReading(self._store_of, ByteReader(), depth, self._ledger.conclude)
+            self._deep = DeepReading(self._store_of, ByteReader(), depth, self._ledger)
             self._deep.stopping = self.report.stopped
         tallies = await self._ledger.tallies()
         whole = sum(tally.objects for tally in tallies), sum(tally.bytes for tally in tallies)

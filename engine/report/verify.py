@@ -62,7 +62,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
     if report.objects_read:
         lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")
     if report.objects_bereft:
-        lines.append(f"{plural(report.objects_bereft, 'object')} of the sample not read: no source is left")
+        lines.append(f"{plural(report.objects_bereft, 'object')} not read: no source is left, nor a digest")
     for item in report.differences[:SHOWN]:
         lines.append(f"{item.kind.value}: {item.route}: {key_text(item.key)}: {safe(item.message)}")
     if report.differing > SHOWN:

@@ -47,6 +47,20 @@ async def test_bytes_that_differ_behind_equal_etags_are_damage_until_a_run_copie
     assert [(item.key, item.kind) for item in listed.differences] == [("bad", Kind.DAMAGED)]
 
 
+async def test_without_a_source_the_bytes_are_held_against_what_proved_them(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.copied("good", b"abc")
+    scene.copied("bad", b"abc", target=b"abX")
+    assert (await scene.verify()).agrees
+    for key in ("good", "bad"):
+        scene.store.remove(f"s3://bucket/src/{key}")
+    report = await scene.verify(Depth())
+    assert [(item.key, item.kind) for item in report.differences] == [("bad", Kind.LOST)]
+    assert report.objects_read == 2 and "were proven with" in report.differences[0].message
+    assert (await scene.records())["bad"].code == "BytesDiffer"
+    assert [item.key for item in (await scene.verify()).differences] == ["bad"], "a listing must not heal it"
+
+
 async def test_what_was_found_damaged_is_never_verified_whatever_state_its_row_is_in(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.copied("bad", b"abc", target=b"abX")
