@@ -31,7 +31,9 @@ async def gather(
     Raises `StoreError` of scope `run`."""
     rows = sum(tally.objects for tally in await ledger.tallies())
     listener(Doing("listing both sides", objects=rows))
-    audits = await audit(opened.store, opened.sources, plan.routes, ledger, listener, plan.cleanup.proof)
+    audits = await audit(
+        opened.store, opened.sources, plan.routes, ledger, listener, plan.cleanup.proof, opened.keeps_digests
+    )
     if plan.probes:
         listener(Doing("asking the probes"))
     probes = [await run_probe(opened.store(probed(probe)), probe, commands) for probe in plan.probes]

@@ -6,7 +6,7 @@ An error while listing is a finding that closes the gate, and never the end of a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -22,7 +22,8 @@ from engine.plan.join import Joined
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import key_said
 from engine.plan.route import Route
-from engine.proof.judge import Kind, judge
+from engine.proof.judge import Kind, Question, is_contradicted, judge
+from engine.proof.stages import Heads
 from engine.store import StoreOf
 
 UNASKED = (Kind.EXTRA, Kind.SOURCE_DELETED)
@@ -91,11 +92,14 @@ async def audit(
     ledger: LedgerReader,
     listener: Listener,
     minimum: Proof = Proof.NONE,
+    digests: Callable[[Route], bool] = lambda route: True,
 ) -> list[RouteAudit]:
-    """Question at both sides of every route now. `minimum` is the proof that the plan asks for.
+    """Question at both sides of every route now. `minimum` is the proof that the plan asks for, `digests` as
+    `Verifier` has it: a proof that the ETags contradict is asked for anew.
 
     Raises what leaves nothing to judge (bad credentials, no bucket); a listing that fails is in its route's `error`."""
     found = [RouteAudit(route.name) for route in routes]
+    heads = Heads(store_of)
 
     def tell(*, done: bool) -> None:
         seen = sum(report.counts.total() for report in found)
@@ -107,13 +111,24 @@ async def audit(
             f"{len(found):,} that its list names are not there; the first is {key_said(found[0].key)}" if found else ""
         )
 
+    async def doubts(route: Route, rows: Sequence[Joined]) -> dict[str, Kind]:
+        """Those whose proof does not come out again, by their keys."""
+        asked = [row for row in rows if is_contradicted(row)] if digests(route) else []
+        judged = [(row, finding) for row in asked if (finding := judge(row, minimum)) is not None]
+        judged = [item for item in judged if item[1].question is Question.CHECKSUMS]
+        found = await heads.prove(route, judged)
+        stands = {row.key for row, finding in found if finding.outcome and finding.outcome.proof >= Proof.DIGEST}
+        return {row.key: Kind.DIGEST for row, _ in judged if row.key not in stands}
+
     async def look(route: Route, report: RouteAudit) -> None:
         try:
             async with one_error(), anyio.create_task_group() as group:
                 join = sources.join(group, store_of, route, ledger.entries)
                 while (rows := await join.next_rows()) is not None:
-                    for row in join.judged(audited(route, rows)):
-                        if (kind := audit_row(row, minimum)) is not None:
+                    rows = join.judged(audited(route, rows))
+                    doubted = await doubts(route, rows)
+                    for row in rows:
+                        if (kind := doubted.get(row.key) or audit_row(row, minimum)) is not None:
                             report.add(kind, row, minimum)
                     tell(done=False)
                 report.error = "; ".join(filter(None, [_unlisted(join), await lost(route)]))

@@ -54,6 +54,9 @@ class Question(StrEnum):
     BYTES = "bytes"  # those of a target whose version tells too little
 
 
+CONTRADICTED = "size: the ETags differ, whatever a checksum said"
+
+
 class Finding(NamedTuple):
     """`outcome` is what the ledger is to learn, None where it learns nothing. While `question` is not NOTHING, the
     outcome is what stands if that answer says nothing more. `in_conflict`: no run may write over what is there."""
@@ -115,7 +118,19 @@ def judge(
         return finding._replace(outcome=None) if is_known else finding
     if entry.state is State.DAMAGED:
         return Finding(Kind.DAMAGED, row.key, "it was missing, or another, before; the next run looks at it again")
+    if digests and is_contradicted(row):
+        by_size = verified(row.key, target.etag, Proof.SIZE, CONTRADICTED)
+        return Finding(Kind.OK, row.key, outcome=by_size, question=Question.CHECKSUMS)
     return _agreed(row.key, source.etag, target.etag, entry, Question.CHECKSUMS)
+
+
+def is_contradicted(row: Joined) -> bool:
+    """Whether a copy counts as proven by digest while both sides have an ETag of an MD5's form, and another: its proof
+    is a checksum, and holds only where these are no MD5s."""
+    source, target, entry = row.source, row.target, row.entry
+    if source is None or target is None or entry is None or entry.proof is not Proof.DIGEST:
+        return False
+    return compare_etags(source.etag, target.etag) is Agreement.DIFFERENT
 
 
 def judge_in_place(row: Joined, route: Route) -> Finding | None:

@@ -8,13 +8,17 @@ import pytest
 import xxhash
 
 from engine.errors import AccessDenied, UsageError
-from engine.model import Checksum, ListedObject, ObjectHead, Proof
+from engine.events import ignore
+from engine.listing.sources import Sources
+from engine.model import Checksum, Encryption, ListedObject, ObjectHead, Proof, Properties
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Entry
+from engine.proof.audit import audit
 from engine.proof.depth import PLACES, Depth, Sampling, parse_depth, place_of
 from engine.proof.judge import Kind, judge
 from engine.store import HeadObject
+from tests.fake_store import everywhere
 from tests.unit.proof.scene import Scene
 
 
@@ -45,6 +49,24 @@ async def test_bytes_that_differ_behind_equal_etags_are_damage_until_a_run_copie
     assert (record.state, record.code, record.proof, record.xxh3) == (State.DAMAGED, "BytesDiffer", Proof.NONE, "")
     listed = await scene.verify()  # a listing sees nothing of it, and must not heal it
     assert [(item.key, item.kind) for item in listed.differences] == [("bad", Kind.DAMAGED)]
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["MD5s", "KMS"])
+async def test_a_checksum_s_proof_that_two_md5s_contradict_is_asked_for_anew(tmp_path: Path, *, sealed: bool) -> None:
+    """As a server had it that hands back whatever checksum it is sent."""
+    scene = Scene(tmp_path)
+    sums = (Checksum("CRC64NVME", "FULL_OBJECT", "handed back"),)
+    properties = Properties(encryption=Encryption("aws:kms", "key-1")) if sealed else Properties()
+    scene.copied("k", b"abc", checksums=sums)
+    held = scene.store.put("s3://bucket/dst/k", b"abX", checksums=sums, properties=properties)
+    decision, outcome = scene._copied.pop()
+    scene._copied.append((decision, outcome._replace(target_etag=held.etag, compared="CRC64NVME full object")))
+    async with await scene.ledger() as ledger:
+        (audited,) = await audit(everywhere(scene.store), Sources(), scene.plan.routes, ledger, ignore)
+    assert audited.counts == {Kind.OK if sealed else Kind.DIGEST: 1}
+    report = await scene.verify()
+    assert [item.kind for item in report.differences] == ([] if sealed else [Kind.DIGEST])
+    assert (await scene.records())["k"].proof is (Proof.DIGEST if sealed else Proof.NONE)
 
 
 async def test_without_a_source_the_bytes_are_held_against_what_proved_them(tmp_path: Path) -> None:
