@@ -89,7 +89,7 @@ def _with_itself(route: Route, endpoints: Mapping[str, str]) -> str:
     if both is None:
         return ""
     one, other = both
-    where = _hidden(source, target)
+    where = _hidden(source, target, endpoints)
     if one.key == other.key:
         return f"it would copy {source} onto itself{where}"
     if covers(one, other):
@@ -99,9 +99,11 @@ def _with_itself(route: Route, endpoints: Mapping[str, str]) -> str:
     return ""
 
 
-def _hidden(source: Location, target: Location) -> str:
+def _hidden(source: Location, target: Location, endpoints: Mapping[str, str]) -> str:
     """A word on names that may stand for the very place on the other side: of access points, and of sites."""
     if source.site != target.site:
+        if endpoints.get(source.site) and endpoints.get(target.site):
+            return " (the two sites are one server; of two buckets of one name there, one takes another name)"
         return " (the two sites may be one server: an endpoint_url in each tells them apart)"
     if source.bucket != target.bucket and (is_access_point(source.bucket) or is_access_point(target.bucket)):
         return " (an access point may stand for the same bucket)"

@@ -10,7 +10,7 @@ from engine.bucket_facts import BucketFacts
 from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError, RunError, one_error
 from engine.events import Listener, Notice
 from engine.listing.sources import Sources
-from engine.model import FILE_SITE, ListedObject, Location, ObjectRef
+from engine.model import FILE_SITE, Location, ObjectHead, ObjectRef
 from engine.plan.integrity import MD5_ENCRYPTIONS
 from engine.plan.locations import is_access_point
 from engine.plan.misnamed import Misnames
@@ -20,7 +20,7 @@ from engine.sites.known import Notes
 from engine.sites.pacing import Tally
 from engine.sites.site import Gauges, Site
 from engine.sites.traits import Answer, Traits, pin_sentences, sentences
-from engine.store import GetRange, ListPage, ObjectStore
+from engine.store import GetRange, HeadObject, ListPage, ObjectStore
 
 if TYPE_CHECKING:
     from engine.folder.store import FolderStore
@@ -253,28 +253,40 @@ def buckets_of(places: Iterable[Location]) -> list[Location]:
 
 
 async def reads(reader: ObjectStore, source: ObjectStore, where: Location) -> Answer:
-    """Whether `reader` may read what `source` lists under a location: one byte of one object, by a GET, since a HEAD
-    does not ask for the key that an object is encrypted with. What cannot be found out is not known."""
+    """Whether `reader` may read what `source` lists under a location, and finds the very objects there: an endpoint may
+    keep a bucket of one name for each of its accounts. What cannot be found out is not known."""
     try:
         page = await source.list_page(ListPage(where.bucket, where.key, max_keys=ASKED))
     except (ObjectError, AttemptError):
         return Answer.UNKNOWN
     for item in page.objects:
         if where.holds(item.key):
-            answer = await _reads(reader, where, item)
+            answer = await _reads(reader, source, ObjectRef(where.bucket, item.key), item.size)
             if answer is not Answer.UNKNOWN:
                 return answer
     return Answer.UNKNOWN
 
 
-async def _reads(reader: ObjectStore, where: Location, item: ListedObject) -> Answer:
-    end = 0 if item.size else None
+async def _reads(reader: ObjectStore, source: ObjectStore, ref: ObjectRef, size: int) -> Answer:
+    """One byte of one object, by a GET, since a HEAD does not ask for the key that an object is encrypted with; then
+    both look at what it is."""
+    end = 0 if size else None
     try:
-        await reader.get_range(GetRange(ObjectRef(where.bucket, item.key), first=end, last=end))
+        await reader.get_range(GetRange(ref, first=end, last=end))
+        theirs = await reader.head_object(HeadObject(ref))
     except AccessDenied:
         return Answer.REFUSED
-    except NotFound:  # another bucket of that name, or another one's object: what it copied would be something else
+    except NotFound:
         return Answer.NO
-    except (ObjectError, AttemptError, RunError):  # archived, gone meanwhile, or out of reach
+    except (ObjectError, AttemptError, RunError):  # archived, or out of reach
         return Answer.UNKNOWN
-    return Answer.YES
+    try:
+        ours = await source.head_object(HeadObject(ref))
+    except (ObjectError, AttemptError):  # gone meanwhile
+        return Answer.UNKNOWN
+    return Answer.YES if _told(ours) == _told(theirs) else Answer.NO
+
+
+def _told(head: ObjectHead) -> tuple[object, ...]:
+    """What an object tells of itself whoever asks: a lock is hidden from who may not read it."""
+    return head.size, head.etag, head.modified, head.properties._replace(lock=None)

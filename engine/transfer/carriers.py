@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from engine.transfer.carrier import Carrier, Pause, Task, pause
 from engine.transfer.guard import Conditions
 from engine.transfer.origin import Origin
 from engine.transfer.orphans import Orphans
-from engine.transfer.server_copy import ServerSideCopy
+from engine.transfer.server_copy import CopyBetweenSites, ServerSideCopy
 from engine.transfer.server_parts import ServerParts
 from engine.transfer.sums import Sums
 from engine.transfer.uploading import Uploader, UploadJournal
@@ -112,16 +113,17 @@ class Carriers:
 
             return self._passing(Files(source.folder, self._disk), source, target, UPLOAD_BYTES)
         if not copies:
-            from engine.transfer.relay import Elsewhere
-
-            return self._passing(Elsewhere(source.store), source, target, RELAY_BYTES)
+            return self._relay(source, target)
         conditions = self._conditions_of(source, target)
         parts = ServerParts(source.store, target.store, self._uploader(target, conditions), conditions)
         if in_place:
             from engine.transfer.in_place import InPlace
 
             return InPlace(parts, self._pause, trusts=target.known.trusted)
-        return ServerSideCopy(parts, self._pause)
+        if source is target:
+            return ServerSideCopy(parts, self._pause)
+        relay = functools.cache(lambda: self._relay(source, target))
+        return CopyBetweenSites(parts, self._pause, relay, self._listener)
 
     async def remember(self) -> None:
         """Have the next command know what the carriers found out of their sites."""
@@ -133,6 +135,11 @@ class Carriers:
         self._disk.close()
         if count := sum(carrier.links_as_text for carrier in self._downloads):
             self._listener(Notice("LinksAsText", AS_TEXT.format(plural(count, "object"))))
+
+    def _relay(self, source: Site, target: Site) -> Carrier:
+        from engine.transfer.relay import Elsewhere
+
+        return self._passing(Elsewhere(source.store), source, target, RELAY_BYTES)
 
     def _passing(self, origin: Origin, source: Site, target: Site, memory: int) -> Carrier:
         from engine.transfer.passing import Passing

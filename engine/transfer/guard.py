@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from engine.errors import PreconditionFailed, Unsupported
+from engine.errors import NotFound, PreconditionFailed, Rejected, Unsupported
 from engine.events import Listener, Notice
-from engine.model import ABSENT, UploadedPart
+from engine.model import ABSENT, ObjectHead, ObjectRef, UploadedPart
 from engine.sites.known import KnownTraits
 from engine.sites.traits import WORDS, Answer
 from engine.store import CopyObject, CopyPart, HeadObject, ObjectStore, head_or_none
@@ -119,13 +119,31 @@ async def copy_part(
     for _ in range(2):  # a 412 that nothing explains is met twice before it counts
         try:
             return await target.copy_part(request)
-        except (PreconditionFailed, Unsupported):
+        except (NotFound, PreconditionFailed, Unsupported) as error:
             head = await head_or_none(source, HeadObject(request.source))
             if head is None or head.etag != etag:
+                raise
+            await refuse_another(source, target, request.source, head)
+            if isinstance(error, NotFound):  # of the upload
                 raise
     done = await target.copy_part(request._replace(source_etag=None))
     conditions.refuse_pin("part", bucket, etag)
     return done
+
+
+ANOTHER = "AnotherBucket"
+"""A word of ours: the target's credentials are shown another bucket under the source's name."""
+
+
+async def refuse_another(source: ObjectStore, target: ObjectStore, ref: ObjectRef, head: ObjectHead) -> None:
+    """Where a copy was refused for its source, which is as it was: raise `Rejected` (code `ANOTHER`) if the target's
+    side sees another object there, as where two accounts of an endpoint have buckets of one name."""
+    if source is target:
+        return
+    seen = await head_or_none(target, HeadObject(ref))
+    if seen is None or seen.etag != head.etag:
+        said = "with the target's credentials that is another bucket of the same name: its server would copy from there"
+        raise Rejected(said, operation=CopyObject.operation, ref=str(ref), code=ANOTHER)
 
 
 def _pin_trait(operation: str, etag: str) -> str:

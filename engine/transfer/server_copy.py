@@ -6,10 +6,11 @@ that needs it to be copied by its parts (`server_parts`). An unknown outcome is 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, StoreError, Unsupported
+from engine.events import Listener, Notice
 from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, OpaqueEtag, Proof
 from engine.plan.integrity import (
     MD5_ENCRYPTIONS,
@@ -25,10 +26,10 @@ from engine.plan.integrity import (
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyObject
-from engine.transfer.carrier import Differs, Drifted, Failed, Pause, Task, copied
+from engine.transfer.carrier import Carrier, Differs, Drifted, Failed, Pause, Task, copied
 from engine.transfer.drift import as_listed, source_now
 from engine.transfer.existing import WRITTEN, Existing, conflict
-from engine.transfer.guard import FORMS, Form
+from engine.transfer.guard import ANOTHER, FORMS, Form, refuse_another
 from engine.transfer.methods import Method, method_for
 from engine.transfer.properties import Directives, copy_directives
 from engine.transfer.server_parts import ServerParts
@@ -41,6 +42,12 @@ OPEN = (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected
 
 TOO_LARGE = frozenset({"EntityTooLarge", "InvalidRequest"})
 """What S3 answers to a CopyObject of a source over 5 GiB: the size was not what the listing said."""
+
+
+PASSES = (
+    "the target's credentials are shown another bucket under the name of {}: what its server would copy from there "
+    "passes through this machine instead"
+)
 
 
 class SendAgain(NamedTuple):
@@ -219,7 +226,7 @@ class ServerSideCopy(Existing):
     async def _after_412(self, task: Task, sent: SendAgain, refused: Failed) -> Outcome | SendAgain:
         """412 has four meanings: the source changed, the target is there, our own success was lost; or, where both are
         as they were, the server cannot do one of the conditions."""
-        await source_now(self.source, task, 2)
+        source = await source_now(self.source, task, 2)
         target = await self._target_head(task)
         if target is not None and (landed := await self._landed(task, target)) is not None:
             # Where no answer was lost, none of our copies was made: who else made it may count on it.
@@ -230,6 +237,8 @@ class ServerSideCopy(Existing):
         if target is None or condition is None or target.etag == condition:
             if not sent.instead or not (sent.form.pinned or sent.form.guarded):
                 raise refused
+            if sent.form.pinned:
+                await refuse_another(self.source, self.target, task.source_ref, source)
             return sent._replace(form=sent.instead[0], instead=sent.instead[1:], pause=False)
         if sent.lost and target.size == task.source.size and not await self._differs(task, target):
             return sent._replace(condition=target.etag, pause=False)  # not to be told apart from ours
@@ -274,8 +283,10 @@ class ServerSideCopy(Existing):
 
     async def _after_404(self, task: Task, sent: SendAgain, gone: Drifted, last: Failed | None) -> SendAgain:
         """Of the source, or (If-Match) of a target that is gone: then it is ours to make."""
-        if await self._source_head(task) is None:
+        source = await self._source_head(task)
+        if source is None:
             raise gone
+        await refuse_another(self.source, self.target, task.source_ref, source)
         if last is not None:
             raise last
         return sent._replace(condition=ABSENT if sent.condition else None, pause=sent.condition in (ABSENT, None))
@@ -292,3 +303,25 @@ class ServerSideCopy(Existing):
         if not instead or not (isinstance(error, Unsupported) or self.conditions.doubtful(request)):
             raise error
         return sent._replace(form=instead[0], instead=instead[1:], pause=False)
+
+
+class CopyBetweenSites(ServerSideCopy):
+    """The same between two sites of one endpoint. What the target's credentials do not see as the source's do is taken
+    by `relay`, which is told of once."""
+
+    def __init__(self, parts: ServerParts, pause: Pause, relay: Callable[[], Carrier], listener: Listener) -> None:
+        super().__init__(parts, pause)
+        self._relay = relay
+        self._listener = listener
+        self._told: set[str] = set()
+
+    async def carry(self, task: Task) -> Outcome:
+        outcome = await super().carry(task)
+        if outcome.code != ANOTHER:
+            return outcome
+        where = task.route.source.bucket_name
+        if where not in self._told:
+            self._told.add(where)
+            self._listener(Notice(ANOTHER, PASSES.format(where)))
+        done = await self._relay().carry(task._replace(upload=None))
+        return done._replace(requests=done.requests + outcome.requests)

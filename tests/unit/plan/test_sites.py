@@ -130,7 +130,7 @@ def test_two_names_of_one_server_are_one_place(tables: str) -> None:
     (problem,) = refusals(NEAR, tables, route("s3://main/x/", "s3://main/x/", 'from_site = "near"\nto_site = "far"'))
     assert problem == (
         "it would copy near:s3://main/x/ onto itself "
-        "(the two sites may be one server: an endpoint_url in each tells them apart)"
+        "(the two sites are one server; of two buckets of one name there, one takes another name)"
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.errors import AccessDenied, Archived, BadCredentials, EngineError, NotFound, Unavailable
 from engine.events import ignore
-from engine.model import Location, Overwrite
+from engine.model import Location, ObjectLock, Overwrite, Properties
 from engine.plan.route import Route
 from engine.sites.known import KnownTraits
 from engine.sites.site import Site
@@ -14,7 +16,7 @@ from engine.sites.sites import Sites, reads
 from engine.sites.traits import Answer
 from engine.transfer.carriers import Carriers
 from engine.transfer.passing import Passing
-from engine.transfer.server_copy import ServerSideCopy
+from engine.transfer.server_copy import CopyBetweenSites
 from tests.fake_store import FakeStore
 
 SOURCE = Location("bucket", "a/", "mine")
@@ -59,7 +61,33 @@ async def test_a_source_that_holds_nothing_tells_nothing() -> None:
     assert await reads(store, store, Location("bucket", "oth")) is Answer.UNKNOWN, "another key begins so"
 
 
-@pytest.mark.parametrize(("denied", "carrier"), [(False, ServerSideCopy), (True, Passing)])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"content": b"longer content", "etag": "same"},
+        {"content": b"content", "etag": "other"},
+        {"content": b"content", "etag": "same", "properties": Properties(metadata=(("owner", "another"),))},
+        {"content": b"content", "etag": "same", "later_s": 5},
+    ],
+)
+async def test_another_bucket_of_that_name_is_no_reading_of_the_source(other: dict[str, Any]) -> None:
+    """Two accounts of one endpoint may each have a bucket of one name, as with Ceph's tenants."""
+    ours, theirs = FakeStore(), FakeStore()
+    ours.put("s3://bucket/a/k", b"content", etag="same")
+    theirs.now_s += other.pop("later_s", 0)
+    theirs.put("s3://bucket/a/k", **other)
+    assert await reads(theirs, ours, SOURCE) is Answer.NO
+
+
+async def test_a_lock_that_one_side_may_not_read_makes_no_other_object() -> None:
+    ours, theirs = store_of(), store_of()
+    for store in (ours, theirs):
+        store.put("s3://bucket/a/k", properties=Properties(lock=ObjectLock("GOVERNANCE", "2030-01-01T00:00:00Z")))
+    theirs.hides_locks = True
+    assert await reads(theirs, ours, SOURCE) is Answer.YES
+
+
+@pytest.mark.parametrize(("denied", "carrier"), [(False, CopyBetweenSites), (True, Passing)])
 async def test_what_the_target_may_not_read_passes_through(denied: bool, carrier: type) -> None:
     here, there = store_of("a/k"), store_of("a/k")
     if denied:
