@@ -161,6 +161,7 @@ class StoreError(EngineError):
     `operation` is the S3 action's name ("CopyObject"), `ref` what it was about ("s3://bucket/key"), `code` the
     error code that S3 gave (or a short word of ours where S3 gave none), `request_id` what to quote to support. `site`
     is the plan's name for where it was sent, empty for its own connection: two may have a bucket of one name.
+    `refuses` is the property ("tags") that a write was refused for, where the answer says so.
     """
 
     scope: ClassVar[Scope]
@@ -175,6 +176,7 @@ class StoreError(EngineError):
         self.code = code or self.usual_code
         self.request_id = request_id
         self.site = ""
+        self.refuses = ""
 
     @property
     def place(self) -> str:

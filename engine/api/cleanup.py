@@ -51,7 +51,7 @@ from engine.sites.sites import Sites, buckets_of
 class CleanupResult(LedgerResult):
     """The gate, a reason a line; how many `objects` and `bytes` stand to be deleted, `gone` ones apart, which somebody
     else deleted; and what a deletion came to (None: none was asked for). `settled` counts what became of deletes that
-    an earlier run left open; `tallies` are the ledger's before the deletion, `misnamed` and `keyed` are as in
+    an earlier run left open; `tallies` are the ledger's before the deletion, `misnamed` and `barred` are as in
     `Status`."""
 
     ledger: Path
@@ -63,7 +63,7 @@ class CleanupResult(LedgerResult):
     cleaned: Cleaned | None = None
     tallies: list[Tally] = field(default_factory=list)
     misnamed: int = 0
-    keyed: int = 0
+    barred: int = 0
 
     @property
     def open(self) -> bool:
@@ -139,7 +139,7 @@ async def cleanup(
             settled=settled,
             tallies=list(facts.tallies),
             misnamed=facts.misnamed,
-            keyed=facts.keyed,
+            barred=facts.barred,
         )
         unknown = {item.what for item in facts.expectations}.difference(known_of(facts.expectations))
         unseen = unknown | {REWRITTEN}  # which `revert` alone looks at

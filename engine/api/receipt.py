@@ -14,8 +14,9 @@ from engine.api.watching import watched
 from engine.errors import UsageError, refused_as
 from engine.finish.acceptances import accepted_in
 from engine.ledger import LedgerReader
+from engine.plan.barred import BARRED
 from engine.plan.document import Plan
-from engine.plan.misnamed import KEYED, MISNAMED
+from engine.plan.misnamed import MISNAMED
 from engine.plan.sizes import server_ms
 from engine.proof.receipt import (
     Sums,
@@ -58,7 +59,7 @@ async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
     async with at_work("receipt", plan, options) as (opened, ledger):
         sums = await sum_up(ledger, listener=options.listener)
         noted, accepted = await ledger.noted(), await ledger.accepted()
-        never = await ledger.failed_by(MISNAMED), await ledger.failed_by(KEYED)
+        never = await ledger.failed_by(MISNAMED), await ledger.failed_by(BARRED)
         refuse_unfinished(sums, await ledger.snapshots(), noted, accepted, await ledger.left(), *never)
         where = plan.routes[0].target
         server = server_ms((await opened.site(where).facts(where.bucket, anew=True)).date)

@@ -26,10 +26,11 @@ from engine.ledger import Ledger, Snapshot, form_shards, open_routes, taken_by_r
 from engine.listing.first_pages import first_pages
 from engine.listing.kept import KeptListings
 from engine.listing.nearest import empty_routes
+from engine.plan.barred import BARRED
 from engine.plan.document import Plan
 from engine.plan.estimate import expected_in_all
 from engine.plan.lifecycle import ASIDE, UNDONE, State
-from engine.plan.misnamed import KEYED, MISNAMED
+from engine.plan.misnamed import MISNAMED
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state, objects_by_route
 from engine.shown import LedgerResult
@@ -57,7 +58,7 @@ class MigrationResult(LedgerResult):
     `unlisted` names what lies in a source's folder and cannot be an object (a link, a pipe, a name that is no UTF-8),
     and what a list of keys names and S3 refuses to show, the first 10,000 of each route; `unlisted_count` is all of it.
     `restoring` counts those archived objects that are on their way back, `misnamed` those failed ones whose keys can be
-    no file's name at the target, `keyed` those under a key of their owner's own (SSE-C), which no run mends."""
+    no file's name at the target, `barred` those refused for what they are or carry, which no run mends."""
 
     ledger: Path
     counters: Counters
@@ -74,7 +75,7 @@ class MigrationResult(LedgerResult):
     unlisted_count: int = 0
     restoring: int = 0
     misnamed: int = 0
-    keyed: int = 0
+    barred: int = 0
 
     @property
     def copied(self) -> int:
@@ -184,7 +185,7 @@ async def migrate(
                 unlisted_count=run.unlisted.count,
                 restoring=await ledger.restoring(),
                 misnamed=await ledger.failed_by(MISNAMED),
-                keyed=await ledger.failed_by(KEYED),
+                barred=await ledger.failed_by(BARRED),
             )
 
 

@@ -14,9 +14,10 @@ from engine.journal.place import given_of
 from engine.ledger import Acceptance, Binding, LedgerReader, Left, RunRecord, Snapshot, Worker, open_to_read
 from engine.ledger.binding import differences
 from engine.ledger.rebinding import VIEW
+from engine.plan.barred import BARRED
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
-from engine.plan.misnamed import KEYED, MISNAMED
+from engine.plan.misnamed import MISNAMED
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
 from engine.shown import LedgerResult
@@ -25,14 +26,13 @@ from engine.shown import LedgerResult
 @dataclass(frozen=True, slots=True)
 class Status(LedgerResult):
     """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects, `worker`
-    who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is
-    known, `misnamed` how many of the failed can be no file's name at the target and `keyed`
-    are under a key of their owner's own (SSE-C), which no run mends; `state` is what
-    every command that changes it has to be given (`Options.state`), None where it is kept in no other place; `left`
-    what the routes' sources hold that cannot be an object, or be looked at, and what a list of keys names that is not
-    there; `failed_sync` is what the system said of a disk whose
-    objects do not say so yet: what stands in a folder is not proven then, until the next command looks at it.
-    `taken_back`: a revert removed the copies again."""
+    who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is known,
+    `misnamed` how many of the failed can be no file's name at the target, and `barred` how many are refused for what
+    they are or carry: no run mends either; `state` is what every command that changes it has to be given
+    (`Options.state`), None where it is kept in no other place; `left` what the routes' sources hold that cannot be an
+    object, or be looked at, and what a list of keys names that is not there; `failed_sync` is what the system said of a
+    disk whose objects do not say so yet: what stands in a folder is not proven then, until the next command looks at
+    it. `taken_back`: a revert removed the copies again."""
 
     ledger: Path
     binding: Binding
@@ -44,7 +44,7 @@ class Status(LedgerResult):
     worker: Worker | None = None
     restoring: int = 0
     misnamed: int = 0
-    keyed: int = 0
+    barred: int = 0
     state: str | None = None
     left: Sequence[Left] = ()
     failed_sync: str = ""
@@ -92,7 +92,7 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
         worker=await reader.worker(),
         restoring=await reader.restoring(),
         misnamed=await reader.failed_by(MISNAMED),
-        keyed=await reader.failed_by(KEYED),
+        barred=await reader.failed_by(BARRED),
         state=None if kept is None else given_of(kept, binding.plan_name),
         left=await reader.left(),
         failed_sync=await failed_sync_of(reader),

@@ -16,12 +16,12 @@ from engine.finish.holding import Hold
 from engine.finish.probing.answers import ProbeResult
 from engine.finish.sending import NO_CONDITION, Condition, condition_for
 from engine.model import LifecycleRule, Location, Proof
+from engine.plan.barred import no_run_mends
 from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.locations import may_meet
-from engine.plan.misnamed import no_run_mends
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted, key_said
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, plural, size_text
@@ -70,7 +70,7 @@ class Facts:
     the routes' targets. `properties` is what differs of what both sides carry, as recorded or (`compared`) as it was
     looked at just now; `failed_sync` is what the system said of a disk, while no row says so yet; `keeps` is whether
     any route has it compared, `into_folders` whether one makes files of objects; `misnamed` counts what failed since
-    its key can be no file's name, `keyed` what is under a key of its owner's own."""
+    its key can be no file's name, `barred` what is refused for what it is or carries."""
 
     routes: tuple[str, ...]
     open_snapshots: tuple[str, ...]
@@ -92,7 +92,7 @@ class Facts:
     into_folders: bool = False
     failed_sync: str = ""
     misnamed: int = 0
-    keyed: int = 0
+    barred: int = 0
     accepted: frozenset[tuple[str, str]] = frozenset()
 
     def with_delete_markers(self) -> Facts:
@@ -201,8 +201,8 @@ def _proven(facts: Facts) -> Reason:
     advice = "run and verify the plan again" if states else f"verify again, with --deep{deep}"
     if State.CONFLICT in states:
         advice = f"{OUT_OF_CONFLICT}, then {advice}"
-    if ways := no_run_mends(facts.misnamed, facts.keyed):
-        others = low or sum(states.values()) > facts.misnamed + facts.keyed
+    if ways := no_run_mends(facts.misnamed, facts.barred):
+        others = low or sum(states.values()) > facts.misnamed + facts.barred
         advice = "; ".join([*ways, advice] if others else ways)
     return Reason("proof", False, f"{', '.join(wrong)}; {proven:,} verified by {level} or better{already}: {advice}")
 

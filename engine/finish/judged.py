@@ -9,9 +9,10 @@ from engine.finish.failed_sync import failed_sync_of
 from engine.finish.gate import Facts, Reason, judge
 from engine.finish.holding import hold_of, proven_before_ms
 from engine.ledger import Ledger, LedgerReader, open_routes, taken_by_route
+from engine.plan.barred import BARRED
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
-from engine.plan.misnamed import KEYED, MISNAMED
+from engine.plan.misnamed import MISNAMED
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 
 GATE = "gate"
@@ -57,7 +58,7 @@ async def facts_of(plan: Plan, ledger: LedgerReader, now_ms: int | None) -> Fact
         accepted=frozenset(await ledger.accepted()),
         failed_sync=await failed_sync_of(ledger),
         misnamed=await ledger.failed_by(MISNAMED),
-        keyed=await ledger.failed_by(KEYED),
+        barred=await ledger.failed_by(BARRED),
     )
 
 

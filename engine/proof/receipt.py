@@ -25,11 +25,11 @@ from engine.ledger import LedgerReader, Left, Snapshot, open_routes
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import Proof
+from engine.plan.barred import no_run_mends
 from engine.plan.binding import digest_of
 from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED, State
-from engine.plan.misnamed import no_run_mends
 from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states, key_said
 from engine.plan.record import AGREE, Entry, ObjectRecord
 from engine.plan.route import Route
@@ -149,16 +149,16 @@ def refuse_unfinished(
     accepted: Collection[tuple[str, str]] = (),
     left: Sequence[Left] = (),
     misnamed: int = 0,
-    keyed: int = 0,
+    barred: int = 0,
 ) -> None:
     """Raise `ReceiptRefused` with every reason why there is nothing to certify yet. `noted` is what may be accepted of
     the objects, `accepted` (name, figure) what was; `left` is what lies in the sources and there is no row of;
-    `misnamed` and `keyed` are as in `no_run_mends`."""
+    `misnamed` and `barred` are as in `no_run_mends`."""
     noted = noted or {}
     done = {State.VERIFIED, State.DELETED} | accepted_states(noted, accepted)
     reasons = [f"{name}: its listing never reached its end; run the plan again" for name in open_routes(snapshots)]
     failed = sum(route.states[State.FAILED] for route in sums.routes.values())
-    never = {State.FAILED} if misnamed + keyed >= failed else set()
+    never = {State.FAILED} if misnamed + barred >= failed else set()
     for route in sums.routes.values():
         wrong = {state: count for state, count in sorted(route.states.items()) if state not in done}
         if wrong:
@@ -169,7 +169,7 @@ def refuse_unfinished(
                 ways.append("run and verify the plan")
             counts = ", ".join(f"{count:,} {state.value}" for state, count in wrong.items())
             reasons.append(f"{route.name}: {counts}{'; ' if ways else ''}{', then '.join(ways)}")
-    reasons += no_run_mends(misnamed, keyed)
+    reasons += no_run_mends(misnamed, barred)
     for item in left:
         first = "".join(f", first {key_said(one.key)}: {one.message}" for one in item.first[:1])
         reasons.append(

@@ -57,7 +57,7 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         if (why := _one_reason(result)) in (DENIED, SOURCE_DENIED):
             looking = _looking(plan, plan.route(counters.first_asides[0].route), why)
             ways = ways._replace(again=looking or ways.again)
-        first, *others = aside_lines(result.aside, listing, ways, result.restoring, result.misnamed, result.keyed)
+        first, *others = aside_lines(result.aside, listing, ways, result.restoring, result.misnamed, result.barred)
         if why and result.aside[State.FAILED] > 1:
             first = Toned(f"{first}, all with {safe(why)}", Tone.WARNING)
         lines += ["", *left[:1], first, *others]
@@ -113,7 +113,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
     return {
         **picked(result, "ledger resumed complete"),
         **picked(result.counters, "listed copied copied_bytes found"),
-        **picked(result, "aside requests throttled empty unlisted=unlisted_count restoring misnamed"),
+        **picked(result, "aside requests throttled empty unlisted=unlisted_count restoring misnamed barred"),
         "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),
     }

@@ -133,12 +133,12 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     aside = by_state(status.tallies, ASIDE - status.accepted)
     listing = what_is_not_done(plan, status.ledger, status.state)
     if status.worker is not None:  # what stands unfinished is under way, and to be waited for
-        lines = aside_lines(aside, listing, Ways(), status.restoring, status.misnamed, status.keyed) if aside else []
+        lines = aside_lines(aside, listing, Ways(), status.restoring, status.misnamed, status.barred) if aside else []
         return [*page, *lines, next_step(watching(plan, status.ledger))]
     if status.failed_sync:
         page.append(Toned(f"{safe(not_kept_text(status.failed_sync))}: {run_again(plan)}", Tone.BAD))
     if status.taken_back:
-        lines = aside_lines(aside, listing, Ways(), status.restoring, status.misnamed, status.keyed) if aside else []
+        lines = aside_lines(aside, listing, Ways(), status.restoring, status.misnamed, status.barred) if aside else []
         return [*page, f"{TAKEN_BACK}; a run makes them anew", *lines]
     if opened:
         page.append(f"listing not at its end: {safe(', '.join(opened))}; {run_again(plan)} to go on")
@@ -161,7 +161,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     again = run_again(plan) if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
         ways = ways_of(plan, status.ledger)
-        return [*page, *left[:1], *aside_lines(aside, listing, ways, status.restoring, status.misnamed, status.keyed)]
+        return [*page, *left[:1], *aside_lines(aside, listing, ways, status.restoring, status.misnamed, status.barred)]
     if left and not (opened or in_flight):
         return [*page, *left]
     page += left[:1]
@@ -216,7 +216,7 @@ def status_values(status: Status) -> dict[str, Any]:
         "settled": sum(by_state(status.tallies, IN_PLACE).values()),
         "in_flight": sum(by_state(status.tallies, IN_FLIGHT).values()),
         "aside": by_state(status.tallies, ASIDE - status.accepted),
-        **picked(status, "restoring misnamed"),
+        **picked(status, "restoring misnamed barred"),
         "noted": noted_values(status.noted),
         "unlisted": status.unlisted,
         "failed_sync": status.failed_sync,

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 from engine.api.commands import accept_command, command, typed
 from engine.events import ObjectAside
 from engine.model import Proof
+from engine.plan.barred import no_run_mends
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
-from engine.plan.misnamed import no_run_mends
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally, by_state
 from engine.report.ndjson import picked
@@ -142,7 +142,7 @@ class _Held(Protocol):
     @property
     def misnamed(self) -> int: ...
     @property
-    def keyed(self) -> int: ...
+    def barred(self) -> int: ...
 
 
 def opened_by(plan: Plan, held: _Held, name: str) -> list[str]:
@@ -154,7 +154,7 @@ def _proven_by(plan: Plan, held: _Held) -> list[str]:
     """What leads to the proof that is lacking: what is not copied has to be copied first, where a run does that."""
     tallies = held.tallies
     states = {tally.state for tally in tallies}
-    if mended_by_run(by_state(tallies, IN_FLIGHT | ASIDE), held.misnamed + held.keyed):
+    if mended_by_run(by_state(tallies, IN_FLIGHT | ASIDE), held.misnamed + held.barred):
         return ["run"]
     if states & (ASIDE - ENDED) and State.COPIED not in states:
         return ["status", "--failed"]
@@ -203,16 +203,16 @@ def ways_of(plan: Plan | None, ledger: Path) -> Ways:
 
 
 def aside_lines(
-    aside: dict[State, int], listing: str, ways: Ways, restoring: int = 0, misnamed: int = 0, keyed: int = 0
+    aside: dict[State, int], listing: str, ways: Ways, restoring: int = 0, misnamed: int = 0, barred: int = 0
 ) -> list[str]:
     """How many are not done, by state, what ends that, the command that lists each with its reason, and what to type
-    next. `restoring` of the archived are on their way back; `misnamed` and `keyed` as in `no_run_mends`."""
+    next. `restoring` of the archived are on their way back; `misnamed` and `barred` as in `no_run_mends`."""
     counts = counted({state.value: count for state, count in aside.items()})
-    by_run = mended_by_run(aside, misnamed + keyed)
+    by_run = mended_by_run(aside, misnamed + barred)
     told = {state: said for state, said in _MENDED_BY.items() if not (ways.reason_tells and state is State.FAILED)}
     mended = [sentence for state, sentence in told.items() if state in by_run or state in aside.keys() - MENDED_BY_RUN]
     if not ways.reason_tells:
-        mended += no_run_mends(misnamed, keyed)
+        mended += no_run_mends(misnamed, barred)
     archived = aside.get(State.ARCHIVED, 0)
     if archived:
         mended.append(_archived_text(archived, restoring))

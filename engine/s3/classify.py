@@ -108,6 +108,11 @@ OF_PROXY = (
 )
 
 
+NEW_LEDGER = (
+    "that takes a new ledger (--ledger), which finds what is copied already, and no longer has revert remove that."
+)
+
+
 class _Form(NamedTuple):
     """Sentence and advice; `{said}` is S3's own message, `{code}` its code, `{region}` where it says the bucket is."""
 
@@ -175,16 +180,28 @@ _FORMS = {
     _Kind.UNSUPPORTED: _Form(
         errors.Unsupported,
         "this server does not know that operation or condition ({said})",
-        "If it is a condition on the target, --no-conditional-writes goes on without it.",
+        "If it is a condition on the target, --no-conditional-writes goes on without it; if it is object tags, "
+        'tags = "drop" among the route\'s properties, or --no-tags with cp, leaves them out.',
     ),
     _Kind.REJECTED: _Form(errors.Rejected, "S3 refuses it ({said})"),
     _Kind.CUSTOMER_KEY: _Form(
         errors.Rejected,
         "the object is under a key of its owner's own (SSE-C), which Cartage never has",
-        "Running again does not help. Copy it by hand with its key, or leave it out with exclude on the route: that "
-        "takes a new ledger (--ledger), which finds what is copied already, and no longer has revert remove that.",
+        "Running again does not help. Copy it by hand with its key, or leave it out with exclude on the route: "
+        + NEW_LEDGER,
     ),
 }
+
+_REFUSED_AS = {"InvalidStorageClass": "storage_class", "MetadataTooLarge": "metadata"}
+"""Codes that say which property is not taken."""
+
+_REFUSED_HEADER = re.compile(
+    r"x-amz-(?:(tagging)|(storage-class)|(acl|grant-)|(meta-)|(website-redirect)|(server-side-encryption)|(object-lock))"
+)
+_OF_HEADER = ("tags", "storage_class", "acl", "metadata", "website_redirect", "encryption", "lock")
+"""What the headers bring that 501 names, in the order of the groups."""
+
+_FLAGS = {"tags": ", or --no-tags with cp", "storage_class": ", or give another with --storage-class"}
 
 _NEEDS_KEY = "stored using a form of Server Side Encryption"
 """In S3's message where a key of the owner's own is missing, for which it has no code."""
@@ -227,12 +244,16 @@ def classify(
         if region
         else f"Name its region with --region.{OF_A_SIDE} An endpoint that is AWS's own has to be of that region too.",
     }
+    advice, refuses = form.advice.format_map(values), _refused_property(operation, kind, code, message)
+    if refuses:
+        advice = f'Running again does not help. Leave it out with properties = {{ {refuses} = "drop" }} on the route'
+        advice += f"{_FLAGS.get(refuses, '')}: {NEW_LEDGER}"
     about: dict[str, Any] = {
         "operation": operation,
         "ref": ref,
         "code": code or (errors.WrongRegion.usual_code if region and kind is _Kind.REGION else str(status)),
         "request_id": request_id,
-        "advice": form.advice.format_map(values),
+        "advice": advice,
     }
     if kind is _Kind.THROTTLED:
         about["retry_after_s"] = _seconds(retry_after)
@@ -242,7 +263,19 @@ def classify(
         about["condition"] = condition
     elif kind is _Kind.REGION:
         about["region"] = region
-    return form.error(form.sentence.format_map(values), **about)
+    error = form.error(form.sentence.format_map(values), **about)
+    error.refuses = refuses
+    return error
+
+
+def _refused_property(operation: str, kind: _Kind, code: str, message: str) -> str:
+    """The property, as a plan's `properties` name it, that a write is refused for; empty where that is not said."""
+    if operation.startswith(READING):
+        return ""
+    if kind is _Kind.REJECTED:
+        return _REFUSED_AS.get(code, "")
+    header = _REFUSED_HEADER.search(message.lower()) if kind is _Kind.UNSUPPORTED else None
+    return _OF_HEADER[(header.lastindex or 1) - 1] if header is not None else ""
 
 
 _ACTIONS = {

@@ -144,6 +144,8 @@ class ToleratingStore(StoreDecorator):
         """Send a refused request again without what may have been the reason: what the refusal names before all else.
         Raises the first refusal where that is not it."""
         named = [item for item in suspects if item.header in error.message.lower()]
+        if error.refuses and not named:  # what no request goes without
+            raise error
         left_off: list[Optional] = []
         for item in named or suspects:
             if error.code not in REFUSALS or (item.careful and error.code == "InvalidRequest"):

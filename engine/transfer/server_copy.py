@@ -300,7 +300,7 @@ class ServerSideCopy(Existing):
             if head is not None:
                 as_listed(task, head)
         instead = sent.instead[1:] if first else sent.instead
-        if not instead or not (isinstance(error, Unsupported) or self.conditions.doubtful(request)):
+        if not instead or error.refuses or not (isinstance(error, Unsupported) or self.conditions.doubtful(request)):
             raise error
         return sent._replace(form=instead[0], instead=instead[1:], pause=False)
 

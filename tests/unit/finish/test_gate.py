@@ -90,13 +90,15 @@ def test_what_concerns_single_objects_closes_it_until_it_is_accepted_for_exactly
     assert only(replace(other, accepted=accepted)).name == name
 
 
-@pytest.mark.parametrize("why", ["misnamed", "keyed"])
+@pytest.mark.parametrize("why", ["misnamed", "barred"])
 def test_what_no_run_mends_is_not_to_be_run_again(why: str) -> None:
     failed = Tally("raw", State.FAILED, Proof.NONE, False, 2, 10)
     reason = only(replace(OPEN, tallies=(*OPEN.tallies, failed), **{why: 2}))  # type: ignore[arg-type]
     assert "exclude" in reason.sentence and "run and verify" not in reason.sentence
     reason = only(replace(OPEN, tallies=(*OPEN.tallies, failed), **{why: 1}))  # type: ignore[arg-type]
     assert "exclude" in reason.sentence and "run and verify" in reason.sentence
+    reason = only(replace(OPEN, tallies=(*OPEN.tallies, failed), barred=2))
+    assert "left out" in reason.sentence and "run and verify" not in reason.sentence
 
 
 def test_a_proof_below_the_plans_minimum_whether_copied_or_found() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from engine.ledger import Snapshot
 from engine.model import Proof
+from engine.plan.barred import no_run_mends
 from engine.plan.lifecycle import State
-from engine.plan.misnamed import no_run_mends
 from engine.plan.record import ObjectRecord
 from engine.proof.receipt import ReceiptRefused, RouteSums, Sums, refuse_unfinished, without_userinfo
 from engine.report.receipt import escaped
@@ -77,7 +77,7 @@ def test_no_run_is_named_for_keys_that_can_be_no_files_name() -> None:
         refuse_unfinished(whole, listed, misnamed=1)
     assert no_run_mends(1, 0)[0] in str(refused.value)
     with pytest.raises(ReceiptRefused, match="raw: 2 failed\n") as refused:
-        refuse_unfinished(whole, listed, misnamed=1, keyed=1)
+        refuse_unfinished(whole, listed, misnamed=1, barred=1)
     assert "run and verify" not in str(refused.value)
 
 

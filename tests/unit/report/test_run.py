@@ -34,7 +34,7 @@ def page_of(counters: Counters, *, resumed: bool, plan: Plan = PLAN, **states: i
         resumed,
         requests=9,
         throttled=0,
-        keyed=counters.reasons[CUSTOMER_KEY],
+        barred=counters.reasons[CUSTOMER_KEY],
     )
     return [str(line) for line in result_page(plan, result, 1.0)]
 

@@ -57,7 +57,7 @@ def test_of_what_was_set_where_it_is_and_was_removed_nothing_stands() -> None:
     assert is_set == "1 removed by its owner since it was set"
 
 
-@pytest.mark.parametrize("why", ["misnamed", "keyed"])
+@pytest.mark.parametrize("why", ["misnamed", "barred"])
 def test_what_no_run_mends_is_not_said_to_be_mended_by_one(why: str) -> None:
     """Keys that can be no file's name, and objects under a key of their owner's own."""
     listing, ways = "cartage status x.toml --failed", Ways("cartage run x.toml")
@@ -72,7 +72,7 @@ def test_what_no_run_mends_opens_no_gate_by_one() -> None:
     class Holds:
         tallies: list[Tally]
         misnamed: int = 0
-        keyed: int = 0
+        barred: int = 0
 
     plan, verified = Plan.of("s3://bkt/p/", "/x/"), tally("a", State.VERIFIED, 1, 1)
     failed = tally("a", State.FAILED, 2, 1)

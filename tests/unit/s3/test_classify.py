@@ -218,3 +218,30 @@ def test_what_s3_itself_says_is_lacking_is_believed() -> None:
     error = classify("CopyObject", "s3://c/k", 403, "AccessDenied", f"{said} because no policy allows it")
     assert isinstance(error, AccessDenied) and error.action == "s3:GetObject"
     assert error.advice.startswith("It takes s3:GetObject: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "refuses"),
+    [
+        (400, "InvalidStorageClass", "The storage class you specified is not valid", "storage_class"),
+        (400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size", "metadata"),
+        (501, "NotImplemented", "Header 'x-amz-tagging' with value 'a=b' not implemented", "tags"),
+        (501, "NotImplemented", "Header 'x-amz-website-redirect-location' not implemented", "website_redirect"),
+        (501, "NotImplemented", "x-amz-object-lock-mode", "lock"),
+    ],
+)
+def test_a_property_that_the_target_has_not_is_named_with_its_rule(
+    status: int, code: str, message: str, refuses: str
+) -> None:
+    error = classify("PutObject", "s3://b/k", status, code, message)
+    assert (error.refuses, error.code) == (refuses, code)
+    assert f'properties = {{ {refuses} = "drop" }}' in error.advice
+    assert "Running again does not help" in error.advice and "--no-conditional-writes" not in error.advice
+    read = classify("GetObject", "s3://b/k", status, code, message)
+    assert not read.refuses
+
+
+def test_a_501_that_names_nothing_may_be_for_a_condition_or_for_tags() -> None:
+    said = "A header you provided implies functionality that is not implemented"
+    advice = classify("PutObject", "s3://b/k", 501, "NotImplemented", said).advice
+    assert "--no-conditional-writes" in advice and "--no-tags" in advice

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.checksums import checksum_of
-from engine.errors import Ambiguous, BadCredentials, NotFound
+from engine.errors import Ambiguous, BadCredentials, NotFound, Unsupported
 from engine.model import ABSENT, Checksum, Encryption, Proof, Properties, UploadedPart
 from engine.plan.integrity import NOTHING
 from engine.plan.lifecycle import State
@@ -345,3 +345,14 @@ async def test_two_hundred_parts_of_a_large_object_are_never_in_memory_together(
     await scene.carrier.carry(scene.task())
     assert (out, most <= 3) == (0, True)
     assert isinstance(scene.target, FakeStore) and scene.held() is not None
+
+
+async def test_what_is_refused_for_its_tags_is_not_sent_again_without_its_condition() -> None:
+    scene = RelayScene(trusted=False)
+    scene.put(b"a card", properties=Properties(tags=(("t", "1"),)))
+    refused = Unsupported("no tags", operation="PutObject", code="NotImplemented")
+    refused.refuses = "tags"
+    scene.target.plan("PutObject", ("before", refused))
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, "NotImplemented")
+    assert scene.target.counts == {"PutObject": 1}
