@@ -318,7 +318,7 @@ def _properties(headers: tuple[tuple[bytes, bytes], ...]) -> Properties:
     metadata = [(_text(name[len(_METADATA) :]), value) for name, value in said.items() if name.startswith(_METADATA)]
     return Properties(
         content_type=header(b"content-type", ""),
-        content_encoding=header(b"content-encoding", ""),
+        content_encoding=_coding(header(b"content-encoding", "")),
         content_disposition=header(b"content-disposition", ""),
         content_language=header(b"content-language", ""),
         cache_control=header(b"cache-control", ""),
@@ -330,6 +330,14 @@ def _properties(headers: tuple[tuple[bytes, bytes], ...]) -> Properties:
         lock=_lock(said),
         hidden_metadata=int(missing) if (missing := header(b"x-amz-missing-meta", "")).isdigit() else 0,
     )
+
+
+def _coding(said: str) -> str:
+    """A Content-Encoding without `aws-chunked`: that was how the body came, and some servers keep it all the same."""
+    if "aws-chunked" not in said.lower():
+        return said
+    names = (name.strip() for name in said.split(","))
+    return ",".join(name for name in names if name and name.lower() != "aws-chunked")
 
 
 def _encryption(said: Mapping[bytes, str]) -> Encryption | None:
