@@ -11,7 +11,8 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from engine.api.options import Options
+from engine.api.opening import with_own
+from engine.api.options import Options, ledger_path
 from engine.api.stopping import StopSignal
 from engine.errors import UsageError
 from engine.ledger import Ledger, ShardedLedger, is_one_file
@@ -117,7 +118,7 @@ async def carry(
         plan,
         opened,
         ledger,
-        options,
+        with_own(options, ledger_path(plan, options)),
         executor,
         processes,
         guarded=options.conditional_writes,

@@ -7,9 +7,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import anyio.to_thread
+
 from engine.api.consent import Consent
 from engine.api.load import place_of
-from engine.api.opening import ours, refuse_inside
+from engine.api.opening import tell_own, with_own
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
@@ -21,12 +23,12 @@ from engine.finish.project_deletion import (
     Deletion,
     closed_for,
     delete_listed,
+    listed_to_go,
     look_at_the_rest,
     note_changed,
     snapshot_of,
 )
 from engine.listing.nearest import refuse_nothing
-from engine.listing.ranges import listed_under
 from engine.model import Location
 from engine.sites.opening import open_place
 
@@ -63,16 +65,15 @@ async def delete(
     file, and `StoreError` of scope `run`."""
     options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
     location = place_of(location)
-    async with open_place(location, options) as opened:
+    path = list_path(location, options)
+    async with open_place(location, with_own(options, path)) as opened:
         site = opened.site(location)
         facts = await site.facts(location.bucket)
-        path = list_path(location, options)
-        for file, flag in ours(path):
-            refuse_inside(file, [location], flag)
         async with await DeletionList.open(path, str(location), site.endpoint) as listed:
             options.listener(RunStarted("delete", str(location), str(path), site.endpoint, resumed=not again))
+            await anyio.to_thread.run_sync(tell_own, options, path, [location])
             result = await snapshot_of(
-                partial(listed_under, site.store, location, options.listener),
+                partial(listed_to_go, site, location, options.listener),
                 location,
                 listed,
                 facts,
@@ -104,5 +105,5 @@ async def delete(
                 delete_markers=markers,
             )
             if not done.stopped:
-                await look_at_the_rest(site.store, location, listed, done, options.listener, tells=not result.fresh)
+                await look_at_the_rest(site, location, listed, done, options.listener, tells=not result.fresh)
             return replace(result, closed=[], deletion=done)

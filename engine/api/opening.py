@@ -15,7 +15,7 @@ from engine.api import commands
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import BucketMissing, LedgerLocked, LedgerMismatch, LedgerMissing, UsageError
-from engine.events import Doing, RunStarted
+from engine.events import Doing, Notice, RunStarted
 from engine.finish.failed_sync import conclude_failed_sync
 from engine.journal.holding import AtWork
 from engine.journal.place import given_of, place_of
@@ -31,6 +31,7 @@ from engine.ledger import (
     open_to_write,
     refuse_other_folder,
 )
+from engine.ledger.files import files_of, lists_path
 from engine.ledger.identity import this_machine
 from engine.ledger.rebinding import VIEW
 from engine.ledger.sharded import follow as bring_up
@@ -44,36 +45,30 @@ from engine.plan.lifecycle import State
 from engine.plan.locations import state_of
 from engine.plan.overlap import refuse_collisions
 from engine.plan.record import objects_by_route
-from engine.plan.route import Route
 from engine.sites.clock import now_ms, time_text
 from engine.sites.opening import open_sites
 from engine.sites.sites import Sites
 from engine.sites.traits import VERBS
 
 
-def ours(ledger: Path) -> list[tuple[Path, str]]:
-    """The files of ours that change all the time while a command goes on, each with the flag that names it."""
+def with_own(options: Options, ledger: Path) -> Options:
+    """The options of a call, with what it writes itself among its own files: the ledger, or list, at a place, and the
+    log."""
     log = destination()
-    return [(ledger, "--ledger"), *([(log.file, "--log-file")] if log is not None and log.file is not None else [])]
+    logged = [log.file] if log is not None and log.file is not None else []
+    own = [*options.own_files, *files_of(ledger), *logged]
+    return replace(options, own_files=tuple(dict.fromkeys(file.absolute() for file in own)))
 
 
-def refuse_inside(path: Path, places: Iterable[Location], flag: str) -> None:
-    """Raise `UsageError` where a file of ours, which changes all the time, would lie in one of the folders that a
-    command is about. `flag` names it. Blocks."""
-    for where in places:
-        if where.is_local and where.is_prefix:
-            from engine.folder.apart import lies_in  # only where there is one
+def tell_own(options: Options, ledger: Path, places: Iterable[Location]) -> None:
+    """Have the listener hear of files of the call's own that lie in the folders that it is about. Blocks."""
+    for where in dict.fromkeys(place for place in places if place.is_local and place.is_prefix):
+        from engine.folder.apart import lies_in  # only where there is one
 
-            if lies_in(path, Path(where.bucket, where.key)):
-                raise UsageError(
-                    f"{path} would lie in {where}, and change while that is looked at.",
-                    advice=f"Name a place outside of it with {flag} FILE.",
-                )
-
-
-def refuse_in_sources(path: Path, routes: Iterable[Route], flag: str) -> None:
-    """As `refuse_inside`, for the sources that would take the file along."""
-    refuse_inside(path, [route.source for route in routes if route.selection.takes_key(path.name)], flag)
+        own, folder = with_own(options, ledger).own_files, Path(where.bucket, where.key)
+        if inside := [file for file in own if file.exists() and lies_in(file, folder)]:
+            said = f"{inside[0]} lies in {where}: this command's own files there are no part of it"
+            options.listener(Notice("OwnFiles", said))
 
 
 LISTS_EMPTIED = (
@@ -102,8 +97,6 @@ async def open_ledger(
     path = ledger_path(plan, options)
     await refuse_one_file(path, options)
     await anyio.to_thread.run_sync(refuse_other_folder, path)
-    for file, flag in ours(path):
-        refuse_in_sources(file, plan.routes, flag)
     await _settle_folders(plan, path, opened, make=writes)
     try:
         binding = await binding_of(plan, opened)
@@ -296,7 +289,7 @@ async def open_bound(plan: Plan, options: Options) -> AsyncIterator[Sites]:
     if options.links is None and FILE_SITE in plan.sites_in_use and is_there(path):
         async with await open_to_read(path) as reader:
             options = replace(options, links=(await reader.binding()).links or None)
-    async with open_sites(plan, options) as opened:
+    async with open_sites(plan, with_own(options, path)) as opened:
         yield opened
 
 
@@ -304,7 +297,7 @@ async def open_bound(plan: Plan, options: Options) -> AsyncIterator[Sites]:
 async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[Sites]:
     """The sites of a plan with the sources of its routes: for whoever lists a source. `now`: as in `Sources`."""
     path = ledger_path(plan, options)
-    kept_in = path.with_name(f"{path.name}.lists") if await anyio.Path(path.parent).is_dir() else None
+    kept_in = lists_path(path) if await anyio.Path(path.parent).is_dir() else None
     async with (
         open_bound(plan, options) as opened,
         open_sources(opened.store, plan, now=now, kept_in=kept_in) as opened.sources,

@@ -28,7 +28,8 @@ class Options(SiteOptions):
     on the disk before it counts as copied; "none" leaves that to the system, so that a power cut may lose what was
     copied. `links` "skip" sets symbolic links in local folders aside, "follow" takes what they lead to, "keep" the
     links themselves; None is what the ledger was made with, and "skip" for a new one.
-    `listener` is told what goes on, on the event loop.
+    `own_files` are written while the call goes on, such as a report: they are no part of any local folder that they lie
+    in, nor is what the call itself writes, its ledger and its log. `listener` is told what goes on, on the event loop.
 
     `ledger` None is `<plan name>.ledger` in `state_dir`; where that is None too, beside the plan (for one without a
     file: in the working folder).

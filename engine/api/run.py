@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import anyio.to_thread
+
 from engine.api.asked import ASKED
 from engine.api.carrying import begun, carry, processes_for
 from engine.api.history import Copied, remembered
-from engine.api.opening import open_ledger, open_plan
+from engine.api.opening import open_ledger, open_plan, tell_own
 from engine.api.options import Options, ledger_path
 from engine.api.plan import SURVEYED, versioning_of
 from engine.api.returning import carry_and_wait
@@ -127,6 +129,7 @@ async def migrate(
                 opened.sources.listed = listed.of_lists((await ledger.binding()).lists)
             known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
+            await anyio.to_thread.run_sync(tell_own, options, path, plan.sides)
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
                 await ledger.set_note(ASKED, plan.asked)
             for bucket, versioning in versioning_of(plan, known).items():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from engine.api.accept import accept_ended, ledger_alone
 from engine.api.consent import Consent
-from engine.api.opening import at_work, ours, refuse_inside
-from engine.api.options import Options, ledger_path
+from engine.api.opening import at_work
+from engine.api.options import Options
 from engine.api.run import MigrationResult, migrate
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
@@ -21,6 +21,7 @@ from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.extras import extras_under, not_at_source
 from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, note_arrived, snapshot_of
 from engine.ledger import Ledger
+from engine.ledger.files import deletion_path
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED
@@ -71,8 +72,6 @@ async def synchronize(
     options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
     if delete:
         _refuse_parts(plan)
-        for file, flag in ours(ledger_path(plan, options)):
-            refuse_inside(file, [plan.routes[0].target], flag)
     run = await migrate(plan, options, stop=stop, listed=listed)
     if not ENDED.isdisjoint(run.aside):
         async with _once_copied(run), ledger_alone(plan, options) as ledger:  # for whoever looks at that later, too
@@ -85,8 +84,8 @@ async def synchronize(
         site, target = opened.target(route), route.target
         facts = await site.facts(target.bucket)
         undone = _undone(run, options)
-        path = ledger.path.with_name(f"{ledger.path.stem}.deletion")
-        async with await DeletionList.open(path, str(target), site.endpoint, _made_of(route)) as extra_keys:
+        path, made_of = deletion_path(ledger.path), _made_of(route)
+        async with await DeletionList.open(path, str(target), site.endpoint, made_of) as extra_keys:
             extras = await snapshot_of(
                 partial(extras_under, opened, route, options.listener),
                 target,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from engine.api.opening import refuse_in_sources
 from engine.api.options import Options, ledger_path
 from engine.api.report import Report, report_on, unbegun
 from engine.api.stopping import StopSignal
@@ -30,7 +29,6 @@ LOOKS_S = 0.1
 def kept_page(plan: Plan, invocation: Invocation, page: Path) -> Iterator[None]:
     """Keep a report current while the work inside goes on: by a process of its own, which stands back from it, and
     which goes on to the last page also where this one is killed. Raises `UsageError` where there can be none."""
-    refuse_in_sources(page, plan.routes, "--report")
 
     async def first(options: Options, _: StopSignal) -> Report:
         try:

@@ -36,6 +36,7 @@ def carry_out(
 ) -> None:
     """Ask if a person is there to be asked, migrate, say what came of it; `report` is a page that is kept current
     meanwhile."""
+    invocation = writing(invocation, report)
     with asked_to_copy(invocation, plan, yes=yes) as listed, kept(invocation, plan, report):
         result = invocation.run(lambda options, stop: _migrate(plan, options, stop, dask, listed))
     invocation.say(result_page(plan, result, invocation.took_s))
@@ -54,6 +55,11 @@ async def _migrate(
 
     with dask_executor(dask, options.listener) as (executor, workers):
         return await migrate(plan, replace(options, processes=workers), stop=stop, executor=executor, listed=listed)
+
+
+def writing(invocation: Invocation, report: Path | None) -> Invocation:
+    """The same, which knows of the page that it writes meanwhile."""
+    return invocation.having(own_files=(report.absolute(),)) if report is not None else invocation
 
 
 def kept(invocation: Invocation, plan: Plan, report: Path | None) -> AbstractContextManager[None]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.api.opening import refuse_inside
 from engine.api.sync import SyncResult, synchronize
 from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import agree, can_ask, seconds
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
 from engine.cli.route_flags import Mistakes, plan_of_flags
-from engine.cli.run import asked_to_copy, exit_code, kept
+from engine.cli.run import asked_to_copy, exit_code, kept, writing
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.report.run import result_page
@@ -36,8 +35,7 @@ def sync_command(
     with mistakes.kept():
         hold_s = seconds("--hold", hold)
     plan = plan_of_flags(invocation, source, target, rules, mistakes, overwrite="if-different")
-    if delete and report is not None:
-        refuse_inside(report, [plan.routes[0].target], "--report")
+    invocation = writing(invocation, report)
     if dry:
         dry_run(invocation, plan, deletes=delete)
 

@@ -19,11 +19,11 @@ from engine.ledger.files import NAME_ANOTHER, refuse_foreign
 from engine.ledger.locking import FileLock
 from engine.ledger.network import refuse_network
 from engine.ledger.opening import connect, make_whole
+from engine.ledger.schema import DELETION_ID
 from engine.ledger.writer import Writer, translated
 from engine.model import ListedObject
 from engine.to_the_end import to_the_end
 
-APPLICATION_ID = 0x43415244  # "CARD"
 VERSION = 1
 ROWS_A_READ = 1_000
 
@@ -32,7 +32,7 @@ _SCHEMA = (
     """CREATE TABLE objects (
         key TEXT PRIMARY KEY, size INTEGER NOT NULL, etag TEXT NOT NULL, modified TEXT NOT NULL,
         storage_class TEXT NOT NULL, state TEXT NOT NULL) WITHOUT ROWID, STRICT""",
-    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA application_id = {DELETION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
 
@@ -87,7 +87,7 @@ class DeletionList:
             if not path.exists():
                 make_whole(path, lambda connection: _fill(connection, wanted))
             hold = lock.hold()
-            refuse_foreign(path, hold, APPLICATION_ID, "list of objects to be deleted")
+            refuse_foreign(path, hold, DELETION_ID, "list of objects to be deleted")
             refuse_planted(path)
             hold.make_private()
             connection = connect(path)

@@ -11,6 +11,7 @@ from engine.errors import one_error
 from engine.events import Listener, ignore
 from engine.finish.batches import resting_on
 from engine.finish.deleting import Check, Checked
+from engine.finish.ledgers_left import without_ledgers
 from engine.finish.looking import Looker, There
 from engine.finish.sending import Item
 from engine.listing.ranges import RouteJoin
@@ -29,7 +30,8 @@ async def extras_under(
     hears of what lies there and cannot be an object. Raises what the listings raise."""
     async with one_error(), anyio.create_task_group() as group:
         join = opened.sources.join(group, opened.store, route, None)
-        yield _extras(join, route, Looker(opened.store(route.source)))
+        extras = _extras(join, route, Looker(opened.store(route.source)))
+        yield without_ledgers(extras, opened.folders, route.target, tell)
         for key, thing in join.unlisted[-1].named():
             tell(aside_of(route.name, key, thing))
         join.close()

@@ -4,7 +4,7 @@ question whether it may be to its end. What `delete` and `sync` share."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from engine.finish.claim_taking import claim_for
 from engine.finish.deleting import KEYS_A_BATCH, Check, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.gate import versions_text
+from engine.finish.ledgers_left import without_ledgers
 from engine.finish.looking import Span
 from engine.finish.project import Summary
 from engine.finish.sending import NO_CONDITION, End, Fate, Item, condition_for
@@ -25,8 +26,9 @@ from engine.model import ListedObject, Location
 from engine.plan.sizes import duration_text, server_ms
 from engine.shown import Result
 from engine.sites.clock import dating_clock, now_ms
+from engine.sites.site import Site
 from engine.sites.sites import Sites
-from engine.store import ListUploads, ObjectStore
+from engine.store import ListUploads
 
 ARRIVED_SHOWN = 10
 
@@ -146,17 +148,26 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
             self._keep("", row.key, end.fate.value, end.code, end.message)
 
 
+@asynccontextmanager
+async def listed_to_go(
+    site: Site, location: Location, tell: Listener
+) -> AsyncIterator[AsyncIterator[list[ListedObject]]]:
+    """Batches of what is listed under the location and may be deleted; `tell` hears of what lies there beside it."""
+    async with listed_under(site.store, location, tell) as batches:
+        yield without_ledgers(batches, site.folder, location, tell)
+
+
 async def look_at_the_rest(
-    store: ObjectStore, location: Location, listed: DeletionList, done: Deletion, listener: Listener, *, tells: bool
+    site: Site, location: Location, listed: DeletionList, done: Deletion, listener: Listener, *, tells: bool
 ) -> None:
     """What arrived after the snapshot, and unfinished uploads: left, and said in `done`. `tells`: the listener also
     hears of what cannot be an object there."""
-    async with listed_under(store, location, listener if tells else ignore) as batches:
+    async with listed_to_go(site, location, listener if tells else ignore) as batches:
         await note_arrived(batches, listed, done)
     if location.is_local:
         return  # what a folder has of unfinished files is no part of it
     try:
-        uploads = await store.list_uploads(ListUploads(location.bucket, location.key))
+        uploads = await site.store.list_uploads(ListUploads(location.bucket, location.key))
     except ObjectError as error:
         listener(Notice("UploadsNotListed", f"whether unfinished uploads are left is not known: {error}"))
         return

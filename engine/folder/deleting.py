@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable, Collection
 from functools import partial
 
-from engine.errors import NotFound, PreconditionFailed, StoreError
+from engine.errors import NotFound, PreconditionFailed, Rejected, StoreError
 from engine.folder import system
 from engine.folder.making import KNOWN
 from engine.folder.names import parts_of
 from engine.folder.reading import standing
-from engine.folder.refusals import below_link, changed, told
+from engine.folder.refusals import OWN_FILE, below_link, changed, told
 from engine.folder.roots import Root
 from engine.folder.versions import same, version_of
 from engine.folder.walking import Manner
@@ -75,6 +75,8 @@ def delete(
 ) -> None:
     """Delete the file of `key`, if it is of the version `if_match`, where that is given; and the directories that it
     was the last one in, but for those `kept`. Raises as a store."""
+    if root.is_own(key):
+        raise Rejected(OWN_FILE.message, operation=operation, ref=root.shown(key), code=OWN_FILE.code)
     look = partial(_look, root, key, if_match, operation, manner, unlinked)
     try:
         status = look()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.folder.folding import limits_below, limits_of
 from engine.folder.names import Limits, fault_of_object
-from engine.folder.refusals import WRITING, misnamed
+from engine.folder.refusals import OWN_FILE, WRITING, misnamed
 from engine.folder.roots import Root
 from engine.plan.misnamed import Misnames
 
@@ -21,6 +21,8 @@ def misnames_below(root: Root, prefix: str, *, made: bool) -> Misnames:
 
     def fault(relative: str, size: int) -> tuple[str, str] | None:
         found = fault_of_object(key := prefix + relative, size, limits)
+        if found is None and made and root.is_own(key):
+            found = OWN_FILE
         if found is None:
             return None
         error = misnamed(WRITING, root.shown(key), found)

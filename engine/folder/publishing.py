@@ -163,7 +163,7 @@ class Publisher:
 
     def check(self, key: str) -> None:
         """Raise `Rejected` where a key can be no file's name here, before anything is touched."""
-        if fault := fault_of(key, self.limits()):
+        if fault := fault_of(key, self.limits()) or self.root.taken_by_ours(key):
             raise misnamed(WRITING, self.root.shown(key), fault)
 
 

@@ -62,6 +62,8 @@ def standing(root: Root, key: str, manner: Manner, operation: str) -> os.stat_re
     path = root.shown(key)
     if fault := fault_of(key, THERE):
         raise misnamed(operation, path, fault)
+    if root.is_own(key):
+        raise missing(operation, path)
     *above, name = parts_of(key)
     try:
         with root.directory(above, follow=manner.links == "follow") as directory:
@@ -112,6 +114,8 @@ class OpenedFile:
             raise misnamed(READING, self.path, fault)
         self.key = key
         try:
+            if root.is_own(key):
+                raise missing(READING, self.path)
             self._open(root, key, manner)
             self._is_file = self._link is None and not key.endswith("/")
             self.size = 0 if stat.S_ISDIR(self._status.st_mode) else self._status.st_size

@@ -40,6 +40,10 @@ _UNWRITABLE = {
 OTHER_KEY = "Copy it under another key; among others, exclude leaves it out."
 
 NAME_CLASH = "NameClash"
+OWN_FILE = Fault("NameOwn", "this command has its own ledger, log or report there, and puts nothing in its place")
+LEDGER_THERE = Fault(
+    NAME_CLASH, "a ledger of Cartage is there, or one of which it would be part, and what that knows would be lost"
+)
 MAKE_WAY = (
     "Where the source has nothing under that name any more, remove what stands there, or move it away, and run the "
     "command again; else copy this key under another one, or leave it out with exclude."

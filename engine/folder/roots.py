@@ -12,12 +12,23 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from engine.folder import system
-from engine.folder.refusals import MEND, START_ANEW, WRITING, no_folder, told, vanished
+from engine.folder.names import Fault
+from engine.folder.owned import Owned
+from engine.folder.refusals import (
+    LEDGER_THERE,
+    MEND,
+    OWN_FILE,
+    START_ANEW,
+    WRITING,
+    no_folder,
+    told,
+    vanished,
+)
 from engine.folder.system import A_DIRECTORY, NO_LINK
 from engine.plan.binding import folder_identity
 from engine.plan.locations import undecoded
@@ -44,12 +55,14 @@ class _closing:
 
 
 class Root:
-    """One folder. `path` is absolute. Opened at the first use, and the same one ever after.
+    """One folder. `path` is absolute, `owned` tells its files that are Cartage's own. Opened at the first use, and the
+    same one ever after.
 
     Raises `BucketMissing` where it is not there, or no longer the one that it was."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, owned: Owned | None = None) -> None:
         self.path = path
+        self.owned = owned or Owned()
         self.is_bound = False
         """Whether a ledger is bound to it."""
         self._descriptor: int | None = None
@@ -59,6 +72,20 @@ class Root:
     def shown(self, key: str) -> str:
         """The path of a key, for people."""
         return f"{self.path.rstrip('/')}/{key}"
+
+    def is_own(self, key: str) -> bool:
+        """Whether a key is a file of this very command's: no object, whoever asks."""
+        return self.owned.holds(key, self.open_directory)
+
+    def taken_by_ours(self, key: str) -> Fault | None:
+        """Why a key, which can be a name, is none to be written to, for a file of Cartage's own; None where it is."""
+        if self.is_own(key):
+            return OWN_FILE
+        return LEDGER_THERE if self.ledgers_among([key]) else None
+
+    def ledgers_among(self, keys: Iterable[str]) -> set[str]:
+        """The keys of those that are ledgers of Cartage, or part of one that is there."""
+        return {key for key in keys if self.owned.is_of_a_ledger(self.shown(key))}
 
     def descriptor(self) -> int:
         """The folder's own descriptor, after a look whether its name still leads to it."""

@@ -12,7 +12,7 @@ import errno
 import heapq
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -45,9 +45,11 @@ def scan(
     *,
     follow: bool = False,
     meet: Callable[[bytes], None] | None = None,
+    own: Collection[bytes] = (),
 ) -> Scan:
     """The names of the directory at a descriptor for which `keep` says so. `follow`: a link to a directory is one;
-    `meet` hears of each name that may be of a file while it is written, which is none of them, or changes places.
+    `meet` hears of each name that may be of a file while it is written, which is none of them, or changes places. None
+    is any of our `own`.
 
     Raises `OSError`, and `Unwritable` where there is no room to sort so many. What is added or removed meanwhile may be
     there or not."""
@@ -64,8 +66,8 @@ def scan(
                     meet(name)
                 if is_unfinished(name):
                     continue
-            empty = False
-            if keep is not None and not keep(name):
+            empty = False  # also of what holds our own alone: it cannot be removed as an empty one is
+            if (own and name.rstrip(b"/") in own) or (keep is not None and not keep(name)):
                 continue
             held.append(name)
             if len(held) >= NAMES_HELD:

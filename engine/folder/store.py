@@ -40,6 +40,7 @@ from engine.folder.leftovers import Swept
 from engine.folder.making import Identity
 from engine.folder.misnaming import misnames_below, nearest
 from engine.folder.names import fault_of, fault_of_object
+from engine.folder.owned import Owned
 from engine.folder.paging import Walks, token_of
 from engine.folder.publishing import Publisher
 from engine.folder.reading import OpenedFile, head_of, standing
@@ -89,7 +90,9 @@ class FolderStore(Lacking, ObjectStore):
 
     Raises `UsageError` where the system cannot keep a path inside a folder."""
 
-    def __init__(self, manner: Manner = USUAL, *, durability: Durability = "object") -> None:
+    def __init__(
+        self, manner: Manner = USUAL, *, durability: Durability = "object", owned: Owned | None = None
+    ) -> None:
         if not HAS_DESCRIPTORS:
             raise UsageError(
                 "Local folders cannot be used on this system: it cannot open files below a directory's descriptor, "
@@ -97,6 +100,7 @@ class FolderStore(Lacking, ObjectStore):
             )
         self.manner = manner
         self._durability: Durability = durability
+        self._owned = owned
         self._may_be_missing: set[str] = set()
         self._opposite: dict[str, set[str]] = {}
         self._kept: dict[str, set[str]] = {}
@@ -114,7 +118,7 @@ class FolderStore(Lacking, ObjectStore):
             return root
         if not Path(bucket).is_absolute():
             raise UsageError(f"A folder is named by its absolute path, which {bucket!r} is not.")
-        return self._roots.setdefault(bucket, Root(bucket))
+        return self._roots.setdefault(bucket, Root(bucket, self._owned))
 
     def publisher(self, bucket: str) -> Publisher:
         """What writes files into a folder."""

@@ -6,7 +6,8 @@ enters them or comes back to them: one descriptor is held, however deep it goes.
 
 What stands for what: a regular file is an object; an empty directory is the object `directory/` of no bytes (with
 `markers="all"` so is every directory: then a folder that was written from S3 shows each marker again that it was
-given); a symbolic link is what `links` says. Everything else that lies there (pipes, sockets, devices, names that are
+given); a symbolic link is what `links` says; the files of the very command that
+lists are none of it. Everything else that lies there (pipes, sockets, devices, names that are
 no UTF-8) is `Unlisted`: it comes with the page in which it would have been. A directory that cannot be read is an
 error, never an empty one.
 """
@@ -212,7 +213,8 @@ class Walk:
         if self._levels and self._shut is not None and self._shut(identity):
             return "OtherFolder"
         meet = partial(self._leftovers.meet, parts) if self._leftovers is not None else None
-        found = scan(self._held, self._filter(prefix), follow=follow, meet=meet)
+        own = self._root.owned.names_in(status)
+        found = scan(self._held, self._filter(prefix), follow=follow, meet=meet, own=own)
         linked = follow and ((self._levels and self._levels[-1].linked) or self._is_linked(parts))
         self._held_for = level = _Level(parts, prefix, found.names, next(found.names, None), identity, bool(linked))
         return level, found.is_empty

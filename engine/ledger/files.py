@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import LedgerCorrupt, LedgerError
-from engine.ledger.descriptors import Hold, open_own
-from engine.ledger.schema import APPLICATION_ID
+from engine.ledger.descriptors import SIDE_FILES, Hold, open_own
+from engine.ledger.schema import APPLICATION_ID, DELETION_ID
 from engine.process import MORE_FILES, OUT_OF_FILES
 
 NAME_ANOTHER = "Name another with --ledger."
@@ -19,6 +19,8 @@ IN_ANOTHER = "--ledger FOLDER/NAME.ledger, or --state-dir FOLDER."
 SQLITE_HEADER = b"SQLite format 3\0"
 APPLICATION_AT = 68
 """Where the application's id is in a database's first page, four bytes (sqlite.org/fileformat2.html)."""
+BESIDE = (*SIDE_FILES, ".lock")
+"""How the names end of what lies beside a ledger, or a list of what is to be deleted."""
 STRICT_SINCE = (3, 37, 0)
 """The SQLite that knows strict tables (sqlite.org/stricttables.html); Python may be built upon the system's own, which
 is 3.34 on RHEL 9."""
@@ -88,12 +90,45 @@ def _is_of(application: int, header: bytes) -> bool:
 
 
 def is_ledger(path: Path) -> bool:
-    """Whether the file is a ledger, or part of one in shards; a link is what it leads to."""
+    """Whether the file is a ledger, or part of one in shards, or a list of what is to be deleted; a link is what it
+    leads to."""
     try:
         with Hold(Path(os.path.realpath(path)), own=False) as hold:
-            return _is_of(APPLICATION_ID, hold.head(100))
+            header = hold.head(100)
+            return _is_of(APPLICATION_ID, header) or _is_of(DELETION_ID, header)
     except (OSError, LedgerError):  # of what is no file, and what cannot be read, nothing is lost
         return False
+
+
+def bases_of(path: Path) -> list[Path]:
+    """The ledgers of which it could be one of the files, by its name."""
+    return [path, *(path.with_name(path.name.removesuffix(end)) for end in BESIDE if path.name.endswith(end))]
+
+
+def is_of_a_ledger(path: Path) -> bool:
+    """Whether a file is a ledger, or is called like one beside a ledger that is there."""
+    return any(map(is_ledger, bases_of(path)))
+
+
+def lists_path(ledger: Path) -> Path:
+    """Where the routes' lists of keys are kept in order."""
+    return beside(ledger, ".lists")
+
+
+def deletion_path(ledger: Path) -> Path:
+    """Where the list is kept of what a sync is to delete."""
+    return ledger.with_name(f"{ledger.stem}.deletion")
+
+
+def files_of(ledger: Path) -> list[Path]:
+    """All that is, or may come, at a ledger's place and beside it, under its own name and under that which a link
+    gives it."""
+    found = []
+    for path in dict.fromkeys((ledger.absolute(), Path(os.path.realpath(ledger)))):
+        for base in (path, deletion_path(path), beside(path, ".new")):
+            found += [base, *(beside(base, end) for end in BESIDE)]
+        found += [lists_path(path), beside(path, ".folder")]
+    return found
 
 
 def sync_folder(path: Path) -> None:

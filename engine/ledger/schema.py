@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.errors import LedgerCorrupt
 
 APPLICATION_ID = 0x43415254  # "CART"
+DELETION_ID = 0x43415244  # "CARD": of a list of what is to be deleted
 
 DIFFERING = "properties NOT IN ('', 'agree')"
 """An object of which something is recorded that its properties should not be. As in the index, word for word."""

@@ -226,8 +226,12 @@ class Plan:
     @property
     def places(self) -> tuple[Location, ...]:
         """Every bucket that the routes touch, as a place, sources first, each once."""
-        sides = [route.source for route in self.routes] + [route.target for route in self.routes]
-        return tuple(dict.fromkeys(side.whole_bucket for side in sides))
+        return tuple(dict.fromkeys(side.whole_bucket for side in self.sides))
+
+    @property
+    def sides(self) -> list[Location]:
+        """The sources of the routes, then their targets."""
+        return [route.source for route in self.routes] + [route.target for route in self.routes]
 
     @property
     def buckets(self) -> tuple[str, ...]:

@@ -15,8 +15,7 @@ from typing import BinaryIO, NamedTuple
 from engine.errors import UsageError, refused_as
 from engine.folder.exchanging import NotPutBack, take_place
 from engine.folder.first import begin_of, folder_of, unfinished_begin, write_first, written_whole
-from engine.ledger.descriptors import SIDE_FILES
-from engine.ledger.files import is_ledger, sync_folder
+from engine.ledger.files import bases_of, is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
 
 NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
@@ -25,8 +24,6 @@ NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
 SYSTEMS_OWN = ("security.", "trusted.")
 """Extended attributes that a new file gets by the system's own rules, and that not everyone may set."""
 
-OF_A_LEDGER = ("", *SIDE_FILES, ".lock")
-"""How the names of a ledger's files end."""
 MOST_OF_A_PLAN = 1 << 20
 """A larger file is not looked into to see whether it is a plan."""
 
@@ -196,20 +193,10 @@ def remove_file(path: Path, mark: str) -> Restored:
 def refuse_ours(path: Path) -> None:
     """Raise `UsageError` where a file would take the place of a plan, or of a ledger's files."""
     what = "a plan" if _is_plan(path) else ""
-    if any(base.suffix == ".ledger" or is_ledger(base) for base in _bases(path)):
+    if any(base.suffix == ".ledger" or is_ledger(base) for base in bases_of(path)):
         what = "a ledger, or part of one"
     if what:
         raise UsageError(f"{path} is {what}: nothing is written there.", advice="Name another file.")
-
-
-def is_of_a_ledger(path: Path) -> bool:
-    """Whether a file is called like one of a ledger, and the ledger is there and is one."""
-    return any(base.suffix == ".ledger" and is_ledger(base) for base in _bases(path))
-
-
-def _bases(path: Path) -> list[Path]:
-    """The ledgers of which it could be one of the files."""
-    return [path.with_name(path.name.removesuffix(end)) for end in OF_A_LEDGER if path.name.endswith(end)]
 
 
 def _is_plan(path: Path) -> bool:

@@ -19,6 +19,7 @@ from engine.at_once import each
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Doing, Listener, Looking, ignore
 from engine.ledger import LedgerReader
+from engine.ledger.files import files_of, is_of_a_ledger
 from engine.listing.ranges import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
@@ -30,7 +31,7 @@ from engine.references.binary import named_in
 from engine.references.bodies import Bodies, KeptBody
 from engine.references.filetext import read_text
 from engine.references.judging import Moves
-from engine.references.local_files import OF_A_LEDGER, Skipped, is_of_a_ledger, walk
+from engine.references.local_files import Skipped, walk
 from engine.references.moved_keys import MovedKeys
 from engine.references.packed import Part, Unreadable, packing_of, packing_said, unpacked
 from engine.references.references import Finding, examine
@@ -383,8 +384,8 @@ class Scanner:
 
 def _own(plan: Plan, ledger: Path) -> frozenset[str]:
     """The plan, the way back and the files of the ledger, without a link in their paths. Others may be called alike."""
-    beside = [f"{plan.name}-back.toml", *(ledger.name + ending for ending in OF_A_LEDGER)]
-    paths = [*(ledger.with_name(name) for name in beside), *([Path(plan.source)] if plan.source else [])]
+    back = ledger.with_name(f"{plan.name}-back.toml")
+    paths = [*files_of(ledger), back, *([Path(plan.source)] if plan.source else [])]
     return frozenset(os.path.realpath(path) for path in paths)
 
 

@@ -118,10 +118,13 @@ async def open_place(where: Location, options: SiteOptions) -> AsyncIterator[Sit
 def _open_folders(options: SiteOptions, routes: Sequence[Route] = ()) -> Iterator[Site]:
     """The site of every local folder: no server stands between, so that nothing is retried, paced or tried out.
     Folders that `routes` lead to are made with their first file; others must be there."""
-    from engine.folder.store import FolderStore  # only where there is one
+    from engine.folder.owned import Owned  # only where there is one
+    from engine.folder.store import FolderStore
     from engine.folder.walking import Manner
+    from engine.ledger.files import BESIDE, is_of_a_ledger
 
-    folders = FolderStore(Manner(options.links or "skip"), durability=options.durability)
+    owned = Owned(options.own_files, is_of_a_ledger, BESIDE)
+    folders = FolderStore(Manner(options.links or "skip"), durability=options.durability, owned=owned)
     try:
         sources = {route.source.bucket for route in routes if route.source.is_local}
         for route in routes:

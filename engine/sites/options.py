@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from engine.errors import UsageError
@@ -51,6 +53,7 @@ class SiteOptions:
     assume: Assumed = ""
     durability: Durability = "object"
     links: Links | None = None
+    own_files: Sequence[Path] = ()
     listener: Listener = ignore
     meter: Meter | None = None
 

@@ -189,12 +189,12 @@ def test_a_folder_is_confirmed_as_it_was_typed(terminal: Terminal) -> None:
     assert files(made) == {}
 
 
-def test_a_list_of_what_is_to_go_is_not_kept_in_the_folder_that_goes(terminal: Terminal) -> None:
+def test_a_list_of_what_is_to_go_is_no_part_of_the_folder_that_goes(terminal: Terminal) -> None:
     clone(terminal.folder)
-    ended = terminal.call("delete", "./")
-    assert_said_well(ended, "delete")
-    assert ended.code == 2 and "--ledger" in ended.err
-    assert [path.name for path in terminal.folder.iterdir()] == ["x"]
+    assert terminal.call("delete", "./").code == 0
+    ended = terminal.call("delete", "./", "--confirm", "./", "--json")
+    assert (ended.code, ended.summary["deleted"], ended.summary["arrived"]) == (0, 2, 0), ended.err
+    assert {path.suffix for path in terminal.folder.iterdir()} <= {".deletion", ".lock"}
 
 
 def test_a_folder_and_a_prefix_have_one_fingerprint(terminal: Terminal, client: Any) -> None:
@@ -203,35 +203,57 @@ def test_a_folder_and_a_prefix_have_one_fingerprint(terminal: Terminal, client: 
     assert {terminal.call("fingerprint", where).out for where in ("x", "./x/", str(made), f"file://{made}/")} == {in_s3}
 
 
-def test_a_ledger_is_not_kept_in_the_folder_that_is_uploaded(terminal: Terminal, client: Any) -> None:
+def test_a_commands_own_files_are_no_part_of_the_folder_that_is_uploaded(terminal: Terminal, client: Any) -> None:
+    """Neither its ledger, wherever it is named to be, nor what lies beside that, nor a log, nor a report."""
     clone(terminal.folder)
-    ended = terminal.call("cp", "./", f"s3://{BUCKET}/up/")
-    assert_said_well(ended, "cp")
-    assert ended.code == 2 and "--ledger" in ended.err
-    assert terminal.call("cp", "./", f"s3://{BUCKET}/up/", "--exclude", "*.ledger*").code == 0
+    own = ("--ledger", "x/state/x.ledger", "--log-file", "x/now.log", "--report", "x/now.html")
+    for source, up, flags in (("./", "up0", ()), ("./x/", "up6", own)):
+        for _ in range(2):
+            ended = terminal.call("sync", source, f"s3://{BUCKET}/{up}/", *flags, "--yes")
+            assert ended.code == 0, ended.err
+            assert "no part of it" in ended.err
+        (terminal.folder / "x/state").mkdir(exist_ok=True)
+    found = client.list_objects_v2(Bucket=BUCKET, Prefix="up")["Contents"]
+    assert [item["Key"] for item in found] == ["up0/x/a", "up0/x/deep/b", "up6/a", "up6/deep/b"]
 
 
-@pytest.mark.parametrize(("flag", "file"), [("--log-file", "x/now.log"), ("--report", "x/now.html")])
-def test_what_changes_meanwhile_is_not_kept_in_the_folders_that_it_would_go_with(
-    flag: str, file: str, terminal: Terminal
-) -> None:
-    """Into the target with what is copied, or away as what stands there alone."""
-    clone(terminal.folder)
-    for words in (("cp", "./x/", "./y/"), ("sync", "./y/", "./x/", "--delete", "--allow-empty", "--yes")):
-        (terminal.folder / "y").mkdir(exist_ok=True)
-        ended = terminal.call(*words, flag, file)
-        assert_said_well(ended, words[0])
-        assert ended.code == 2 and f"with {flag} FILE" in ended.err, ended.err
-        assert files(terminal.folder / "y") == {} and files(terminal.folder / "x").keys() >= {"a", "deep/b"}
-    terminal.folder.joinpath("x", Path(file).name).unlink(missing_ok=True)
-    assert terminal.call("cp", "./x/", "./y/", flag, "y/now").code == 0, "nobody takes it along from there"
+def test_a_key_that_would_be_one_of_its_own_files_is_set_aside_and_named(terminal: Terminal, client: Any) -> None:
+    """Else a sync replaces the ledger that it holds, and no later one goes on with it."""
+    own = ("x.ledger", "x.ledger.lock", "x.ledger-wal", "x.deletion", "d/now.log")
+    for key in (*own, "x.ledger.txt", "d/b"):
+        client.put_object(Bucket=BUCKET, Key=f"p/{key}", Body=b"stranger")
+    (terminal.folder / "d").mkdir()
+    for _ in range(2):
+        ended = terminal.call(
+            "sync", f"s3://{BUCKET}/p/", "./", "--yes", "--ledger", "x.ledger", "--log-file", "d/now.log", "--json"
+        )
+        assert (ended.code, ended.summary["aside"]) == (3, {"failed": 5}), ended.err
+        assert {line["key"] for line in ended.lines if line["event"] == "object"} == set(own)
+        assert ended.out.count("its own ledger, log or report") == 5
+    assert {"x.ledger.txt", "d/b"} < files(terminal.folder).keys()
+    assert b"stranger" not in files(terminal.folder)["x.ledger.lock"]
 
 
-def test_a_log_is_not_kept_in_the_folder_that_goes(terminal: Terminal) -> None:
-    made = clone(terminal.folder)
-    ended = terminal.call("delete", "./x/", "--confirm", "./x/", "--log-file", "x/now.log")
-    assert ended.code == 2 and "with --log-file FILE" in ended.err
-    assert files(made).keys() >= {"a", "deep/b"}
+def test_a_ledger_of_another_command_is_neither_replaced_nor_deleted_for_one(terminal: Terminal, client: Any) -> None:
+    """What it knows is nowhere else. It is named, and what else stands there alone goes."""
+    client.put_object(Bucket=BUCKET, Key="p/a", Body=b"a")
+    made = terminal.folder / "x"
+    made.mkdir()
+    (made / "alone").write_bytes(b"alone")
+    own = ("--ledger", "x/old.ledger")
+    assert terminal.call("cp", f"s3://{BUCKET}/p/", "./x/", *own).code == 0
+    held = files(made)["old.ledger"]
+    ended = terminal.call("sync", f"s3://{BUCKET}/p/", "./x/", "--delete", "--yes")
+    assert ended.code == 0, ended.err
+    assert "'old.ledger'" in ended.err and "alone" not in files(made) and files(made)["old.ledger"] == held
+    for key in ("old.ledger", "old.ledger-wal"):
+        client.put_object(Bucket=BUCKET, Key=f"p/{key}", Body=b"stranger")
+    ended = terminal.call("sync", f"s3://{BUCKET}/p/", "./x/", "--yes", "--json")
+    assert (ended.code, ended.summary["aside"]) == (3, {"failed": 2}), ended.err
+    assert "old.ledger-wal" not in files(made) and files(made)["old.ledger"] == held
+    ended = terminal.call("delete", "./x/", "--confirm", "./x/")
+    assert ended.code == 0, ended.err
+    assert "old.ledger" in ended.err and "a" not in files(made) and files(made)["old.ledger"] == held
 
 
 def test_what_cannot_be_an_object_is_named_and_never_passed_over(terminal: Terminal, client: Any) -> None:

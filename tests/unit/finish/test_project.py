@@ -34,7 +34,7 @@ from engine.model import ListedObject, Location, Page, Properties
 from engine.sites.known import KnownTraits
 from engine.sites.listings import listing_all
 from engine.store import ListPage
-from tests.fake_store import FakeStore
+from tests.fake_store import FakeStore, sites_of
 from tests.unit.finish.scene import no_sleep
 
 HERE = Location("b", "proj/")
@@ -86,7 +86,7 @@ class Doomed:
             work = ProjectDeletion(listed, deleter, self.heard.append, markers_accepted=markers_accepted)
             done = await work.go(HERE)
             if not done.stopped:
-                await look_at_the_rest(self.store, HERE, listed, done, self.heard.append, tells=False)
+                await look_at_the_rest(sites_of(self.store).home, HERE, listed, done, self.heard.append, tells=False)
             return done
 
     async def states(self) -> dict[Row, int]:

@@ -21,7 +21,7 @@ from engine.model import Location, Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.report.cleanup import cleaned_page
-from tests.fake_store import FakeStore, everywhere
+from tests.fake_store import FakeStore, everywhere, sites_of
 from tests.unit.finish.scene import PLAN, scene
 
 SOURCE = "s3://bucket/data/raw/"
@@ -101,7 +101,7 @@ async def test_what_took_the_place_of_what_was_to_be_deleted_arrived_later_and_i
         await take_snapshot(partial(listed_under, store, here), here, listed, 1_000, ignore)
         deleter = Deleter(store, {"b": Condition.BATCH}, sleep=put_another)
         done = await ProjectDeletion(listed, deleter, ignore, markers_accepted=()).go(here)
-        await look_at_the_rest(store, here, listed, done, ignore, tells=False)
+        await look_at_the_rest(sites_of(store).home, here, listed, done, ignore, tells=False)
         assert (done.deleted, done.kept, done.arrived, done.first_arrived) == (2, {}, 1, ["proj/a"])
         assert store.keys("s3://b/proj/") == ["a"]
 
