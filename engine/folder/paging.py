@@ -10,7 +10,7 @@ from dataclasses import replace
 from engine.errors import Rejected
 from engine.folder.leftovers import Leftovers
 from engine.folder.roots import Root
-from engine.folder.walking import Manner, Position, Shut, Walk
+from engine.folder.walking import Manner, Position, Shut, Spared, Walk
 from engine.model import Page
 from engine.store import ListPage
 
@@ -28,6 +28,7 @@ class Walks:
     def __init__(self, manner: Manner) -> None:
         self._manner = manner
         self._targets: dict[str, Leftovers] = {}
+        self._left_out: dict[str, list[Spared]] = {}
         self._held: OrderedDict[tuple[str, str, str, str], Walk] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -35,6 +36,10 @@ class Walks:
         """Of this folder every directory is shown as a marker, also one that something is in; and what its listings
         meet of unfinished files is kept."""
         self._targets.setdefault(bucket, Leftovers())
+
+    def leaves_out(self, bucket: str, spared: Spared) -> None:
+        """Of a folder that routes lead to or come from, for each of them: what it asks nothing of."""
+        self._left_out.setdefault(bucket, []).append(spared)
 
     def leftovers(self, bucket: str) -> Leftovers:
         """What the listings of a target met until now of files that were not finished."""
@@ -50,8 +55,16 @@ class Walks:
         if walk is None:
             leftovers = self._targets.get(request.bucket)
             manner = replace(self._manner, markers="all") if leftovers is not None else self._manner
+            routes = self._left_out.get(request.bucket)
             walk = Walk(
-                root, manner, request.prefix, position, delimiter=request.delimiter, leftovers=leftovers, shut=shut
+                root,
+                manner,
+                request.prefix,
+                position,
+                delimiter=request.delimiter,
+                leftovers=leftovers,
+                shut=shut,
+                spared=(lambda key: all(spared(key) for spared in routes)) if routes else None,
             )
         found = walk.take(request.max_keys)
         token = None if found.ended else token_of(walk.position, request.token)

@@ -49,7 +49,7 @@ from engine.folder.roots import HAS_DESCRIPTORS, Root
 from engine.folder.streaming import check_body, fill, pour
 from engine.folder.unfinished import Published, Unfinished
 from engine.folder.versions import moment_of, version_at
-from engine.folder.walking import USUAL, Manner, Position, Shut, listed
+from engine.folder.walking import USUAL, Manner, Position, Shut, Spared, listed
 from engine.model import CopyResult, DeleteFailure, DeleteReport, Durability, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.plan.misnamed import Misnames
 from engine.store import (
@@ -140,6 +140,10 @@ class FolderStore(Lacking, ObjectStore):
     def is_target(self, bucket: str) -> None:
         """Of a folder that objects come into: a marker `dir/` is there once its directory is, whatever is in it."""
         self._walks.is_target(bucket)
+
+    def leaves_out(self, bucket: str, spared: Spared) -> None:
+        """As `Walks.leaves_out`: a directory there that may not be read is passed by, and ends no listing."""
+        self._walks.leaves_out(bucket, spared)
 
     def keep_directories(self, bucket: str, keys: Collection[str]) -> None:
         """Have these (`a/b/`) too stay when their last file is deleted: they are objects themselves."""

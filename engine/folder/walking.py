@@ -9,7 +9,7 @@ What stands for what: a regular file is an object; an empty directory is the obj
 given); a symbolic link is what `links` says; the files of the very command that
 lists are none of it. Everything else that lies there (pipes, sockets, devices, names that are
 no UTF-8) is `Unlisted`: it comes with the page in which it would have been. A directory that cannot be read is an
-error, never an empty one.
+error, never an empty one, unless nothing under it is asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
 
+from engine.errors import StoreError
 from engine.folder.leftovers import Leftovers
 from engine.folder.making import Identity
 from engine.folder.names import shown
@@ -31,11 +32,15 @@ from engine.folder.roots import Root
 from engine.folder.scanning import Keep, scan
 from engine.folder.versions import TICK_NS, is_young, moment_of, version_at, version_of
 from engine.model import FilledDirectory, LinkedObject, Links, ListedObject, Unlisted
+from engine.plan.selection import is_plain
 
 Markers = Literal["empty", "all"]
 
 Shut = Callable[[Identity], bool]
 """Whether a directory is one that a listing must not go into."""
+
+Spared = Callable[[str], bool]
+"""Whether whoever lists asks for nothing that begins with a key (`a/`), whatever follows."""
 
 CLOSED = {
     "LinkCycle": "a symbolic link leads back to a directory above it",
@@ -98,7 +103,8 @@ class Walk:
     """What lies under `prefix` of a folder after a position. To be used by one thread at a time.
 
     `delimiter` "/" gathers what lies deeper than one level, as S3 does; `leftovers` is filled with what it meets of
-    files that were not finished; `shut` tells of directories that it does not go into."""
+    files that were not finished; `shut` tells of directories that it does not go into, `spared` of those that may as
+    well be unreadable."""
 
     def __init__(
         self,
@@ -110,9 +116,10 @@ class Walk:
         delimiter: str = "",
         leftovers: Leftovers | None = None,
         shut: Shut | None = None,
+        spared: Spared | None = None,
     ) -> None:
         self._root, self._manner = root, manner
-        self._shut = shut
+        self._shut, self._spared = shut, spared
         self._leftovers = leftovers
         self._prefix = prefix.encode()
         self._after, self._whole = position.key.encode(), position.whole
@@ -242,6 +249,10 @@ class Walk:
             return
         try:
             opened = self._open([*level.parts, name[:-1]], prefix)
+        except PermissionError as error:
+            if self._spared is None or not self._spared(key):
+                raise self._refused(error, key) from error
+            return
         except FileNotFoundError:  # removed since its name was read, as an object may be while S3 lists; or led there
             self._dangling(level, name[:-1], key, found)
             return
@@ -257,6 +268,14 @@ class Walk:
         if self._shows(is_empty) and self._passes(prefix):
             found.objects.append(self._marker_of(below, is_empty))
         self._levels.append(below)
+
+    def _refused(self, error: PermissionError, key: str) -> StoreError:
+        """The error for a directory that may not be read, with how to do without it where that can be said."""
+        refused = told(error, LISTING, self._root.shown(key))
+        pattern = f"{key[len(self._prefix.decode()) :]}*"
+        if self._spared is not None and is_plain(pattern[:-1]):
+            refused.advice = f"{refused.advice} Or leave out all that is under it with exclude: {pattern!r}."
+        return refused
 
     def _shows(self, is_empty: bool) -> bool:
         return is_empty or self._manner.markers == "all"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from engine.errors import PlanError
+from engine.model import Location
 from engine.plan.join import Joined
 from engine.plan.lifecycle import BEREFT
 from engine.plan.locations import MAX_KEY_BYTES
@@ -56,3 +57,8 @@ def audited(route: Route, rows: list[Joined]) -> list[Joined]:
 
 def _was_taken(row: Joined) -> bool:
     return row.entry is not None and row.entry.state not in BEREFT
+
+
+def asks_nothing_under(route: Route, where: Location, prefix: str) -> bool:
+    """Whether it is certain that a route takes no key of one of its sides that begins with `prefix`."""
+    return not where.holds(prefix) or route.selection.leaves_out_all_under(prefix[len(where.key) :])

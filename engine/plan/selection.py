@@ -79,7 +79,7 @@ class Selection:
     def leaves_out_all_under(self, relative_prefix: str) -> bool:
         """Whether it is certain that no key beginning with `relative_prefix` is taken, whatever follows it."""
         return any(
-            pattern.endswith("*") and not _WILD.search(pattern[:-1]) and relative_prefix.startswith(pattern[:-1])
+            pattern.endswith("*") and is_plain(pattern[:-1]) and relative_prefix.startswith(pattern[:-1])
             for pattern in self.exclude
         )
 
@@ -104,6 +104,11 @@ def problem_of_pattern(pattern: str) -> str:
     return ""
 
 
+def is_plain(pattern: str) -> bool:
+    """Whether a pattern matches nothing but itself."""
+    return not _WILD.search(pattern)
+
+
 def head_of(pattern: str) -> str:
     """What every key that the pattern matches begins with."""
     found = _WILD.search(pattern)
@@ -112,7 +117,7 @@ def head_of(pattern: str) -> str:
 
 def tail_of(pattern: str) -> str:
     """What every key that the pattern matches ends with (perhaps less than could be said, never more)."""
-    if not _WILD.search(pattern):
+    if is_plain(pattern):
         return pattern
     ends = [found.end() for found in _WILD_END.finditer(pattern)]
     return pattern[ends[-1] :] if ends else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from logging import INFO
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +12,7 @@ from engine.errors import StoreError, Throttled
 from engine.events import OutOfReach, SlowedDown
 from engine.logs import REQUESTS, log, requests_are_logged
 from engine.model import FILE_SITE, Location
+from engine.plan.concern import asks_nothing_under
 from engine.plan.document import Plan
 from engine.plan.route import Route
 from engine.plan.settings import Connection
@@ -128,6 +130,9 @@ def _open_folders(options: SiteOptions, routes: Sequence[Route] = ()) -> Iterato
     try:
         sources = {route.source.bucket for route in routes if route.source.is_local}
         for route in routes:
+            for where in (route.source, route.target):
+                if where.is_local:
+                    folders.leaves_out(where.bucket, partial(asks_nothing_under, route, where))
             if route.target.is_local:
                 folders.is_target(route.target.bucket)
                 if route.target.bucket not in sources:

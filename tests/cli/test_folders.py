@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sqlite3
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from engine.folder import walking
+from engine.folder.scanning import Scan, scan
 from tests.cli.commands import Terminal, assert_said_well
 from tests.servers import Endpoint, start_sandbox_endpoint
 
@@ -254,6 +257,31 @@ def test_a_ledger_of_another_command_is_neither_replaced_nor_deleted_for_one(ter
     ended = terminal.call("delete", "./x/", "--confirm", "./x/")
     assert ended.code == 0, ended.err
     assert "old.ledger" in ended.err and "a" not in files(made) and files(made)["old.ledger"] == held
+
+
+@pytest.mark.parametrize("deleting", [(), ("--delete",)], ids=["copied", "and deleted"])
+def test_a_directory_that_may_not_be_read_ends_nothing_where_it_is_left_out(
+    deleting: tuple[str, ...], terminal: Terminal, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`lost+found`, say: nothing under it is asked for, nor taken for gone at the other side."""
+    made = clone(terminal.folder)
+    client.put_object(Bucket=BUCKET, Key="up/deep/b", Body=b"there before")
+    client.put_object(Bucket=BUCKET, Key="up/alone", Body=b"alone")
+    closed = (made / "deep").stat()
+
+    def refusing(directory: int, *rest: Any, **more: Any) -> Scan:
+        if os.path.samestat(os.fstat(directory), closed):
+            raise PermissionError(errno.EACCES, "closed")
+        return scan(directory, *rest, **more)
+
+    monkeypatch.setattr(walking, "scan", refusing)  # of an administrator the system takes no notice of permissions
+    words = ("sync", "./x/", f"s3://{BUCKET}/up/", *deleting, "--yes")
+    refused = terminal.call(*words)
+    assert refused.code == 1 and "permission denied" in refused.err and "exclude: 'deep/*'" in refused.err
+    ended = terminal.call(*words, "--exclude", "deep/*", "--ledger", "again.ledger")
+    assert ended.code == 0, ended.err
+    found = {item["Key"] for item in client.list_objects_v2(Bucket=BUCKET, Prefix="up/")["Contents"]}
+    assert found == {"up/a", "up/deep/b"} | (set() if deleting else {"up/alone"})
 
 
 def test_what_cannot_be_an_object_is_named_and_never_passed_over(terminal: Terminal, client: Any) -> None:
