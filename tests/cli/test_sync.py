@@ -358,6 +358,18 @@ def test_a_hold_is_waited_for_by_the_servers_clock(scene: Scene) -> None:
     assert scene.keys("q/") == {"a", "alone"}
 
 
+def test_keys_that_no_file_can_have_are_left_and_keep_nothing_else_from_going(scene: Scene) -> None:
+    """They stand in the bucket alone whatever the folder holds, and no run could bring them there."""
+    scene.write(a="1")
+    kept = ("q/a//b", "q/../e", "q/")
+    scene.put(*kept, "q/alone")
+    for _ in range(2):
+        ended = scene.sync("./x/", Q, "--delete", "--yes")
+        assert ended.code == 0, ended.out + ended.err
+        assert "3 keys that no file can have" in ended.err and "cartage delete" in ended.err
+        assert scene.keys("q/") == {key.removeprefix("q/") for key in kept} | {"a"}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [(P, Q, "--since", "2026-01-01"), (P, Q, "--keys", "list.txt"), (f"{P}a", f"{Q}a"), ("./x/", "./x/y/")],
