@@ -12,6 +12,7 @@ from engine.errors import NothingThere
 from engine.model import Location
 from engine.plan.locations import undecoded
 from engine.plan.route import Route
+from engine.plan.shell import shell_word
 from engine.store import ListPage, ObjectStore, StoreOf
 
 NEAREST_NAMED = 3
@@ -86,8 +87,12 @@ async def _no_such_key(store: ObjectStore, location: Location) -> str:
         beside = [key for key in beside if not any(mark in key for mark in OURS)]
         said = f"there is no file {location}"
     said += undecoded(location.key)
-    if location.key.rpartition("/")[2] == "*":
-        said += f"; no wildcard is needed: write {location.at(location.key[:-1])}"
+    folder, slash, name = location.key.rpartition("/")
+    if name == "*":
+        said += f"; no wildcard is needed: write {location.at(folder + slash)}"
+    elif "*" in name or "?" in name:
+        chosen = f"{shell_word(str(location.at(folder + slash)))} --include {shell_word(name)}"
+        said += f"; a location holds no pattern: cp and sync choose by {chosen}"
     more = "or more " if page.next_token else ""
     if under:
         lie = "lies" if under == 1 and not more else "lie"

@@ -165,3 +165,12 @@ def test_of_sources_that_hold_nothing_no_estimate_is_shown(terminal: Terminal) -
     assert (ended.code, ended.out) == (2, ""), ended.out
     assert "s3://bucket/data/raw/*; no wildcard is needed: write s3://bucket/data/raw/\n" in ended.err
     assert told.summary["requests"]["copies"] == 0
+
+
+@pytest.mark.parametrize("pattern", ["cards*", "card?.png"])
+def test_a_pattern_in_a_location_is_told_how_to_choose_by_it(pattern: str, terminal: Terminal) -> None:
+    with answering(answer) as server:
+        terminal.at(server.url)
+        ended = terminal.call("cp", f"s3://bucket/data/raw/{pattern}", "./x/", "--dry-run")
+    assert ended.code == 2, ended.out
+    assert f"choose by s3://bucket/data/raw/ --include '{pattern}'" in ended.err
