@@ -11,6 +11,7 @@ import anyio
 from engine.events import Listener, Looking
 from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
+from engine.model import ListedObject
 from engine.plan.concern import is_extra, taken
 from engine.plan.decide import Action, Choice, decide
 from engine.plan.estimate import Change, RouteCounts
@@ -26,6 +27,9 @@ from engine.store import StoreOf
 from engine.transfer.methods import cost_of
 
 PROBLEMS_KEPT = 10
+REPLACED_NAMED = 3
+SECOND = len("2026-01-31T10:00:00")
+"""Of a moment as a listing has it; S3 tells no less."""
 
 
 @dataclass(slots=True)
@@ -34,9 +38,10 @@ class RouteSurvey(RouteCounts):
     the ledger and no longer at the source, `deleted` of that what a cleanup deleted there, `surplus` what stands in the
     target alone, of what the patterns take; `added_bytes` is what the target grows by, `unlisted` counts what lies in
     the source's folder and cannot be an object, or what its list of keys names and S3 refuses to show, `misnamed` the
-    objects whose keys can be no file's name at the target. `in_bytes` come to this machine from another, `out_bytes` go
-    from it, `egress_bytes` are those that leave AWS for it. `change` is what it costs to set what they carry where they
-    are, None for a route that copies."""
+    objects whose keys can be no file's name at the target. `replaced` counts of what is to copy that which takes
+    another's place, `replaced_newer` of that where the target was written after its source. `in_bytes` come to this
+    machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is what it
+    costs to set what they carry where they are, None for a route that copies."""
 
     to_copy: int = 0
     to_copy_bytes: int = 0
@@ -53,6 +58,9 @@ class RouteSurvey(RouteCounts):
     surplus: int = 0
     surplus_bytes: int = 0
     unlisted: int = 0
+    replaced: int = 0
+    replaced_newer: int = 0
+    first_replaced: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     change: Change | None = None
 
@@ -67,11 +75,11 @@ class RouteSurvey(RouteCounts):
         for name in _FIGURES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.problems += other.problems
+        self.first_replaced += other.first_replaced
 
 
-_FIGURES = [
-    item.name for item in fields(RouteSurvey) if item.name not in ("route", "problems", "change", "into_folder")
-]
+_NO_FIGURES = ("route", "problems", "first_replaced", "change", "into_folder")
+_FIGURES = [item.name for item in fields(RouteSurvey) if item.name not in _NO_FIGURES]
 
 
 async def survey(
@@ -136,6 +144,13 @@ def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
         report.problems.append(f'route "{route.name}": {key_said(row.key)} has no place: what lies there is no file')
 
 
+def _count_replaced(report: RouteSurvey, key: str, source: ListedObject, target: ListedObject) -> None:
+    report.replaced += 1
+    report.replaced_newer += target.modified[:SECOND] > source.modified[:SECOND]
+    if len(report.first_replaced) < REPLACED_NAMED:
+        report.first_replaced.append(key)
+
+
 def _count(
     route: Route, report: RouteSurvey, row: Joined, *, choose: Callable[[Joined], Choice | None], copies: bool
 ) -> None:
@@ -173,6 +188,8 @@ def _count(
         report.to_copy_bytes += source.size
         if not route.in_place:
             report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
+            if row.target is not None:
+                _count_replaced(report, row.key, source, row.target)
         report.over_5gib += source.size > MAX_COPY_BYTES
         cost = cost_of(source, route, copies=copies)
         if report.change is not None:

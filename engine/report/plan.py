@@ -11,7 +11,7 @@ from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S, Difference, Estimate, estimate, expectation_report
 from engine.plan.locations import is_access_point
 from engine.plan.misnamed import WAY_OUT
-from engine.proof.survey import RouteSurvey
+from engine.proof.survey import REPLACED_NAMED, RouteSurvey
 from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, to_type
 from engine.report.set import change_page, change_values, least_time_text, needs_text
@@ -74,6 +74,10 @@ def plan_page(result: SurveyResult, writes_per_s: float, took_s: float) -> list[
         restore = ways_of(plan, result.ledger).restore
         shown = f"; what that costs and takes: {restore}" if restore else ""
         page.append(_facts(f"\narchived   {count_text(total.archived)} to be restored first{shown}"))
+    if total.replaced:
+        newer = f", {count_text(total.replaced_newer)} of them newer than the source" if total.replaced_newer else ""
+        first = ", ".join(map(safe, total.first_replaced[:REPLACED_NAMED]))
+        page.append(_facts(f"\nreplaced   {count_text(total.replaced)} to be written over{newer}; the first: {first}"))
     if result.misnamed:
         can_not = f"{count_text(result.misnamed)} can be no file's name at the target, and no run copies them"
         page.append(_facts(f"\nset aside  {can_not}: {WAY_OUT}"))
@@ -173,7 +177,8 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
         "routes": {
             item.route: picked(
                 item,
-                "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting misnamed "
+                "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting misnamed replaced "
+                "replaced_newer first_replaced "
                 "surplus surplus_bytes unlisted problems",
             )
             for item in result.routes

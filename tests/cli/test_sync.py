@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -526,3 +527,18 @@ def test_a_snapshot_that_was_asked_for_anew_is_the_one_that_is_to_be_deleted(sce
     said = "next: the same command again, with --yes"
     assert f"{said}\n" in scene.sync(P, Q, "--delete").out
     assert f"{said} and without --again\n" in scene.sync(P, Q, "--delete", "--again").out
+
+
+def test_what_would_be_written_over_is_counted_before_it_is_and_what_is_newer_than_its_source(scene: Scene) -> None:
+    scene.write(a="older", b="of another size", c="new")
+    long_ago = 1_600_000_000
+    os.utime(scene.folder / "a", (long_ago, long_ago))
+    later = 4_000_000_000
+    os.utime(scene.folder / "b", (later, later))
+    scene.put("q/a", "q/b")
+    ended = scene.sync("./x/", Q, "--dry-run")
+    assert ended.code == 0, ended.err
+    assert "2 to be written over, 1 of them newer than the source; the first: a, b" in ended.out
+    told = scene.sync("./x/", Q, "--dry-run", "--json").summary["routes"]
+    (route,) = told.values()
+    assert (route["replaced"], route["replaced_newer"], route["first_replaced"]) == (2, 1, ["a", "b"])
