@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import ListingBroken, RunError, StoreError, one_error
 from engine.events import Listener, Looking
 from engine.ledger import LedgerReader
-from engine.listing.ranges import RouteJoin
+from engine.listing.ranges import ROUTES_AT_ONCE, RouteJoin
 from engine.listing.sources import Sources
 from engine.model import LinkedObject, Proof
 from engine.plan.concern import audited
@@ -137,9 +138,8 @@ async def audit(
                 raise
             report.error = str(error)
 
-    async with anyio.create_task_group() as group:
-        for route, report in zip(routes, found, strict=True):
-            group.start_soon(look, route, report)
+    at_once = anyio.CapacityLimiter(ROUTES_AT_ONCE)
+    await each(zip(routes, found, strict=True), lambda both: look(*both), at_once)
     tell(done=True)
     return found
 

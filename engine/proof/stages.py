@@ -20,6 +20,8 @@ from engine.store import HeadObject, StoreOf, head_or_none
 from engine.transfer.comparing import compare_properties
 
 HEADS_AT_ONCE = 64
+ASKED = 3
+"""Objects of a page that are asked how they are encrypted: one may be gone meanwhile."""
 
 Judged = tuple[Joined, Finding]
 
@@ -39,6 +41,12 @@ async def replaced(
     return [next(found) if is_wanted else item for item, is_wanted in zip(judged, wanted, strict=True)]
 
 
+def _by_etag(row: Joined, finding: Finding) -> Judged:
+    if finding.question is not Question.ENCRYPTION or row.target is None:
+        return row, finding
+    return row, finding._replace(outcome=verified(row.key, row.target.etag, Proof.DIGEST, "etag"))
+
+
 class Heads:
     """The stages that ask for what stands at an object: proof that no listing gives, and properties. `keeps_links`:
     folders keep symbolic links, so that a file in the place of one is no copy."""
@@ -48,7 +56,6 @@ class Heads:
         self._keeps_links = keeps_links
         self._limiter = anyio.CapacityLimiter(HEADS_AT_ONCE)
         self._md5: dict[str, bool] = {}
-        self._md5_asked: dict[str, anyio.Lock] = {}
         self.properties_compared = 0
 
     async def prove(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
@@ -61,7 +68,14 @@ class Heads:
             except (ObjectError, AttemptError) as error:
                 return unread(finding, f"S3 would not say what it keeps of it: {error}")
 
-        asked = (Question.ENCRYPTION, Question.CHECKSUMS)
+        asked = [Question.CHECKSUMS]
+        plain = [
+            row.target.key for row, one in judged if one.question is Question.ENCRYPTION and row.target is not None
+        ]
+        if plain and await self._etags_are_md5(route, plain):  # a whole page by one answer, with no task for each of it
+            judged = [_by_etag(row, finding) for row, finding in judged]
+        else:
+            asked.append(Question.ENCRYPTION)
         return await replaced(judged, lambda _, finding: finding.question in asked, find)
 
     async def compare(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
@@ -79,8 +93,6 @@ class Heads:
     async def _proven(self, route: Route, row: Joined, finding: Finding) -> Finding:
         assert row.source is not None and row.target is not None
         etag = row.target.etag
-        if finding.question is Question.ENCRYPTION and await self._etags_are_md5(route, row.target.key):
-            return finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, "etag"))
         if route.in_place:
             return finding  # both sides are one object, which says nothing of what it was before
         source = await self._head(route.source, row.source.key)
@@ -111,16 +123,19 @@ class Heads:
             return finding._replace(outcome=outcome)
         return Finding(Kind.PROPERTIES, row.key, compared.found, outcome)
 
-    async def _etags_are_md5(self, route: Route, key: str) -> bool:
-        """Whether the target is encrypted in a way that leaves plain ETags MD5s: one HEAD a route."""
-        async with self._md5_asked.setdefault(route.name, anyio.Lock()):
-            known = self._md5.get(route.name)
-            if known is None:
+    async def _etags_are_md5(self, route: Route, keys: Sequence[str]) -> bool:
+        """Whether the target is encrypted in a way that leaves plain ETags MD5s, by the first of these of its keys that
+        tells: one HEAD a route. Where none does, each object is asked for itself."""
+        for key in keys[:ASKED]:
+            if route.name in self._md5:
+                break
+            try:
                 head = await self._head(route.target, key)
-                if head is None:
-                    return False
-                known = self._md5[route.name] = is_md5(head.properties.encryption)
-            return known
+            except (ObjectError, AttemptError):
+                break
+            if head is not None:
+                self._md5[route.name] = is_md5(head.properties.encryption)
+        return self._md5.get(route.name, False)
 
     async def _head(self, side: Location, key: str) -> ObjectHead | None:
         async with self._limiter:

@@ -8,8 +8,10 @@ from functools import partial
 
 import anyio
 
+from engine.at_once import each
 from engine.events import Listener, Looking
 from engine.listing.pages import EntriesOf
+from engine.listing.ranges import ROUTES_AT_ONCE
 from engine.listing.sources import Sources
 from engine.model import ListedObject
 from engine.plan.concern import is_extra, taken
@@ -126,9 +128,8 @@ async def survey(
             for key, item in things.named()[: PROBLEMS_KEPT - len(report.problems)]:
                 report.problems.append(f'route "{route.name}": {key_said(key)} is left: {item.message}')
 
-    async with anyio.create_task_group() as group:
-        for route, report in zip(routes, found, strict=True):
-            group.start_soon(look, route, report)
+    at_once = anyio.CapacityLimiter(ROUTES_AT_ONCE)
+    await each(zip(routes, found, strict=True), lambda both: look(*both), at_once)
     tell(done=True)
     return found
 

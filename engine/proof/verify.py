@@ -8,8 +8,10 @@ from functools import partial
 
 import anyio
 
+from engine.at_once import each
 from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.ledger import Ledger
+from engine.listing.ranges import ROUTES_AT_ONCE
 from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.concern import audited
@@ -87,11 +89,12 @@ class Verifier:
         closed = {item.route for item in await self._ledger.snapshots() if item.closed_ms}
         async with anyio.create_task_group() as telling:
             telling.start_soon(self._tell)
-            async with anyio.create_task_group() as group:
-                for route in routes:
-                    report = RouteVerification(route.name, route.exact, snapshot_closed=route.name in closed)
-                    self.report.routes.append(report)
-                    group.start_soon(self._verify_route, route, report)
+            reports = [
+                RouteVerification(route.name, route.exact, snapshot_closed=route.name in closed) for route in routes
+            ]
+            self.report.routes += reports
+            at_once = anyio.CapacityLimiter(ROUTES_AT_ONCE)
+            await each(zip(routes, reports, strict=True), lambda both: self._verify_route(*both), at_once)
             telling.cancel_scope.cancel()
         await self._take_acceptances()
         if self._deep is not None:
@@ -121,10 +124,13 @@ class Verifier:
         """A sample of so many objects is so many places, once it is known how many keys there are."""
         if not depth.count:
             return depth
+        self._listener(Doing("reading the ledger"))
         sampling = Sampling(depth.count)
         for route in routes:
             after: str | None = None
-            while entries := await self._ledger.entries(route.name, after, None, ENTRIES_A_READ):
+            while not self.report.stopped and (
+                entries := await self._ledger.entries(route.name, after, None, ENTRIES_A_READ)
+            ):
                 sampling.add(route.name, [entry.key for entry in entries if entry.state in IN_PLACE])
                 after = entries[-1].key
         return replace(depth, places=sampling.places)
