@@ -290,7 +290,10 @@ class RunError(StoreError):
 
 
 class BadCredentials(RunError):
-    """Missing, wrong or expired credentials."""
+    """Missing, wrong or expired credentials. `may_pass`: their source failed just now (a program, a host), and may give
+    some when it is asked again."""
+
+    may_pass = False
 
 
 class CredentialsExpired(BadCredentials):

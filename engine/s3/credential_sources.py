@@ -10,13 +10,14 @@ import asyncio
 import atexit
 import getpass
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
-from engine.errors import BadCredentials, CredentialsExpired, StoreError
+from engine.errors import AttemptError, BadCredentials, CredentialsExpired, StoreError
 from engine.s3.classify import EXPIRED, classify
 from engine.to_the_end import in_own_thread
 
@@ -235,11 +236,35 @@ def credentials_error(error: Exception, source: Source | None = None) -> StoreEr
             return classify("Sign", "", 400, code, str(said.get("Message", "")))
     said = f"{source.name} gives no credentials ({_why(error, source.name)})"
     advice = CACHE if source.advice == SIGN_IN and _is_of_a_file(error) else source.advice
-    return BadCredentials(said, operation="Sign", code=code, advice=advice)
+    failed = BadCredentials(said, operation="Sign", code=code, advice=advice)
+    failed.may_pass = _may_pass(error)
+    return failed
+
+
+_WANTS_SOMEBODY = re.compile(r"\b(sso|mfa|log ?in|logged|sign ?in|denied|expired)\b", re.IGNORECASE)
+"""In the words of a source that gives nothing until somebody has done something."""
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a source failed in a way that the next question need not meet: out of reach, in time, or by itself."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ClientError):
+        said = error.response
+        status = int(said.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return isinstance(classify("Sign", "", status, str(said.get("Error", {}).get("Code", ""))), AttemptError)
+    if isinstance(error, boto.CredentialRetrievalError):
+        return not _WANTS_SOMEBODY.search(str(error))
+    passing = (TimeoutError, boto.HTTPClientError, boto.ConnectionError, boto.MetadataRetrievalError)
+    return isinstance(error, passing) and not _is_no_url(error)
 
 
 def _is_of_a_file(error: Exception) -> bool:
     return isinstance(error, OSError) and bool(error.filename)
+
+
+def _is_no_url(error: Exception) -> bool:
+    return type(getattr(error, "kwargs", {}).get("error")).__name__ == "LocationParseError"  # urllib3's
 
 
 def _why(error: Exception, source: str) -> str:
@@ -249,8 +274,7 @@ def _why(error: Exception, source: str) -> str:
         return "what it gives is no text in UTF-8"
     if isinstance(error, ValueError) and type(error).__name__ == "JSONDecodeError":
         return "what it gives is not JSON"
-    if type(getattr(error, "kwargs", {}).get("error")).__name__ == "LocationParseError":
-        # urllib3's, whose words have what it could not read: of a proxy, perhaps a part of its password.
+    if _is_no_url(error):  # its words have what could not be read: of a proxy, perhaps a part of its password
         return "the proxy that the environment names, or the address that is asked, is no URL"
     if isinstance(error, TimeoutError):
         return f"nothing came within {WAIT_S:.0f} s"
@@ -261,6 +285,7 @@ def _why(error: Exception, source: str) -> str:
         return f"what is kept of it in ~/.aws/sso/cache or ~/.aws/cli/cache cannot be read: {text}"
     if isinstance(error, (AttributeError, TypeError)):
         return "what it gives has another form"
-    return (
-        text.partition("Error when retrieving credentials from ")[2].partition(": ")[2] or text or type(error).__name__
-    )
+    _, failed, why = text.partition("Error when retrieving credentials from ")
+    if failed:
+        return why.partition(": ")[2] or "it ended without a word"
+    return text or type(error).__name__

@@ -138,6 +138,18 @@ def next_step(
     return met, Step(min(left_s, _delay_s(policy, request, met.attempts, error, jitter)))
 
 
+def renewal_delay_s(
+    policy: RetryPolicy, request: Kind, attempts: int, error: BadCredentials, spent_s: float, jitter: random.Random
+) -> float | None:
+    """How long to wait before the source of credentials is asked again, which failed so many times and for so long
+    (`spent_s`) to renew those that it gave before: with the patience of an outage. None: it is given up."""
+    patience_s = policy.delete_give_up_after_s if request.deletes else policy.give_up_after_s
+    left_s = patience_s - spent_s
+    if not error.may_pass or left_s < _LEAST_S:
+        return None
+    return min(left_s, _delay_s(policy, request, attempts, error, jitter))
+
+
 def is_out_of_reach(error: StoreError) -> bool:
     """Whether S3 cannot have got the request."""
     return isinstance(error, Unavailable | NameNotFound)

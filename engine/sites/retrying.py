@@ -10,8 +10,8 @@ import anyio
 
 from engine import freshness
 from engine.decorator import Method, StoreDecorator
-from engine.errors import StoreError, Throttled, TooLate, Unavailable, Unreachable, WrongRegion
-from engine.sites.patience import RetryPolicy, Step, Trouble, are_ended, is_out_of_reach, next_step
+from engine.errors import BadCredentials, StoreError, Throttled, TooLate, Unavailable, Unreachable, WrongRegion
+from engine.sites.patience import RetryPolicy, Step, Trouble, are_ended, is_out_of_reach, next_step, renewal_delay_s
 from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request
 
 Observer = Callable[[StoreError], None]
@@ -105,7 +105,7 @@ class RetryingStore(StoreDecorator):
                 else:
                     trouble, step = self._next(request, trouble, error, generation)
                 if step.renew and self._refresh is not None:
-                    await self._renew(self._refresh, generation)
+                    await self._renew(self._refresh, generation, request)
                 if freshness.left_s() <= step.delay_s:
                     raise error  # by then it may not be sent any more: whoever rests it on a look looks again
                 self.retried += 1
@@ -180,11 +180,24 @@ class RetryingStore(StoreDecorator):
             self._outage(0.0, "")
         self._lost_at = None
 
-    async def _renew(self, refresh: Callable[[], Awaitable[None]], generation: int) -> None:
-        """Fresh credentials for everyone whose request was signed with those of `generation`."""
+    async def _renew(self, refresh: Callable[[], Awaitable[None]], generation: int, request: Request) -> None:
+        """Fresh credentials for everyone whose request was signed with those of `generation`. A source that fails for
+        a while is asked again."""
         async with self._refreshing:
-            if self._credentials_generation == generation:
-                await refresh()
+            since_s, attempts = self._clock(), 0
+            while self._credentials_generation == generation:
+                try:
+                    await refresh()
+                except BadCredentials as error:
+                    attempts += 1
+                    spent_s = self._clock() - since_s
+                    delay_s = renewal_delay_s(self._policy, request, attempts, error, spent_s, self._jitter)
+                    if delay_s is None or freshness.left_s() <= delay_s:
+                        raise
+                    self._outage(spent_s, error.message)
+                    self._lost_at = self._lost_at if self._lost_at is not None else since_s
+                    await self._sleep(delay_s)
+                    continue
                 self._credentials_generation += 1
                 self._renewed_at = self._clock()
 

@@ -12,9 +12,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
+from botocore import exceptions as boto
 from botocore.credentials import SSOProvider
 from botocore.tokens import SSOTokenProvider
 
+from engine.errors import BadCredentials
 from engine.s3 import credential_sources
 from tests.cli.commands import SECRET, Terminal, assert_said_well
 
@@ -184,3 +186,32 @@ def test_only_the_program_is_named_and_not_what_it_is_called_with() -> None:
     for line, program in {"/bin/p --token x": "/bin/p", '"/opt/my p" x': "/opt/my p", "p": "p"}.items():
         source = credential_sources.source_of({"credential_process": line}, {})
         assert f"({program})" in source.name
+
+
+@pytest.mark.parametrize(
+    ("error", "may_pass"),
+    [
+        (boto.CredentialRetrievalError(provider="custom-process", error_msg=""), True),
+        (boto.CredentialRetrievalError(provider="custom-process", error_msg="curl: (22) 503"), True),
+        (
+            boto.CredentialRetrievalError(provider="custom-process", error_msg="run aws sso login first"),
+            False,
+        ),
+        (boto.ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"), False),
+        (boto.ClientError({"Error": {"Code": "Throttling"}}, "AssumeRole"), True),
+        (boto.EndpointConnectionError(endpoint_url="https://sts.example"), True),
+        (boto.ProfileNotFound(profile="p"), False),
+        (TimeoutError(), True),
+        (EOFError(), False),
+        (boto.SSOTokenLoadError(error_msg="none"), False),
+    ],
+)
+def test_only_what_fails_by_itself_is_asked_again(error: Exception, may_pass: bool) -> None:
+    said = credential_sources.credentials_error(error, credential_sources.Source("the program p"))
+    assert isinstance(said, BadCredentials) and said.may_pass is may_pass
+
+
+def test_a_program_that_fails_without_a_word_is_said_to() -> None:
+    error = boto.CredentialRetrievalError(provider="custom-process", error_msg="")
+    said = credential_sources.credentials_error(error, credential_sources.Source("the program p"))
+    assert said.message == "the program p gives no credentials (it ended without a word)"

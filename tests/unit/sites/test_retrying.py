@@ -205,6 +205,51 @@ async def test_credentials_that_are_refused_when_fresh_end_it() -> None:
     assert len(store.made("HeadObject")) == 1 + RENEWALS
 
 
+def failed(*, may_pass: bool) -> BadCredentials:
+    error = BadCredentials("the program gives no credentials", operation="Sign")
+    error.may_pass = may_pass
+    return error
+
+
+async def test_a_source_of_credentials_that_fails_for_a_while_is_asked_again() -> None:
+    store, time = FakeStore(), Time()
+    told: list[tuple[float, str]] = []
+    asked: list[float] = []
+
+    async def refresh() -> None:
+        asked.append(time.now)
+        if len(asked) < 4:
+            raise failed(may_pass=True)
+
+    store.plan("HeadObject", *failing(CredentialsExpired("expired", operation="HeadObject"), 1))
+    inner = retrying(store, time, refresh=refresh, outage=lambda since_s, why: told.append((since_s, why)))
+    await inner.head_object(HEAD)
+    assert len(asked) == 4 and len(time.slept) >= 3 and len(store.made("HeadObject")) == 2
+    assert told[0] == (0.0, "the program gives no credentials") and told[-1] == (0.0, "")
+
+
+@pytest.mark.parametrize(
+    ("may_pass", "asked", "most_s"),
+    [
+        (False, HEAD, 0.0),
+        (True, HEAD, POLICY.give_up_after_s),
+        (True, DeleteObject(ObjectRef("bkt", "a"), "etag"), POLICY.delete_give_up_after_s),
+    ],
+)
+async def test_a_source_of_credentials_that_goes_on_failing_ends_it(may_pass: bool, asked: Any, most_s: float) -> None:
+    store, time = FakeStore(), Time()
+
+    async def refresh() -> None:
+        raise failed(may_pass=may_pass)
+
+    expired = CredentialsExpired("expired", operation=asked.operation, code="ExpiredToken")
+    store.plan(asked.operation, *failing(expired, 9))
+    inner = retrying(store, time, refresh=refresh)
+    with pytest.raises(BadCredentials, match="gives no credentials"):
+        await (inner.head_object(HEAD) if asked is HEAD else inner.delete_object(asked))
+    assert time.now == pytest.approx(most_s)
+
+
 @pytest.mark.parametrize("code", sorted(ENDED))
 async def test_keys_that_a_server_does_not_know_any_more_are_looked_for_once(code: str) -> None:
     """They may have been replaced where they come from, before their time."""
