@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xxhash
@@ -14,6 +15,7 @@ from engine.model import Checksum, Encryption, ListedObject, ObjectHead, Proof, 
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Entry
+from engine.proof import verify
 from engine.proof.audit import audit
 from engine.proof.depth import PLACES, Depth, Sampling, parse_depth, place_of
 from engine.proof.judge import Kind, judge
@@ -125,6 +127,30 @@ async def test_a_sample_is_exact_and_the_same_again(tmp_path: Path) -> None:
     assert (await scene.verify(parse_depth("sample:10"))).objects_read == 0
     assert (await scene.verify(parse_depth("sample:15"))).objects_read == 5
     assert (await scene.verify(parse_depth("sample:1000"))).objects_read == 25
+
+
+async def test_a_stop_ends_the_count_for_a_sample_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "ENTRIES_A_READ", 1)
+    scene = Scene(tmp_path)
+    for number in range(6):
+        scene.copied(f"k{number}", b"x")
+    async with await scene.ledger() as ledger:
+        reads = []
+
+        class Watched:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(ledger, name)
+
+            async def entries(self, *of: Any) -> list[Entry]:
+                reads.append(of)
+                verifier.stop()
+                return await ledger.entries(*of)
+
+        watched: Any = Watched()
+        verifier = verify.Verifier(everywhere(scene.store), Sources(), watched, ignore, depth=parse_depth("sample:3"))
+        report = await verifier.verify([scene.route])
+    assert report.stopped and report.objects_read == 0
+    assert len(reads) == 1
 
 
 async def test_a_stop_keeps_what_was_read_and_the_next_one_goes_on(tmp_path: Path) -> None:
