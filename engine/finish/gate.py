@@ -22,7 +22,7 @@ from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.locations import may_meet
-from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted, key_said
+from engine.plan.noted import KEPT_OUT, LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted, key_said
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, plural, size_text
 from engine.proof.audit import WRONG, RouteAudit
@@ -271,7 +271,10 @@ def _properties(facts: Facts) -> Reason:
         said += f", first {found.first}"
         is_accepted = (PROPERTIES, found.figure) in facts.accepted
         if not is_accepted and not (facts.under and all(place.is_local for place in facts.under)):
-            said += "; a run mends those that Cartage wrote, or may overwrite"
+            if found.not_kept < found.objects:
+                said += "; a run mends those that Cartage wrote, or may overwrite"
+            if found.not_kept:
+                said += f"; of {found.not_kept:,} of them {KEPT_OUT}"
         if not is_accepted and facts.into_folders:
             said += "; no run mends what a file cannot carry: accept that it goes with its source"
         return Reason("properties", False, said, PROPERTIES, found.figure)

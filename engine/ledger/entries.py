@@ -9,7 +9,7 @@ from typing import Any
 from engine.ledger.schema import DIFFERING
 from engine.model import Proof
 from engine.plan.lifecycle import State
-from engine.plan.record import AGREE, TAKEN_BACK, Entry
+from engine.plan.record import AGREE, NOT_KEPT, TAKEN_BACK, Entry
 
 OF_ROUTE = "route = (SELECT id FROM routes WHERE name = ?)"
 
@@ -17,7 +17,8 @@ STATES = {state.value: state for state in State}
 PROOFS = {int(proof): proof for proof in Proof}
 
 _COLUMNS = ("key", "size", "source_etag", "state", "held", "target_etag", "proof", "found", "source_modified")
-_ENTRY = f"SELECT {', '.join(_COLUMNS)}, {DIFFERING}, damaged, code = '{TAKEN_BACK}' FROM objects"
+_MENDED = f"{DIFFERING} AND substr(properties, 1, {len(NOT_KEPT)}) <> '{NOT_KEPT}'"
+_ENTRY = f"SELECT {', '.join(_COLUMNS)}, {_MENDED}, damaged, code = '{TAKEN_BACK}' FROM objects"
 
 
 def read(connection: sqlite3.Connection, route: str, where: str, parameters: tuple[Any, ...]) -> list[Entry]:
@@ -35,7 +36,7 @@ def _former(connection: sqlite3.Connection, route: str, first: str, last: str) -
     found = {}
     for key, text in connection.execute(sql, (route, first, last)):
         row = json.loads(text)
-        differs = row["properties"] not in ("", AGREE)
+        differs = row["properties"] not in ("", AGREE) and not row["properties"].startswith(NOT_KEPT)
         found[key] = _entry((*(row[name] for name in _COLUMNS), differs, row["damaged"], False))
     return found
 

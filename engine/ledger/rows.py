@@ -17,7 +17,7 @@ from engine.errors import LedgerError
 from engine.ledger.batches import BatchStatement
 from engine.model import Proof
 from engine.plan.lifecycle import ASIDE, BEREFT, FIRST, TRANSITIONS, UNDONE, State
-from engine.plan.record import Decision, Outcome
+from engine.plan.record import NOT_KEPT, Decision, Outcome
 
 TallyKey = tuple[str, int, int]
 """State, proof, found."""
@@ -81,8 +81,8 @@ _AFTERWARDS = {
     "digest_ms": _reached("digest_ms", Proof.DIGEST),
     "bytes_ms": _reached("bytes_ms", Proof.BYTES),
     "xxh3": f"CASE WHEN :xxh3 = '' AND {_SAME_TARGET} THEN xxh3 ELSE :xxh3 END",
-    "properties": f"CASE WHEN :properties = '' AND ({_SAME_TARGET} OR {_KEEPS_TARGET}) "
-    "THEN properties ELSE :properties END",
+    "properties": f"CASE WHEN {_SAME_TARGET} AND properties = '{NOT_KEPT}' || :properties THEN properties "
+    f"WHEN :properties = '' AND ({_SAME_TARGET} OR {_KEEPS_TARGET}) THEN properties ELSE :properties END",
     # What was missing, or another object, is no damage of the one that was written. Only a copy of ours ends a damage.
     "damaged": "CASE WHEN :state IN ('damaged', 'lost') AND :code NOT IN ('TargetMissing', 'TargetChanged') "
     "THEN :target_etag WHEN :state = 'copied' AND :method NOT IN ('', 'found') THEN '' ELSE damaged END",

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from engine.plan.lifecycle import ENDED, State
+from engine.plan.record import NOT_KEPT
 
 WITHDRAWN = State.WITHDRAWN.value
 LOST = State.LOST.value
@@ -25,18 +26,19 @@ def key_said(key: str) -> str:
 
 class Noted(NamedTuple):
     """How many objects it concerns; the figure it may be accepted for, which is the same only for the very same
-    objects; the first of them."""
+    objects; the first of them; and of how many the target's server does not keep it, whatever is copied."""
 
     objects: int = 0
     figure: str = ""
     first: str = ""
+    not_kept: int = 0
 
     def plus(self, other: Noted) -> Noted:
         """Both together. No object may be in the two."""
         if not self.objects or not other.objects:
             return self if self.objects else other
         total = _total(self) + _total(other)
-        return Noted(*_figured(self.objects + other.objects, total), self.first)
+        return Noted(*_figured(self.objects + other.objects, total), self.first, self.not_kept + other.not_kept)
 
 
 NOTHING = Noted()
@@ -45,13 +47,22 @@ NOTHING = Noted()
 
 def noted(items: Iterable[tuple[str, str, str]]) -> Noted:
     """Sum up (route, key, what is the matter) in any order: memory does not grow with their number."""
-    count = total = 0
+    count = total = not_kept = 0
     first = ""
-    for item in items:
+    for route, key, said in items:
+        item = route, key, said.removeprefix(NOT_KEPT)  # it is the same difference
         count += 1
+        not_kept += said.startswith(NOT_KEPT)
         total += int.from_bytes(blake2b("\0".join(item).encode("utf-8", "surrogatepass"), digest_size=6).digest())
-        first = first or f"{item[0]}: {key_said(item[1])}"
-    return Noted(*_figured(count, total), first) if count else Noted()
+        first = first or f"{route}: {key_said(key)}"
+    return Noted(*_figured(count, total), first, not_kept) if count else Noted()
+
+
+KEPT_OUT = (
+    "the target's server does not keep it, not of a new copy either: accept it, or leave it out with properties on the "
+    "route and another --ledger"
+)
+"""Of what a run was to mend, and cannot."""
 
 
 def accepted_states(found: Mapping[str, Noted], acceptances: Iterable[tuple[str, str]]) -> frozenset[State]:

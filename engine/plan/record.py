@@ -19,6 +19,10 @@ AGREE = "agree"
 COMPARE = "to be compared"
 """What it keeps while they are being compared, so that a run that is killed leaves them to the next one."""
 
+NOT_KEPT = "not kept: "
+"""Stands before what differs once a copy of ours that was written for it bears that very difference again: its server
+does not keep it, and no run copies it for that any more."""
+
 NOT_ON_DISK = "NotOnDisk"
 """The code of an object whose target could not be synced to the disk."""
 TAKEN_BACK, NEVER_THERE = "TakenBack", "NeverThere"
@@ -29,10 +33,10 @@ next has neither."""
 class Entry(NamedTuple):
     """What the join needs to know of an object that the ledger has met before. `found`: the target was in place before
     us, so that its ETag is known and it is not ours. `source_modified` is the source's LastModified as it was listed;
-    `differs`: something is recorded of its properties that is not `AGREE`. `damaged` is the ETag that the target bore
-    when it was found damaged; the ledger keeps it until a copy of ours has come to its end. `former` is what is known
-    of the object that was at the key before and whose source was deleted, until this one is in place. `taken_back`: a
-    revert removed the copy, and nothing was sent since."""
+    `differs`: something is recorded of its properties that is not `AGREE`, and that a run may mend. `damaged` is the
+    ETag that the target bore when it was found damaged; the ledger keeps it until a copy of ours has come to its end.
+    `former` is what is known of the object that was at the key before and whose source was deleted, until this one is
+    in place. `taken_back`: a revert removed the copy, and nothing was sent since."""
 
     key: str
     size: int

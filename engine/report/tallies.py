@@ -14,7 +14,7 @@ from engine.model import Proof
 from engine.plan.barred import no_run_mends
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
-from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
+from engine.plan.noted import KEPT_OUT, LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally, by_state
 from engine.report.ndjson import picked
 from engine.report.page import Table, Tone, Toned, next_step, to_type
@@ -85,6 +85,10 @@ NO_RUN_MENDS = "no run mends what a file cannot carry"
 def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: Plan | None, ledger: Path) -> list[str]:
     """What no run mends, or has not mended yet, a line each: it is never passed over."""
     mends = "a run mends what Cartage wrote or may overwrite"
+    kept_out = noted.get(PROPERTIES, NOTHING).not_kept
+    if kept_out:
+        of_all = kept_out == noted[PROPERTIES].objects
+        mends = KEPT_OUT if of_all else f"{mends}, but for {count_text(kept_out)}: {KEPT_OUT}"
     if plan is not None and all(route.target.is_local for route in plan.routes):
         mends = NO_RUN_MENDS
     removed = "removed at the source by its owner before it was proven; what was copied stands"
@@ -105,7 +109,7 @@ def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: P
         if name in accepted:
             line += " (accepted)"
         lines.append(line)
-        if name not in accepted and plan is not None and name != PROPERTIES:
+        if name not in accepted and plan is not None and (name != PROPERTIES or kept_out == found.objects):
             lines.append(to_type(accept_command(plan, ledger, name, found.figure)))
     return lines
 

@@ -8,6 +8,7 @@ from typing import Any
 from engine.api.commands import command
 from engine.plan.decide import OUT_OF_CONFLICT
 from engine.plan.document import Plan
+from engine.plan.noted import KEPT_OUT
 from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
 from engine.report.ndjson import picked
@@ -55,9 +56,10 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         lines.append(f"accepted: {', '.join(accepted)}")
     if report.properties_differ.objects:
         what = plural(report.properties_differ.objects, "target")
-        ways = [] if all(route.target.is_local for route in plan.routes) else [run_again(plan)]
+        kept_out = report.properties_differ.not_kept == report.properties_differ.objects
+        ways = [] if kept_out or all(route.target.is_local for route in plan.routes) else [run_again(plan)]
         ways += ["see its gate"] if plan.source else []  # without a plan's file it has none
-        how = ", or ".join(ways) or NO_RUN_MENDS
+        how = ", or ".join(ways) or (KEPT_OUT if kept_out else NO_RUN_MENDS)
         lines.append(f"{what} known not to carry what the route gives it: {how}")
     if report.objects_read:
         lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")
@@ -118,10 +120,10 @@ def _next(plan: Plan, report: Verification) -> list[str]:
     if not kinds:
         return ["accept", "--list"]
     folders = {route.name for route in plan.routes if route.target.is_local}
-    if kinds == {Kind.PROPERTIES} and folders.issuperset(
-        route.route for route in report.routes if route.by_kind[Kind.PROPERTIES]
-    ):
-        return ["cleanup" if plan.source else ""]  # its gate says how what a file cannot carry is left behind
+    into = {route.route for route in report.routes if route.by_kind[Kind.PROPERTIES]}
+    differ = report.properties_differ
+    if kinds == {Kind.PROPERTIES} and (folders.issuperset(into) or differ.not_kept == differ.objects):
+        return ["cleanup" if plan.source else ""]  # its gate says how what a target cannot carry is left behind
     if sum(route.by_kind[kind] for route in report.routes for kind in kinds) == sum(
         route.in_conflict for route in report.routes
     ):

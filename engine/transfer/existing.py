@@ -10,7 +10,7 @@ from engine.errors import AttemptError, NotFound, ObjectError
 from engine.model import ABSENT, ObjectHead
 from engine.plan.integrity import Agreement, Evidence, compare_etags, evidence_of_heads, full_object, is_md5
 from engine.plan.lifecycle import State
-from engine.plan.record import Outcome, UploadRecord
+from engine.plan.record import NOT_KEPT, Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.store import HeadObject, ObjectStore, PutTags, head_or_none
 from engine.transfer.carrier import Conflicting, Ended, Task, copied, outcome_of
@@ -101,7 +101,7 @@ class Existing(ABC):
             await self.discard(task.upload)
             task = task._replace(upload=None)
         task, may_write = task._replace(mend=False), not task.found or task.route.overwrites_different
-        requests, method = 0, "found" if task.found else ""
+        requests, method, differed = 0, "found" if task.found else "", ""
         for turn in range(1, COMPARISONS + 1):
             if task.target_condition != ABSENT:
                 requests += 2
@@ -114,8 +114,11 @@ class Existing(ABC):
                         why = "the target holds other content by its checksum"
                         raise conflict(task, compared.target.etag, why, requests)
                     if agreement is not Agreement.DIFFERENT:
+                        if compared.found == differed:  # with a copy between the two
+                            return found._replace(properties=NOT_KEPT + differed)
                         if compared.agrees or not may_write or turn == COMPARISONS:
                             return found
+                        differed = compared.found
                         if compared.tags is not None and task.route.properties.tags is not PropertyRule.DROP:
                             requests += 1
                             await self.target.put_tags(PutTags(task.target_ref, compared.tags))

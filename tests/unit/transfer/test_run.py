@@ -10,12 +10,12 @@ import pytest
 
 from engine.errors import AccessDenied, Ambiguous, BadCredentials, EngineError, LedgerError, ListingBroken
 from engine.events import Event, ObjectAside, Progress, SnapshotClosed
-from engine.model import MIB, Location, Overwrite, Page, Proof, Properties
+from engine.model import MIB, CopyResult, Location, Overwrite, Page, Proof, Properties
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.plan.shards import Piece
-from engine.store import ListPage
+from engine.store import CopyObject, ListPage
 from engine.transfer.pipeline import Run
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.scene import ROUTE, assemble, open_ledger, run_once, target, with_policy
@@ -136,6 +136,41 @@ async def test_a_source_written_again_is_mended_also_where_the_first_try_fails(t
     assert (states(rows), run.counters.copied, rows["0000"].properties) == ({State.COPIED}, 1, "agree")
     again, _ = await run_once(store, tmp_path / "l")
     assert (again.counters.copied, again.counters.found) == (0, 0)
+
+
+class ForgetfulStore(FakeStore):
+    """A server that takes Cache-Control of a copy, and keeps none."""
+
+    def _copy(self, request: CopyObject) -> CopyResult:
+        result = super()._copy(request)
+        held = self.objects[request.target]
+        held.properties = held.properties._replace(cache_control="")
+        return result
+
+
+async def test_what_a_server_does_not_keep_is_not_copied_for_again_and_again(tmp_path: Path) -> None:
+    store = ForgetfulStore()
+    store.put("s3://bkt/old/k", properties=Properties(cache_control="no-store"))
+    await run_once(store, tmp_path / "l")
+    found = "cache_control is missing, wanted 'no-store'"
+    async with await open_ledger(tmp_path / "l", ROUTE) as ledger:  # as a verification of properties does
+        row = (await anext(ledger.records()))[0]
+        seen = Outcome("k", State.VERIFIED, row.target_etag, proof=Proof.DIGEST, properties=found)
+        await ledger.conclude("r", [seen])
+        accepted = (await ledger.noted())["properties"].figure
+    _, rows = await run_once(store, tmp_path / "l")
+    assert rows["k"].properties == f"not kept: {found}"
+    assert len(store.made("CopyObject")) == 2, "once for what was found, and seen to be of no use"
+    async with await open_ledger(tmp_path / "l", ROUTE) as ledger:
+        await ledger.conclude("r", [seen])
+        noted = (await ledger.noted())["properties"]
+    assert (noted.objects, noted.not_kept, noted.figure) == (1, 1, accepted), "what was accepted stays accepted"
+    await run_once(store, tmp_path / "l")
+    assert len(store.made("CopyObject")) == 2
+    store.now_s += 5
+    store.put("s3://bkt/old/k", properties=Properties())  # its owner gave way
+    _, rows = await run_once(store, tmp_path / "l")
+    assert rows["k"].properties == "agree"
 
 
 async def test_an_object_of_parts_is_mended_by_its_own_parts_so_that_its_etag_stays(tmp_path: Path) -> None:
