@@ -75,7 +75,7 @@ class Putter:
         """After an answer that is no success: what came of it, or how the write is sent next."""
         request = sent.request
         if isinstance(error, (Unsupported, Rejected)):
-            if request.target_condition is None or not isinstance(error, Unsupported):
+            if error.refuses or request.target_condition is None or not isinstance(error, Unsupported):
                 raise error
             return sent._replace(request=request._replace(target_condition=None)), 0
         target = await head_or_none(self._store, HeadObject(request.ref, checksums=True))
