@@ -6,20 +6,12 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TypeVar
 
-from engine.checksums import checksum_of
-from engine.crc import CRC64NVME
-from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed, Rejected, TooLate, Unsupported
-from engine.freshness import now_s, only_until
-from engine.model import Checksum
+from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed, Rejected, Unsupported
 from engine.sites.own import ATTEMPTS
 from engine.sites.paging import TRIALS
 from engine.sites.traits import Answer
 
 Result = TypeVar("Result")
-
-BAD_DIGEST = "BadDigest"
-PROMPT_S = 0.5
-"""For so long a body that is refused for its checksum may be sent again: else it is taken to be hurt on its way."""
 
 
 class Met(Enum):
@@ -71,20 +63,3 @@ async def let(attempt: Callable[[], Awaitable[Met]]) -> Met:
 async def both(right: Callable[[], Awaitable[object]], wrong: Callable[[], Awaitable[object]]) -> Answer:
     """`judged`, of a request that meets its condition and one that does not."""
     return judged(await let(lambda: met_by(right)), await met_by(wrong))
-
-
-async def compares(body: bytes, send: Callable[[Checksum], Awaitable[object]]) -> Answer:
-    """Whether a server holds `body` against the checksum that it is sent with: refuses a wrong one, takes the right."""
-    right, wrong = (Checksum(CRC64NVME, "", checksum_of(CRC64NVME, data)) for data in (body, body[::-1]))
-    for _ in range(ATTEMPTS):
-        try:
-            await only_until(now_s() + PROMPT_S, send(wrong))
-            return Answer.NO
-        except TooLate:
-            continue
-        except (AttemptError, ObjectError) as error:
-            if error.code != BAD_DIGEST and not isinstance(error, (Rejected, Unsupported)):
-                return Answer.UNKNOWN
-        met = await met_by(lambda: send(right))
-        return {Met.DONE: Answer.YES, Met.REFUSED: Answer.REFUSED}.get(met, Answer.UNKNOWN)
-    return Answer.UNKNOWN

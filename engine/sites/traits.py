@@ -33,10 +33,9 @@ class Traits:
     one's; `part_pins`, `part_pins_parts`: the same of UploadPartCopy. `copy_if_absent`, `copy_if_match`: CopyObject
     with If-None-Match and If-Match; `complete_guarded`: CompleteMultipartUpload with If-None-Match. `put_if_absent`,
     `put_if_match`: PutObject. `delete_if_match`, `batch_if_match`: DeleteObject with If-Match, DeleteObjects with
-    ETags. `checksums`: a copy that is asked for a checksum gives one. `body_checksums`: PutObject and UploadPart refuse
-    a body that is not what its checksum says. `listing`: pages asked for with encoding-type=url show the very keys, and
-    go on where they left off; `listing_plain`: without it they do. `listing_ordered`: keys come
-    in the order of their UTF-8 bytes."""
+    ETags. `checksums`: a copy that is asked for a checksum gives one. `listing`: pages asked for with
+    encoding-type=url show the very keys, and go on where they left off; `listing_plain`: without it they do.
+    `listing_ordered`: keys come in the order of their UTF-8 bytes."""
 
     copy_pins: Answer = Answer.UNKNOWN
     copy_pins_parts: Answer = Answer.UNKNOWN
@@ -50,7 +49,6 @@ class Traits:
     delete_if_match: Answer = Answer.UNKNOWN
     batch_if_match: Answer = Answer.UNKNOWN
     checksums: Answer = Answer.UNKNOWN
-    body_checksums: Answer = Answer.UNKNOWN
     listing: Answer = Answer.UNKNOWN
     listing_plain: Answer = Answer.UNKNOWN
     listing_ordered: Answer = Answer.UNKNOWN
@@ -136,7 +134,6 @@ _PROMISES = (
         {"put_if_absent": "If-None-Match on a write"}, "nobody can be kept from writing an object at the same moment"
     ),
     _Promise({"checksums": "checksums of a copy"}, "proof rests on ETags, or on reading the bytes"),
-    _Promise({"body_checksums": "checksums of a body"}, "the MD5 of what is sent there is counted here instead"),
 )
 
 WORDS = {name: words for promise in _PROMISES for name, words in promise.words.items()}

@@ -14,19 +14,12 @@ from operator import attrgetter
 
 import anyio
 
-from engine.crc import CRC64NVME
-from engine.errors import (
-    AccessDenied,
-    AttemptError,
-    ObjectError,
-    PreconditionFailed,
-    RunError,
-)
+from engine.errors import AccessDenied, AttemptError, ObjectError, PreconditionFailed, RunError
 from engine.freshness import now_s, only_until
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.own import PROBE
-from engine.sites.attempts import Met, attempted, both, compares, judged, let, met_by
+from engine.sites.attempts import Met, attempted, both, judged, let, met_by
 from engine.sites.own import ATTEMPTS, remove_own
 from engine.sites.paging import as_listed
 from engine.sites.traits import PINS, Answer, Traits
@@ -54,7 +47,6 @@ WRONG_ETAG = "0" * 32
 REMOVAL_S = 5.0
 """How long an upload of a trial is tried to be aborted; and how long all of it is removed where a trial is stopped."""
 BODY = b"cartage"
-
 
 NAME_BYTES = 8
 """Of a name of ours, so many are drawn."""
@@ -237,21 +229,6 @@ class _Trial:
             return
         self._found["put_if_absent"] = judged(absent, await met_by(put(ABSENT)))
         self._found["put_if_match"] = await both(put(self._etags[WRITTEN]), put(WRONG_ETAG))
-        self._found["body_checksums"] = await self._body_checksums()
-
-    async def _body_checksums(self) -> Answer:
-        """Of a body in one piece, and of a part in an upload that is begun as one in earnest is."""
-        request = PutObject(self._ref(WRITTEN), BODY)
-        answer = await compares(BODY, lambda it: self._store.put_object(request._replace(checksum=it)))
-        if not answer.holds:
-            return answer
-        met, upload = await self._begun(CreateUpload(self._ref(PARTS), Properties(), CRC64NVME, "FULL_OBJECT"))
-        if upload is None:
-            return Answer.REFUSED if met is Met.REFUSED else Answer.UNKNOWN
-        part = UploadPart(upload, 1, BODY)
-        answer = await compares(BODY, lambda it: self._store.upload_part(part._replace(checksum=it)))
-        await _aborted(self._store, upload)
-        return answer
 
     async def _copies(self) -> None:
         if "" not in self._etags:
@@ -325,13 +302,11 @@ class _Trial:
         return (await attempted(copy(None)))[1]
 
     async def _begin(self) -> UploadRef | None:
-        return (await self._begun(CreateUpload(self._ref(PARTS), Properties())))[1]
-
-    async def _begun(self, request: CreateUpload) -> tuple[Met, UploadRef | None]:
+        request = CreateUpload(self._ref(PARTS), Properties())
         met, upload = await attempted(lambda: self._store.create_upload(request), 1)
         if upload is not None or met is Met.OPEN:
             self.begun.append(upload or UploadRef(request.target, ""))
-        return met, upload
+        return upload
 
     def _complete(self, upload: UploadRef, part: UploadedPart, condition: str | None) -> Making:
         return lambda: self._store.complete_upload(CompleteUpload(upload, (part,), condition))

@@ -151,7 +151,7 @@ class Carriers:
             target.store,
             self._uploader(target, conditions),
             conditions,
-            Sums(target.known),
+            Sums(target.known, self._listener),
             Buffers(memory),
             self._pause,
         )

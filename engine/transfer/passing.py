@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from engine.bodies import MemorySource
 from engine.checksums import checksum_of
 from engine.crc import CRC64NVME
-from engine.errors import Ambiguous, Rejected
+from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
 from engine.plan.integrity import (
     MD5_ENCRYPTIONS,
@@ -70,7 +70,7 @@ class Passing(Existing):
         self.conditions = conditions
         self.sums = sums
         self.buffers = buffers
-        self._putter = Putter(target, conditions, pause)
+        self._putter = Putter(target, conditions, sums, pause)
 
     async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
         return await self.origin.evidence(task, source, target, self.target)
@@ -94,7 +94,7 @@ class Passing(Existing):
             if task.upload is not None:
                 await self.discard(task.upload)
             raise
-        way, asked = await self.origin.way(task, head, self.sums.takes(task.target_ref.bucket))
+        way, asked = await self.origin.way(task, head, self.sums.takes(task.target_ref.bucket) is not False)
         if way.layout is None:
             return await self._put_streamed(task, head, way.checksum)
         return await self._uploader.carry(PassedParts(self, task, head, way.layout, way.checksum, way.own), 1 + asked)
@@ -114,7 +114,7 @@ class Passing(Existing):
             request = PutObject(
                 task.target_ref,
                 properties=await read_properties(self.source, task.route, task.source, head),
-                checksum=sums.as_checksum(algorithm) if self.sums.takes(bucket) else None,
+                checksum=None if self.sums.takes(bucket) is False else sums.as_checksum(algorithm),
                 content_md5=sums.content_md5,
             )
             result, requests = await self._putter.put(
@@ -160,7 +160,7 @@ class PassedParts:
     def __post_init__(self) -> None:
         upload, sums = self.task.upload, self.by.sums
         # An upload that is taken up keeps what it was begun with.
-        bare = not upload.checksum_algorithm if upload is not None else not sums.takes(self.task.target_ref.bucket)
+        bare = not upload.checksum_algorithm if upload is not None else sums.takes(self.task.target_ref.bucket) is False
         self.checksum = None if bare else self.wanted
 
     def again(self, task: Task) -> PassedParts:
@@ -205,11 +205,21 @@ class PassedParts:
         return self._bearing(done._replace(size=part.size), sums)
 
     async def _send(self, upload: UploadRef, part: PartRange, source: Source, sums: Counted) -> UploadedPart:
-        checksum = None
-        if self.checksum is not None and self.by.sums.takes(upload.target.bucket):
+        by, bucket, checksum = self.by, upload.target.bucket, None
+        if self.checksum is not None and by.sums.takes(bucket) is not False:
             checksum = sums.as_checksum(self.wanted.algorithm, "")
         request = UploadPart(upload, part.number, checksum=checksum, content_md5=sums.content_md5)
-        return await self.by.target.send_from(request, source)
+        try:
+            done = await by.target.send_from(request, source)
+        except (Rejected, Unsupported) as error:
+            if checksum is None or not by.sums.may_be_why(bucket, error):
+                raise
+            done = await by.target.send_from(request._replace(checksum=None), source)
+            by.sums.refused(bucket, self.wanted.algorithm)
+        else:
+            if checksum is not None:
+                by.sums.answered(bucket, self.wanted.algorithm, done.checksums)
+        return done
 
     async def _stream(self, upload: UploadRef, part: PartRange, buffer: memoryview) -> tuple[UploadedPart, Counted]:
         """A part that is longer than a buffer. Where its checksum cannot be known before it has passed, what its server
@@ -233,7 +243,7 @@ class PassedParts:
         """Raise `Failed` where the server got other bytes than were sent."""
         said = next((it.value for it in done.checksums if it.algorithm in sums.values), "")
         by = "checksum" if said and said not in sums.values.values() else ""
-        if not by and sums.md5 and is_plain(done.etag) and done.encryption in MD5_ENCRYPTIONS:
+        if not said and sums.md5 and is_plain(done.etag) and done.encryption in MD5_ENCRYPTIONS:
             is_told = not is_impossible(done.etag, part.size)  # some say that of nothing for everything
             by = "ETag" if is_told and not same_etag(done.etag, sums.md5) else ""
         if by:
@@ -252,7 +262,7 @@ class PassedParts:
         told, came = self.wanted, self._passed().checksums
         if told.value and came and came[0] != told:
             raise _damaged(self.by.origin.method, told, "the upload was aborted")
-        if self.checksum is None or not self.by.sums.takes(self.task.target_ref.bucket):
+        if self.checksum is None or self.by.sums.takes(self.task.target_ref.bucket) is False:
             return None
         return combined_checksum(told, parts) if told.type == "FULL_OBJECT" else told
 

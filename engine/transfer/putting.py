@@ -18,6 +18,7 @@ from engine.transfer.completing import NotOurs, SeenComplete, as_answer
 from engine.transfer.existing import WRITTEN, conflict
 from engine.transfer.guard import Conditions
 from engine.transfer.server_copy import ATTEMPTS, OPEN
+from engine.transfer.sums import Sums
 from engine.windows import Source
 
 
@@ -33,9 +34,10 @@ class Sent(NamedTuple):
 class Putter:
     """Writes objects of `store` in one request each."""
 
-    def __init__(self, store: ObjectStore, conditions: Conditions, pause: Pause) -> None:
+    def __init__(self, store: ObjectStore, conditions: Conditions, sums: Sums, pause: Pause) -> None:
         self._store = store
         self._conditions = conditions
+        self._sums = sums
         self._pause = pause
 
     async def put(
@@ -64,10 +66,19 @@ class Putter:
                 if isinstance(error, (Ambiguous, Conflict)):
                     await self._pause(attempt)
             else:
-                if sent.request.target_condition is None and condition is not None:
-                    self._conditions.refuse_target("put", bucket, task.target_condition)
+                self._learn(task, request, sent, condition, result)
                 return result, requests
         raise AssertionError("the last attempt ends above")
+
+    def _learn(self, task: Task, first: PutObject, sent: Sent, condition: str | None, result: CopyResult) -> None:
+        """Keep what the write had to be sent without."""
+        bucket = first.ref.bucket
+        if sent.request.target_condition is None and condition is not None:
+            self._conditions.refuse_target("put", bucket, task.target_condition)
+        if first.checksum is not None and sent.request.checksum is None:
+            self._sums.refused(bucket, first.checksum.algorithm)
+        elif first.checksum is not None:
+            self._sums.answered(bucket, first.checksum.algorithm, result.checksums)
 
     async def _settle(
         self, task: Task, sent: Sent, error: StoreError, passed: ObjectHead
@@ -75,7 +86,11 @@ class Putter:
         """After an answer that is no success: what came of it, or how the write is sent next."""
         request = sent.request
         if isinstance(error, (Unsupported, Rejected)):
-            if error.refuses or request.target_condition is None or not isinstance(error, Unsupported):
+            if error.refuses:  # neither the checksum nor the condition
+                raise error
+            if request.checksum is not None and self._sums.may_be_why(request.ref.bucket, error):
+                return sent._replace(request=request._replace(checksum=None)), 0
+            if request.target_condition is None or not isinstance(error, Unsupported):
                 raise error
             return sent._replace(request=request._replace(target_condition=None)), 0
         target = await head_or_none(self._store, HeadObject(request.ref, checksums=True))

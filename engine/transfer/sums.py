@@ -1,7 +1,7 @@
 """What a body is sent with for the target's server to compare: a checksum, or Content-MD5 where it does not know those.
 
-AWS knows CRC64NVME. Another server counts as knowing it once it was seen to refuse a wrong one (`sites.trial`): some
-take any, and hand it back. Else a body's MD5 is counted here, and held against the ETag that comes back.
+AWS knows CRC64NVME. What another server knows shows in its first answer: it names the checksum that it compared, or
+refuses the header, or says nothing, which is taken for not having looked. Until then a body is sent with both.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from engine.checksums import Hasher, is_known
+from engine.errors import Rejected, Unsupported
+from engine.events import Listener, Notice
 from engine.model import Checksum
 from engine.sites.known import KnownTraits
+from engine.sites.tolerating import REFUSALS
+from engine.sites.traits import Answer
 
 MD5 = "MD5"
+
+WITHOUT = "the server of {} takes no {} with a body: what is sent there is held against its MD5 instead"
 
 
 class Counted(NamedTuple):
@@ -47,15 +53,42 @@ def countable(checksums: Iterable[Checksum]) -> Checksum | None:
 
 
 class Sums:
-    """Which checksums go with what is sent to the buckets of one site."""
+    """What the buckets of the target's site are known to compare, for one run."""
 
-    def __init__(self, known: KnownTraits) -> None:
+    def __init__(self, known: KnownTraits, listener: Listener) -> None:
         self._known = known
+        self._listener = listener
+        self._takes: dict[str, bool] = {}
 
-    def takes(self, bucket: str) -> bool:
-        """Whether the server is known to compare them: one that hands back what it was sent proves nothing by it."""
-        return self._known.known(bucket).body_checksums.holds
+    def takes(self, bucket: str) -> bool | None:
+        """Whether the server compares checksums; None where that is not known yet."""
+        if self._known.trusted:
+            return True
+        if bucket not in self._takes and self._known.known(bucket).checksums is Answer.REFUSED:
+            self._takes[bucket] = False
+        return self._takes.get(bucket)
 
     def algorithms(self, bucket: str, algorithm: str) -> tuple[str, ...]:
         """What has to be counted of a body for this bucket, where `algorithm` is the checksum that would be sent."""
-        return (algorithm,) if self.takes(bucket) else (MD5,)
+        takes = self.takes(bucket)
+        if takes is None:
+            return (algorithm, MD5)
+        return (algorithm,) if takes else (MD5,)
+
+    def answered(self, bucket: str, algorithm: str, given: Sequence[Checksum]) -> None:
+        """A body that was sent with a checksum was taken, with these in the answer."""
+        if self.takes(bucket) is None:
+            self._learn(bucket, algorithm, any(item.algorithm == algorithm for item in given))
+
+    def refused(self, bucket: str, algorithm: str) -> None:
+        """A body was taken without its checksum, and not with it."""
+        self._learn(bucket, algorithm, False)
+
+    def may_be_why(self, bucket: str, error: Rejected | Unsupported) -> bool:
+        """Whether a refusal may be for the checksum."""
+        return self.takes(bucket) is None and (isinstance(error, Unsupported) or error.code in REFUSALS)
+
+    def _learn(self, bucket: str, algorithm: str, takes: bool) -> None:
+        self._takes[bucket] = takes
+        if not takes:
+            self._listener(Notice("ChecksumsUnknown", WITHOUT.format(bucket, algorithm)))

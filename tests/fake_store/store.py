@@ -112,7 +112,6 @@ class FakeStore:
     honours_target: bool = True
     honours_delete: bool = True
     checksum_on_copy: bool = False
-    compares_sums: bool = True
     versioning: str | None = ""
     versioned: set[str] = field(default_factory=set)
     buckets: set[str] | None = None
@@ -417,7 +416,7 @@ class FakeStore:
     def _compare(self, request: PutObject | UploadPart) -> None:
         told = [request.checksum] if request.checksum is not None else []
         told += [Checksum("MD5", "", request.content_md5)] if request.content_md5 else []
-        if self.compares_sums and any(checksums.checksum_of(it.algorithm, request.body) != it.value for it in told):
+        if any(checksums.checksum_of(it.algorithm, request.body) != it.value for it in told):
             raise Ambiguous("it is not what was sent", operation=request.operation, code="BadDigest")
 
     def _get(self, request: GetRange) -> Body:

@@ -67,7 +67,6 @@ async def test_a_server_that_does_what_S3_does_lacks_nothing_and_keeps_nothing()
         ),
         ("honours_delete", {"delete_if_match", "batch_if_match"}),
         ("checksum_on_copy", {"checksums"}),
-        ("compares_sums", {"body_checksums"}),
     ],
 )
 async def test_what_is_ignored_is_a_no_and_nothing_else_is(ignored: str, names: set[str]) -> None:
@@ -88,9 +87,6 @@ def bears(operation: str, attribute: str, wanted: Callable[[Any], bool] = bool) 
 
 ONE_STEP: list[tuple[str, Meant, set[str]]] = [
     ("a checksum on a copy", bears("CopyObject", "checksum_algorithm"), {"checksums"}),
-    ("a checksum on a write", bears("PutObject", "checksum"), {"body_checksums"}),
-    ("a checksum on a part", bears("UploadPart", "checksum"), {"body_checksums"}),
-    ("an upload with a checksum", bears("CreateMultipartUpload", "checksum_algorithm"), {"body_checksums"}),
     ("a pin on a copy", bears("CopyObject", "source_etag"), {"copy_pins", "copy_pins_parts"}),
     (
         "a pin of a multipart ETag on a copy",

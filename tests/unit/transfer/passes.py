@@ -55,25 +55,6 @@ class SilentStore(FakeStore):
         return super()._complete(request._replace(checksum=None))
 
 
-class Echoing(FakeStore):
-    """A server that is given other bytes than were sent, compares nothing, and hands back the checksum it was sent."""
-
-    def _compare(self, request: PutObject | UploadPart) -> None:
-        return
-
-    def _put(self, request: PutObject) -> CopyResult:
-        return super()._put(request._replace(body=b"\1" + request.body[1:]))
-
-    def _upload_part(self, request: UploadPart) -> UploadedPart:
-        return super()._upload_part(request._replace(body=b"\1" + request.body[1:]))
-
-    def _complete(self, request: CompleteUpload) -> CopyResult:
-        done = super()._complete(request._replace(checksum=None))
-        checksums = (request.checksum,) if request.checksum is not None else ()
-        self.objects[request.upload.target].checksums = checksums
-        return done._replace(checksums=checksums)
-
-
 class Passes:
     """One carrier from `source` into `target`, for one object at a time."""
 
@@ -155,4 +136,4 @@ class RelayScene(Passes):
         return Task(self.route, "k", source, condition, **more)
 
 
-__all__ = ["PART", "Echoing", "Passes", "RelayScene", "SilentStore", "UploadScene", "small_parts"]
+__all__ = ["PART", "Passes", "RelayScene", "SilentStore", "UploadScene", "small_parts"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.checksums import checksum_of
-from engine.errors import Ambiguous, BadCredentials, Unsupported
+from engine.errors import Ambiguous, BadCredentials, Rejected, Unsupported
 from engine.events import Notice
 from engine.model import ABSENT, Checksum, CopyResult, ObjectRef, Overwrite, Proof, UploadedPart
 from engine.plan import parts
@@ -18,7 +18,7 @@ from engine.plan.lifecycle import State
 from engine.plan.route import PropertyRule, PropertyRules
 from engine.store import CompleteUpload, PutObject, UploadPart
 from tests.fake_store import FakeStore, md5
-from tests.unit.transfer.passes import PART, Echoing, SilentStore, UploadScene, small_parts
+from tests.unit.transfer.passes import PART, SilentStore, UploadScene, small_parts
 from tests.unit.transfer.scene import KMS, conflict
 
 __all__ = ["small_parts"]
@@ -186,23 +186,36 @@ async def test_a_condition_that_the_server_refuses_is_left_out_and_said(tmp_path
 # --- servers that know no checksums --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("body", [b"a card", BODY], ids=["small", "large"])
-async def test_a_server_that_was_not_seen_to_refuse_a_wrong_checksum_is_sent_none(tmp_path: Path, body: bytes) -> None:
+def refuse_checksums(operation: str, request: Any) -> None:
+    if getattr(request, "checksum", None) is not None:
+        raise Rejected("x-amz-checksum-crc64nvme?", operation=operation, code="InvalidArgument")
+
+
+async def test_a_server_that_refuses_checksums_is_sent_content_md5_instead(tmp_path: Path) -> None:
     scene = UploadScene(tmp_path, trusted=False)
-    scene.write(body)
-    outcome = await scene.carrier.carry(await scene.task())
-    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
-    assert outcome.compared in ("etag", "etag of parts")
-    sent = [*scene.target.made("PutObject"), *scene.target.made("UploadPart")]
-    assert sent and all(item.checksum is None and item.content_md5 for item in sent)
+    scene.target.before = refuse_checksums
+    for key in ("one", "two"):
+        scene.write(b"a card", key)
+        outcome = await scene.carrier.carry(await scene.task(key))
+        assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "etag")
+    puts = scene.target.made("PutObject")
+    assert [put.checksum is None for put in puts] == [False, True, True]
+    assert all(put.content_md5 for put in puts)
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["ChecksumsUnknown"]
 
 
-@pytest.mark.parametrize("body", [b"a card", BODY], ids=["small", "large"])
-async def test_a_checksum_that_a_server_only_hands_back_is_no_proof(tmp_path: Path, body: bytes) -> None:
-    scene = UploadScene(tmp_path, Echoing(), trusted=False)
-    scene.write(body)
+async def test_a_part_that_is_refused_for_its_checksum_goes_with_its_md5_and_the_etag_proves_the_whole(
+    tmp_path: Path,
+) -> None:
+    scene = UploadScene(tmp_path, trusted=False)
+    scene.write(BODY)
+    scene.target.before = lambda operation, request: (
+        refuse_checksums(operation, request) if operation == "UploadPart" else None
+    )
     outcome = await scene.carrier.carry(await scene.task())
-    assert (outcome.state, outcome.code, outcome.proof) == (State.FAILED, "DigestMismatch", Proof.NONE)
+    assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "etag of parts")
+    [complete] = scene.target.made("CompleteMultipartUpload")
+    assert complete.checksum is None
 
 
 @pytest.mark.parametrize("body", [b"a card", BODY], ids=["small", "large"])
