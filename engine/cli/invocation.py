@@ -164,12 +164,13 @@ class Invocation:
         work: Callable[[Options, StopSignal], Awaitable[Result]],
         *,
         asides: bool = True,
+        offline: bool = False,
         leaving: str = "interrupted: run the same command again to resume",
     ) -> Result:
         """Run `work` on an event loop and tell what goes on: as NDJSON, or by a bar and notes on stderr, the objects
         set aside among them unless `asides` is False. Two Ctrl-C end it: the first gently, the second at once. Work
         that does not listen to `StopSignal` has nothing to end gently, nor has any while S3 is out of reach: it ends at
-        the first. `leaving` is said then.
+        the first. `leaving` is said then. `offline`: it asks no server, and need not load a loop that is quick at that.
 
         What the work raises comes out as it is, for `call` to end the process with."""
         bar: ProgressBar | None = None
@@ -198,7 +199,7 @@ class Invocation:
         began_s = time.monotonic()
         _freeze()
         try:
-            anyio.run(main, backend_options={"loop_factory": loop_factory()})
+            anyio.run(main, backend_options={"loop_factory": None if offline else loop_factory()})
         except KeyboardInterrupt:
             results = []
         finally:

@@ -50,7 +50,7 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool, watc
 
 
 def _read(invocation: Invocation, read: Callable[[], Awaitable[Read]]) -> Read:
-    return invocation.run(lambda options, _: read(), leaving="interrupted")
+    return invocation.run(lambda options, _: read(), offline=True, leaving="interrupted")
 
 
 def _say(invocation: Invocation, plan: Plan | None, found: Status) -> None:
