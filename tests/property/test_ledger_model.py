@@ -265,7 +265,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for route in (item.name for item in BINDING.routes):
             entries = self.do(self.ledger.entries(route, None, None, 100))
             of_route = {key: row.shown for (name, key), row in self.model.items() if name == route}
-            assert {entry.key: tuple(entry[1:-1]) for entry in entries} == of_route
+            assert {entry.key: tuple(entry[1:-2]) for entry in entries} == of_route  # without `former`, `taken_back`
+            assert not any(entry.taken_back for entry in entries)  # which a revert alone writes
             former = {key: row.shown for (name, key), row in self.former.items() if name == route}
             assert {entry.key: tuple(entry.former[1:-1]) for entry in entries if entry.former is not None} == former
             assert [entry.key for entry in entries] == sorted(of_route, key=str.encode)
