@@ -34,8 +34,6 @@ from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widen
 from engine.store import ObjectStore
 
 MOST_RANGES = 32
-ROUTES_AT_ONCE = 32
-"""Of those that are read through from end to end: each holds pages of both of its sides."""
 """Ranges at once. At 200 ms a page, 32 of them read what one core can join; each holds four pages at most, a page of a
 thousand objects is half a megabyte."""
 

@@ -231,12 +231,20 @@ def is_restamped(target: ListedObject | None, entry: Entry | None) -> bool:
     return len(now) == len(then) == 4 and now[2] != then[2] and now[:2] == then[:2] and now[3] == then[3]
 
 
+_SECOND = len("2026-01-31T10:00:00")
+
+
 def same_moment(one: str, other: str) -> bool:
     """Whether two LastModified are of one write. Some servers tell fractions of a second in listings and none in HEAD;
     where one is missing there is nothing to compare."""
     if one == other or not one or not other:
         return True
-    return one[:19] == other[:19] and not (_fraction(one) and _fraction(other))
+    return one[:_SECOND] == other[:_SECOND] and not (_fraction(one) and _fraction(other))
+
+
+def is_later(one: str, other: str) -> bool:
+    """Whether one LastModified is of a later second than the other."""
+    return one[:_SECOND] > other[:_SECOND]
 
 
 def is_unchanged(source: ListedObject, entry: Entry) -> bool:
@@ -255,4 +263,4 @@ def how_changed(source: ListedObject, entry: Entry) -> tuple[str, str]:
 
 
 def _fraction(moment: str) -> str:
-    return moment[19:].strip("Z0.+:")
+    return moment[_SECOND:].strip("Z0.+:")

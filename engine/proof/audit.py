@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from engine.at_once import each
 from engine.errors import ListingBroken, RunError, StoreError, one_error
 from engine.events import Listener, Looking
 from engine.ledger import LedgerReader
-from engine.listing.ranges import ROUTES_AT_ONCE, RouteJoin
+from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
+from engine.listing.through import read_through
 from engine.model import LinkedObject, Proof
 from engine.plan.concern import audited
 from engine.plan.join import Joined
@@ -138,8 +138,7 @@ async def audit(
                 raise
             report.error = str(error)
 
-    at_once = anyio.CapacityLimiter(ROUTES_AT_ONCE)
-    await each(zip(routes, found, strict=True), lambda both: look(*both), at_once)
+    await read_through(routes, found, look)
     tell(done=True)
     return found
 

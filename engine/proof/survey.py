@@ -8,11 +8,10 @@ from functools import partial
 
 import anyio
 
-from engine.at_once import each
 from engine.events import Listener, Looking
 from engine.listing.pages import EntriesOf
-from engine.listing.ranges import ROUTES_AT_ONCE
 from engine.listing.sources import Sources
+from engine.listing.through import read_through
 from engine.model import ListedObject
 from engine.plan.concern import is_extra, taken
 from engine.plan.decide import Action, Choice, decide
@@ -23,6 +22,7 @@ from engine.plan.lifecycle import LEAVING, State
 from engine.plan.misnamed import Misnames
 from engine.plan.noted import key_said
 from engine.plan.parts import MAX_COPY_BYTES
+from engine.plan.record import is_later
 from engine.plan.route import Route
 from engine.sites.clock import now_ms
 from engine.store import StoreOf
@@ -30,8 +30,6 @@ from engine.transfer.methods import cost_of
 
 PROBLEMS_KEPT = 10
 REPLACED_NAMED = 3
-SECOND = len("2026-01-31T10:00:00")
-"""Of a moment as a listing has it; S3 tells no less."""
 
 
 @dataclass(slots=True)
@@ -128,8 +126,7 @@ async def survey(
             for key, item in things.named()[: PROBLEMS_KEPT - len(report.problems)]:
                 report.problems.append(f'route "{route.name}": {key_said(key)} is left: {item.message}')
 
-    at_once = anyio.CapacityLimiter(ROUTES_AT_ONCE)
-    await each(zip(routes, found, strict=True), lambda both: look(*both), at_once)
+    await read_through(routes, found, look)
     tell(done=True)
     return found
 
@@ -147,7 +144,7 @@ def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
 
 def _count_replaced(report: RouteSurvey, key: str, source: ListedObject, target: ListedObject) -> None:
     report.replaced += 1
-    report.replaced_newer += target.modified[:SECOND] > source.modified[:SECOND]
+    report.replaced_newer += is_later(target.modified, source.modified)
     if len(report.first_replaced) < REPLACED_NAMED:
         report.first_replaced.append(key)
 

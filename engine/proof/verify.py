@@ -8,11 +8,10 @@ from functools import partial
 
 import anyio
 
-from engine.at_once import each
 from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.ledger import Ledger
-from engine.listing.ranges import ROUTES_AT_ONCE
 from engine.listing.sources import Sources
+from engine.listing.through import read_through
 from engine.model import Proof
 from engine.plan.concern import audited
 from engine.plan.join import Joined
@@ -93,8 +92,7 @@ class Verifier:
                 RouteVerification(route.name, route.exact, snapshot_closed=route.name in closed) for route in routes
             ]
             self.report.routes += reports
-            at_once = anyio.CapacityLimiter(ROUTES_AT_ONCE)
-            await each(zip(routes, reports, strict=True), lambda both: self._verify_route(*both), at_once)
+            await read_through(routes, reports, self._verify_route)
             telling.cancel_scope.cancel()
         await self._take_acceptances()
         if self._deep is not None:
