@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 
@@ -11,7 +12,7 @@ from engine.errors import one_error
 from engine.events import Listener, Notice, ignore
 from engine.finish.batches import resting_on
 from engine.finish.deleting import Check, Checked
-from engine.finish.ledgers_left import without_ledgers
+from engine.finish.left_there import Batches, without, without_ledgers
 from engine.finish.looking import Looker, There
 from engine.finish.sending import Item
 from engine.listing.ranges import RouteJoin
@@ -31,15 +32,16 @@ async def extras_under(
     listings raise."""
     async with one_error(), anyio.create_task_group() as group:
         join = opened.sources.join(group, opened.store, route, None)
-        extras = _extras(join, route, Looker(opened.store(route.source)), tell)
+        extras: Batches = _extras(join, route, Looker(opened.store(route.source)))
+        if route.source.is_local:
+            extras = without(extras, partial(_no_files, route), partial(_of_no_files, route), tell)
         yield without_ledgers(extras, opened.folders, route.target, tell)
         for key, thing in join.unlisted[-1].named():
             tell(aside_of(route.name, key, thing))
         join.close()
 
 
-async def _extras(join: RouteJoin, route: Route, looker: Looker, tell: Listener) -> AsyncIterator[list[ListedObject]]:
-    no_files: list[str] = []
+async def _extras(join: RouteJoin, route: Route, looker: Looker) -> AsyncIterator[list[ListedObject]]:
     while (rows := await join.next_rows()) is not None:
         found = [row for row in rows if is_extra(route, row)]
         if route.source.is_local:  # a directory with something in it is there without a marker
@@ -47,23 +49,22 @@ async def _extras(join: RouteJoin, route: Route, looker: Looker, tell: Listener)
             looks = (await looker.look(route.source.bucket, directories)).looks
             there = {key for key, look in looks.items() if look.there is not None}
             found = [row for row in found if route.source_key(row.key) not in there]
-        extras = [row.target for row in found if row.target is not None]
-        if route.source.is_local:
-            no_files += [item.key for item in extras if _no_file(route, item)]
-            extras = [item for item in extras if not _no_file(route, item)]
-        if extras:
-            yield extras
-    if no_files:
-        keys = "key that no file can have" if len(no_files) == 1 else "keys that no file can have"
-        said = f"{len(no_files):,} {keys} left in {route.target}, the first {no_files[0]!r}: cartage delete removes"
-        tell(Notice("NoFilesLeft", f"{said} such a key"))
+        if found:
+            yield [row.target for row in found if row.target is not None]
 
 
-def _no_file(route: Route, item: ListedObject) -> bool:
-    """Whether a key in S3 could be no file's in the source's folder: that it is not there says nothing of it."""
+async def _no_files(route: Route, objects: list[ListedObject]) -> set[str]:
+    """The keys in S3 that could be no file's in the source's folder: that they are not there says nothing of them."""
     from engine.folder.names import THERE, fault_of_object  # only where there is one
 
-    return fault_of_object(route.source_key(item.key[len(route.target.key) :]), item.size, THERE) is not None
+    here = len(route.target.key)
+    return {item.key for item in objects if fault_of_object(route.source_key(item.key[here:]), item.size, THERE)}
+
+
+def _of_no_files(route: Route, count: int, first: str) -> Notice:
+    keys = "key that no file can have" if count == 1 else "keys that no file can have"
+    said = f"{count:,} {keys} left in {route.target}, the first {first!r}: cartage delete removes such a key"
+    return Notice("NoFilesLeft", said)
 
 
 def not_at_source(opened: Sites, route: Route) -> Check:

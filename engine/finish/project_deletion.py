@@ -17,7 +17,7 @@ from engine.finish.claim_taking import claim_for
 from engine.finish.deleting import KEYS_A_BATCH, Check, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.gate import versions_text
-from engine.finish.ledgers_left import without_ledgers
+from engine.finish.left_there import without_ledgers
 from engine.finish.looking import Span
 from engine.finish.project import Summary
 from engine.finish.sending import NO_CONDITION, End, Fate, Item, condition_for
