@@ -60,9 +60,12 @@ class Owned:
                         os.close(directory)
         return False
 
-    def is_of_a_ledger(self, path: str) -> bool:
-        """As `IsOfALedger`, of an absolute path; a file that is there and could be none is not opened for it."""
+    def is_of_a_ledger(self, path: str, *, new: bool = False) -> bool:
+        """As `IsOfALedger`, of an absolute path; a file that is there and could be none is not opened for it. `new`: of
+        a file that takes no other's place, which is no ledger, and may be part of one."""
         if not path.endswith(self._endings):
+            if new:
+                return False
             try:
                 status = os.lstat(path)
             except OSError:

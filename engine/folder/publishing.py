@@ -21,7 +21,7 @@ import contextlib
 import errno
 import os
 
-from engine.errors import Rejected
+from engine.errors import PreconditionFailed, Rejected
 from engine.folder import system
 from engine.folder.folding import limits_of
 from engine.folder.making import Directories
@@ -101,7 +101,7 @@ class Publisher:
         to lock or to take up. None where that cannot be done here."""
         path = self.root.shown(key)
         with telling(path):
-            self.check(key)
+            self.check(key, new=True)
             *above, name = parts_of(key)
             try:
                 directory = self.directories.open(above)
@@ -111,6 +111,9 @@ class Publisher:
                     os.close(directory)
             except FileNotFoundError:  # the directory was removed meanwhile
                 return None
+            except PreconditionFailed:
+                self.check(key)
+                raise
             if status is not None:
                 return published_of(status)
             self._unnamed = False
@@ -161,9 +164,10 @@ class Publisher:
                 os.close(directory)
             return published_of(status)
 
-    def check(self, key: str) -> None:
-        """Raise `Rejected` where a key can be no file's name here, before anything is touched."""
-        if fault := fault_of(key, self.limits()) or self.root.taken_by_ours(key):
+    def check(self, key: str, *, new: bool = False) -> None:
+        """Raise `Rejected` where a key can be no file's name here, before anything is touched. `new`: it takes the
+        place of nothing, so that what is there need not be looked at."""
+        if fault := fault_of(key, self.limits()) or self.root.taken_by_ours(key, new=new):
             raise misnamed(WRITING, self.root.shown(key), fault)
 
 

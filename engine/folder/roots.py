@@ -77,11 +77,12 @@ class Root:
         """Whether a key is a file of this very command's: no object, whoever asks."""
         return self.owned.holds(key, self.open_directory)
 
-    def taken_by_ours(self, key: str) -> Fault | None:
-        """Why a key, which can be a name, is none to be written to, for a file of Cartage's own; None where it is."""
+    def taken_by_ours(self, key: str, *, new: bool = False) -> Fault | None:
+        """Why a key, which can be a name, is none to be written to, for a file of Cartage's own; None where it is.
+        `new`: nothing that is there is replaced."""
         if self.is_own(key):
             return OWN_FILE
-        return LEDGER_THERE if self.ledgers_among([key]) else None
+        return LEDGER_THERE if self.owned.is_of_a_ledger(self.shown(key), new=new) else None
 
     def ledgers_among(self, keys: Iterable[str]) -> set[str]:
         """The keys of those that are ledgers of Cartage, or part of one that is there."""

@@ -6,10 +6,9 @@ enters them or comes back to them: one descriptor is held, however deep it goes.
 
 What stands for what: a regular file is an object; an empty directory is the object `directory/` of no bytes (with
 `markers="all"` so is every directory: then a folder that was written from S3 shows each marker again that it was
-given); a symbolic link is what `links` says; the files of the very command that
-lists are none of it. Everything else that lies there (pipes, sockets, devices, names that are
-no UTF-8) is `Unlisted`: it comes with the page in which it would have been. A directory that cannot be read is an
-error, never an empty one, unless nothing under it is asked for.
+given); a symbolic link is what `links` says; the files of the very command that lists are none of it. Everything else
+that lies there (pipes, sockets, devices, names that are no UTF-8) is `Unlisted`: it comes with the page in which it
+would have been. A directory that cannot be read is an error, never an empty one, unless nothing under it is asked for.
 """
 
 from __future__ import annotations
