@@ -41,6 +41,7 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
         invocation = replace(invocation, progress=False)  # a bar would be drawn over the rows
     written, left_out, markers, is_local = invocation.run(
         lambda options, _: _write(ledger, form, output),
+        offline=True,
         leaving="interrupted: what was written is not all" if output is None else "interrupted: no file was written",
     )
     if left_out and not invocation.quiet:

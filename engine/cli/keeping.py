@@ -36,7 +36,7 @@ def kept_page(plan: Plan, invocation: Invocation, page: Path) -> Iterator[None]:
         except LedgerMissing:  # the work makes it
             return unbegun(ledger_path(plan, options), plan)
 
-    report = invocation.run(first, leaving="interrupted: nothing was begun")
+    report = invocation.run(first, offline=True, leaving="interrupted: nothing was begun")
     try:
         report.write(page)
     except UsageError as error:

@@ -132,14 +132,16 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     page.append("")
     aside = by_state(status.tallies, ASIDE - status.accepted)
     listing = what_is_not_done(plan, status.ledger, status.state)
+
+    def undone_lines(ways: Ways) -> list[str]:
+        return aside_lines(aside, listing, ways, status.restoring, status.misnamed, status.barred) if aside else []
+
     if status.worker is not None:  # what stands unfinished is under way, and to be waited for
-        lines = aside_lines(aside, listing, Ways(), status.restoring, status.misnamed, status.barred) if aside else []
-        return [*page, *lines, next_step(watching(plan, status.ledger))]
+        return [*page, *undone_lines(Ways()), next_step(watching(plan, status.ledger))]
     if status.failed_sync:
         page.append(Toned(f"{safe(not_kept_text(status.failed_sync))}: {run_again(plan)}", Tone.BAD))
     if status.taken_back:
-        lines = aside_lines(aside, listing, Ways(), status.restoring, status.misnamed, status.barred) if aside else []
-        return [*page, f"{TAKEN_BACK}; a run makes them anew", *lines]
+        return [*page, f"{TAKEN_BACK}; a run makes them anew", *undone_lines(Ways())]
     if opened:
         page.append(f"listing not at its end: {safe(', '.join(opened))}; {run_again(plan)} to go on")
     if status.uploads:
@@ -160,8 +162,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         page.append(in_place_line(status.noted, f"{apart}{sources}"))
     again = run_again(plan) if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
-        ways = ways_of(plan, status.ledger)
-        return [*page, *left[:1], *aside_lines(aside, listing, ways, status.restoring, status.misnamed, status.barred)]
+        return [*page, *left[:1], *undone_lines(ways_of(plan, status.ledger))]
     if left and not (opened or in_flight):
         return [*page, *left]
     page += left[:1]
