@@ -13,7 +13,8 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 
 from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite, Proof, Value
-from engine.plan.integrity import Agreement, compare_etags, same_etag
+from engine.plan.gone import has_landed
+from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
 from engine.plan.misnamed import Misnames
@@ -22,10 +23,9 @@ from engine.plan.record import (
     Decision,
     Entry,
     Outcome,
-    how_changed,
     is_damaged,
+    is_ours,
     is_restamped,
-    is_unchanged,
     same_bytes,
     same_moment,
 )
@@ -130,13 +130,8 @@ def _is_suspect(source: ListedObject, entry: Entry) -> bool:
     return entry.differs or entry.state is State.WITHDRAWN or not same_moment(source.modified, entry.source_modified)
 
 
-def _is_ours(target: ListedObject | None, entry: Entry | None) -> bool:
-    """The target bears the ETag that we wrote, or found and took for good."""
-    return target is not None and entry is not None and entry.target_etag != "" and target.etag == entry.target_etag
-
-
 def _stands(target: ListedObject, entry: Entry) -> bool:
-    """The target is ours as `_is_ours` has it, and was not found damaged."""
+    """The target is ours as `is_ours` has it, and was not found damaged."""
     return entry.target_etag not in ("", entry.damaged) and target.etag == entry.target_etag
 
 
@@ -201,7 +196,7 @@ def _fresh(
 ) -> Choice:
     """Decide as for the first time; `entry` only tells which target is ours, and which was found damaged. Where the
     target is what was written of another source, which was deleted, the entry is that one's."""
-    if entry is not None and entry.former is not None and _is_ours(target, entry.former):
+    if entry is not None and entry.former is not None and is_ours(target, entry.former):
         entry = entry.former
         row = row._replace(entry=entry)
     if is_archived(source) and not (target is not None and bears(source, target)):
@@ -210,7 +205,7 @@ def _fresh(
         return _aside(row, source, State.ARCHIVED, held=held, code=code, message=message)
     if target is None:
         return _copy(row, source, held="")
-    ours = entry if _is_ours(target, entry) else None
+    ours = entry if is_ours(target, entry) else None
     wrote = ours is not None and not ours.found
     steps = _OVER_OURS if ours is not None and wrote and ours.state not in BEREFT else _OVER_OTHERS
     match steps[_relation(source, target, ours, entry, digests=digests)][policy]:
@@ -272,7 +267,7 @@ def _in_flight(
         # It appeared since the decision, and a listing cannot tell it apart from ours: two plain ETags that differ tell
         # them apart if both are MD5s, all others if the bytes are asked for.
         # Of one that was found damaged there is nothing to ask.
-        action = Action.COPY if _is_ours(target, entry) or is_damaged(target, entry) else Action.CLAIM
+        action = Action.COPY if is_ours(target, entry) or is_damaged(target, entry) else Action.CLAIM
         return _copy(row, source, held=target.etag, ours=entry.target_etag, action=action)
     return _fresh(row, source, target, entry, policy, digests=digests)
 
@@ -287,20 +282,10 @@ def _is_file(target: ListedObject) -> bool:
     return type(target.etag) is OpaqueEtag and target.etag.count("-") == 3
 
 
-def drift(row: Joined) -> Outcome | None:
-    """For a listing of the source alone, after the copies, on a server that pins no source: what changed meanwhile."""
-    source, entry = row.source, row.entry
-    if source is None or entry is None or entry.state not in IN_PLACE or is_unchanged(source, entry):
-        return None
-    code, message = how_changed(source, entry)
-    said = f"listed again after the copies, since this server does not refuse to copy what changed: {message}"
-    return Outcome.seen(row.key, State.DRIFTED, entry.target_etag, code, said)
-
-
 def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Choice | None:
     if entry is None or entry.state not in ASIDE or entry.target_etag != "":
         return None
-    if _landed(target, entry) or is_damaged(target, entry):
+    if has_landed(target, entry) or is_damaged(target, entry):
         return None
     return forgotten(key, entry)
 
@@ -308,66 +293,6 @@ def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Cho
 def forgotten(key: str, entry: Entry) -> Choice:
     """Nothing is left of an object, and nothing of it was written."""
     return Choice(Action.FORGET, Decision(key, entry.size, entry.source_etag, "", "", "", entry.state), None)
-
-
-def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
-    """What the ledger learns of an object whose source is not there; None where it knows already, or nothing of the
-    object was ever written. A verified one that is proven at less than `minimum` can never be proven at it."""
-    target, entry = row.target, row.entry
-    if row.source is not None or entry is None or entry.state is State.DELETING or entry.state is State.WITHDRAWN:
-        return None
-    if entry.state is State.DAMAGED or is_damaged(target, entry):
-        return None if entry.state is State.LOST else lost(row.key, target, entry)
-    overwritten = entry.state is State.CONFLICT and entry.target_etag != "" and not _landed(target, entry)
-    if entry.state in IN_PLACE or entry.state in BEREFT or overwritten:
-        # What was not copied over a target in conflict is no measure of it.
-        stands = target is not None and _is_ours(target, entry) and (overwritten or target.size == entry.size)
-        if not stands:
-            # Of one that bears but another ctime its bytes tell, which only a verification reads.
-            known = entry.state is State.LOST or is_unread(row)
-            return None if known else lost(row.key, target, entry)
-        if entry.state is State.LOST and entry.proof > Proof.NONE:
-            return Outcome.seen(row.key, State.DELETED, entry.target_etag, proof=entry.proof)
-        if entry.state is State.COPIED or overwritten or (entry.state is State.VERIFIED and entry.proof < minimum):
-            return _withdrawn(row.key, entry.target_etag, entry.proof)
-        return None
-    if target is not None and _landed(target, entry):
-        return _withdrawn(row.key, target.etag, Proof.SIZE)
-    if entry.target_etag:
-        return _withdrawn(row.key, entry.target_etag, Proof.NONE)
-    if entry.state in ASIDE:
-        return None  # nothing was written of it: it is forgotten
-    return Outcome.seen(row.key, State.DRIFTED, "", "SourceGone", "the source was listed once and is gone now")
-
-
-def is_unread(row: Joined) -> bool:
-    """Whether the source is gone, and its copy is the ledger's by all but its ctime: neither lost nor standing until
-    it is read. What was found damaged stays so."""
-    entry = row.entry
-    if row.source is not None or entry is None or entry.damaged or not is_restamped(row.target, entry):
-        return False
-    return entry.state in IN_PLACE or entry.state in BEREFT or entry.state is State.CONFLICT
-
-
-def _landed(target: ListedObject | None, entry: Entry) -> bool:
-    """The target is our own copy, whose answer was lost."""
-    return target is not None and same_etag(target.etag, entry.source_etag) and target.size == entry.size
-
-
-def _withdrawn(key: str, target_etag: str, proof: Proof) -> Outcome:
-    said = "its owner removed the source before the copy was proven; what was copied stands as it is"
-    return Outcome.seen(key, State.WITHDRAWN, target_etag, "SourceGone", said, proof)
-
-
-def lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
-    """A proof is kept: it tells that the target was right once, and may be again."""
-    by = "was deleted after its proof" if entry.state is State.DELETED else "is gone"
-    what = "is not there any more" if target is None else f"is not what was proven (ETag {target.etag} now)"
-    if entry.state is State.DAMAGED or is_damaged(target, entry):
-        what = "was found damaged"
-    code = "TargetMissing" if target is None else "TargetChanged"
-    said = f"the target {what}, and the source {by}: there is nothing left to mend it from"
-    return Outcome.seen(key, State.LOST, entry.target_etag, code, said, entry.proof)
 
 
 def decision_of(key: str, source: ListedObject, state: State, held: str) -> Decision:
@@ -424,7 +349,7 @@ def _conflict(row: Joined, source: ListedObject, target: ListedObject) -> Choice
     elif damaged := is_damaged(target, row.entry):
         what = f"what was found damaged (ETag {target.etag}, which does not show that)"
     whose = "which this ledger did not write"
-    if row.entry is not None and row.entry.state in BEREFT and _is_ours(target, row.entry):
+    if row.entry is not None and row.entry.state in BEREFT and is_ours(target, row.entry):
         when = "written" if damaged else "proven"
         whose = f"{when} before its source was deleted, and perhaps all that is left of it"
     return _aside(

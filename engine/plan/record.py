@@ -222,6 +222,11 @@ def is_damaged(target: ListedObject | None, entry: Entry | None) -> bool:
     return target is not None and entry is not None and entry.damaged != "" and target.etag == entry.damaged
 
 
+def is_ours(target: ListedObject | None, entry: Entry | None) -> bool:
+    """The target bears the ETag that we wrote, or found and took for good."""
+    return target is not None and entry is not None and entry.target_etag != "" and target.etag == entry.target_etag
+
+
 def is_restamped(target: ListedObject | None, entry: Entry | None) -> bool:
     """Whether a file is the ledger's by length, mtime and inode, and bears another ctime: some file systems (FUSE) give
     it anew after the last close, and so does whoever changes its permissions. Its bytes tell whether it is the same."""

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from engine.model import Overwrite, Proof
-from engine.plan.decide import conflict_of, ended, is_unread, lost
+from engine.plan.decide import conflict_of
+from engine.plan.gone import ended, is_unread, lost
 from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined

@@ -25,7 +25,8 @@ from engine.listing.sources import Sources
 from engine.listing.unlisted import ToldUnlisted, UnlistedThings, told
 from engine.plan.concern import refuse_unmappable, taken
 from engine.plan.coverage import Coverage, Stretch
-from engine.plan.decide import Action, Choice, decide, displaced, drift, ended
+from engine.plan.decide import Action, Choice, decide, displaced
+from engine.plan.gone import drift, ended
 from engine.plan.in_place import decide_in_place, drift_in_place, ended_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State

@@ -8,8 +8,9 @@ import pytest
 
 from engine.model import ABSENT, ListedObject, OpaqueEtag, Overwrite, Proof
 from engine.plan.concern import audited
-from engine.plan.decide import Action, Choice, decide, drift, ended, is_unread
+from engine.plan.decide import Action, Choice, decide
 from engine.plan.document import Plan
+from engine.plan.gone import drift, ended, is_unread
 from engine.plan.join import Joined
 from engine.plan.lifecycle import FIRST, TRANSITIONS, State
 from engine.plan.record import COMPARE, Entry
