@@ -36,8 +36,9 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Event):
-    """Sent a few times a second. `listed` grows while the listing goes on; `listing_done` says it has ended. What a
-    command does not count is 0."""
+    """Sent a few times a second. `listed` grows while the listing goes on; `listing_done` says it has ended; of
+    those `copied`, `replaced` took the place of another object, `replaced_newer` of one that was written after its
+    source. What a command does not count is 0."""
 
     event: ClassVar[str] = "progress"
     listed: int = 0
@@ -52,6 +53,8 @@ class Progress(Event):
     throttled: int = 0
     rate_rps: float = 0.0
     in_flight: int = 0
+    replaced: int = 0
+    replaced_newer: int = 0
 
     def worked_since(self, before: Progress) -> tuple[int, int]:
         """Objects and bytes that a copy did since, without those that its listing only passed by: what an earlier run

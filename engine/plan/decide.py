@@ -47,7 +47,8 @@ class Action(StrEnum):
 class Choice(Value, frozen=True):
     """One decision and what follows from it. `target_condition` guards the write: `ABSENT` or an ETag. `anew`: what is
     copied over was found damaged, so that nothing which bears its ETag is taken for the copy. `ended`: how it ends once
-    it is decided, without anything being done about it."""
+    it is decided, without anything being done about it. `over`: what is listed at the target and is written over, where
+    that is not perhaps our own copy of this very object."""
 
     action: Action
     decision: Decision
@@ -55,6 +56,7 @@ class Choice(Value, frozen=True):
     target_condition: str = ABSENT
     anew: bool = False
     ended: Outcome | None = None
+    over: ListedObject | None = None
 
 
 def is_archived(source: ListedObject) -> bool:
@@ -306,7 +308,8 @@ def _copy(row: Joined, source: ListedObject, *, held: str, ours: str = "", actio
         decision = decision._replace(target_etag=ours)
     if action is Action.MEND:
         decision = decision._replace(properties=COMPARE)
-    return Choice(action, decision, source, held or ABSENT, is_damaged(row.target, row.entry))
+    over = row.target if held and action is not Action.CLAIM else None
+    return Choice(action, decision, source, held or ABSENT, is_damaged(row.target, row.entry), over=over)
 
 
 def _compare(row: Joined, source: ListedObject, target: ListedObject, entry: Entry) -> Choice:
@@ -314,7 +317,7 @@ def _compare(row: Joined, source: ListedObject, target: ListedObject, entry: Ent
     was there before us stays known, so that our own copy can still be taken back."""
     decision = decision_of(row.key, source, State.PLANNED, target.etag if entry.found else entry.held)
     decision = decision._replace(target_etag=target.etag, found=entry.found, properties=COMPARE)
-    return Choice(Action.MEND, decision, source, target.etag)
+    return Choice(Action.MEND, decision, source, target.etag, over=target)
 
 
 def _reread(row: Joined, source: ListedObject, target: ListedObject, entry: Entry) -> Choice:

@@ -186,8 +186,8 @@ def _count(
         report.to_copy_bytes += source.size
         if not route.in_place:
             report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
-            if row.target is not None:
-                _count_replaced(report, row.key, source, row.target)
+            if choice.over is not None:
+                _count_replaced(report, row.key, source, choice.over)
         report.over_5gib += source.size > MAX_COPY_BYTES
         cost = cost_of(source, route, copies=copies)
         if report.change is not None:

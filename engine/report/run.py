@@ -39,6 +39,11 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         f"{plan.name}: {_came_to(plan, result)}{asked if result.requests else ''}",  # between folders nobody is asked
         f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",
     ]
+    if counters.replaced:
+        said = f"wrote over {count_text(counters.replaced)} that stood at the target"
+        if counters.replaced_newer:
+            said = Toned(f"{said}, {count_text(counters.replaced_newer)} of them newer than the source", Tone.WARNING)
+        lines.append(said)
     if result.tallies:
         lines += ["", tallies_table(result.tallies, in_place=plan.in_place)]
     if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
@@ -112,7 +117,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
     """The summary of a run."""
     return {
         **picked(result, "ledger resumed complete"),
-        **picked(result.counters, "listed copied copied_bytes found"),
+        **picked(result.counters, "listed copied copied_bytes replaced replaced_newer found"),
         **picked(result, "aside requests throttled empty unlisted=unlisted_count restoring misnamed barred"),
         "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),

@@ -90,6 +90,8 @@ def _going_on(dead: Told | None, now: Told) -> Told:
         done=done,
         done_bytes=max(one.done_bytes, other.done_bytes),
         copied=copied,
+        replaced=min(one.replaced + other.replaced, copied),
+        replaced_newer=min(one.replaced_newer + other.replaced_newer, copied),
         found=max(0, min(one.found + other.found, done - copied - other.aside)),
         requests=one.requests + other.requests,
         throttled=one.throttled + other.throttled,

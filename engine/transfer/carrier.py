@@ -28,7 +28,7 @@ class Task(Value, frozen=True):
     bear. `inspect` asks for a look at both sides first; `claim` for a look at a target that appeared while an earlier
     run's copy was under way, and may be it. `mend`: the bytes are there, and what both sides carry is to be compared
     before anything is copied; `found`: the target was in place before us; `anew`: it was found damaged; `ours`: to be
-    inspected, and our own by all but its ctime. `upload`: of an earlier run."""
+    inspected, and our own by all but its ctime. `upload`: of an earlier run; `over` as in `Choice`."""
 
     route: Route
     key: str
@@ -41,6 +41,7 @@ class Task(Value, frozen=True):
     found: bool = False
     anew: bool = False
     ours: bool = False
+    over: ListedObject | None = None
 
     @property
     def source_ref(self) -> ObjectRef:

@@ -10,14 +10,19 @@ from typing import NamedTuple
 
 from engine.events import Listener, ObjectAside, ObjectTook, Progress
 from engine.listing.unlisted import ToldUnlisted
-from engine.plan.lifecycle import ASIDE
-from engine.plan.record import Tally
+from engine.plan.lifecycle import ASIDE, State
+from engine.plan.record import ObjectRecord, Outcome, Tally, is_later
 from engine.sites.site import Gauges
+from engine.transfer.carrier import Task
+from engine.transfer.methods import Method
 
 ASIDES_SHOWN = 10
 SLOWEST_SHOWN = 20
 BRIEF_S = 0.5
 """What takes no longer is not worth telling."""
+FOUND = ("", "found")
+"""The methods of what was in place."""
+TAGS = Method.TAGS.value
 
 
 @dataclass(slots=True)
@@ -31,12 +36,41 @@ class Counters:
     done_bytes: int = 0
     copied: int = 0
     copied_bytes: int = 0
+    replaced: int = 0
+    replaced_newer: int = 0
+    """Of what was copied: what took the place of another object, and where that was written after its source."""
     found: int = 0
     aside: int = 0
     requests: int = 0
     first_asides: list[ObjectAside] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     """The codes of what was set aside, by this process."""
+
+    def add(self, task: Task, outcome: Outcome) -> None:
+        """A task ended so. What was set aside is counted by whoever tells of it."""
+        size = task.source.size
+        self.done += 1
+        self.done_bytes += size
+        self.requests += outcome.requests
+        if outcome.state is not State.COPIED:
+            return
+        if outcome.method in FOUND:
+            self.found += 1
+            return
+        self.copied += 1
+        if outcome.method != TAGS:
+            self.copied_bytes += size
+            if task.over is not None:
+                self.replaced += 1
+                self.replaced_newer += is_later(task.over.modified, task.source.modified)
+
+    def take_back(self, record: ObjectRecord) -> None:
+        """An object that counted as in place is so no more; what it was written over is gone all the same."""
+        if record.method in FOUND:
+            self.found -= 1
+            return
+        self.copied -= 1
+        self.copied_bytes -= record.size if record.method != TAGS else 0
 
 
 def progress_of(counters: Counters, told_bytes: int, gauges: Gauges) -> Progress:
@@ -48,6 +82,8 @@ def progress_of(counters: Counters, told_bytes: int, gauges: Gauges) -> Progress
         done=counters.done,
         done_bytes=told_bytes,
         copied=counters.copied,
+        replaced=counters.replaced,
+        replaced_newer=counters.replaced_newer,
         found=counters.found,
         aside=counters.aside,
         requests=gauges.requests,
@@ -66,6 +102,8 @@ def counters_of(progress: Progress, copied_bytes: int, first_asides: list[Object
         done_bytes=progress.done_bytes,
         copied=progress.copied,
         copied_bytes=copied_bytes,
+        replaced=progress.replaced,
+        replaced_newer=progress.replaced_newer,
         found=progress.found,
         aside=progress.aside,
         requests=progress.requests,
@@ -129,6 +167,8 @@ class Carried(NamedTuple):
             done_bytes=counters.done_bytes + came_bytes,
             copied=counters.copied + more.copied,
             copied_bytes=counters.copied_bytes + more.copied_bytes,
+            replaced=counters.replaced + more.replaced,
+            replaced_newer=counters.replaced_newer + more.replaced_newer,
             found=counters.found + more.found,
             aside=counters.aside + now.aside - before.aside,
             reasons=Counter(),  # of what was set aside at first, and may be copied by now

@@ -39,13 +39,11 @@ from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
 from engine.transfer.counting import ASIDES_SHOWN, Counters, Slowest, progress_of
-from engine.transfer.methods import Method
 from engine.transfer.recorder import Recorder
 from engine.transfer.staff import Held, hiring
 from engine.transfer.work import WorkQueue
 
 PROGRESS_EVERY_S = 0.25
-TAGS = Method.TAGS.value
 PROVEN_GONE = (
     "{}: {} gone that cleanup relied on when it deleted the source, first {!r}: another object is at the source's key "
     "now, and is to take its place"
@@ -323,6 +321,7 @@ class Run:
             found=choice.decision.found,
             anew=choice.anew,
             ours=action is Action.REREAD,
+            over=choice.over,
         )
 
     def _count_page(self, route: Route, listed: int, listed_bytes: int, kept: list[Choice], tasks: list[Task]) -> None:
@@ -360,13 +359,8 @@ class Run:
     async def _take_back(self, route: Route, key: str) -> None:
         """What this run itself counted as in place is so no more: it is counted once, as what it is now."""
         record = await self._ledger.record_of(route.name, key)
-        if record is None or record.decided_ms < self._began_ms:
-            return  # an earlier run's
-        if record.method in ("", "found"):
-            self.counters.found -= 1
-        else:
-            self.counters.copied -= 1
-            self.counters.copied_bytes -= record.size if record.method != TAGS else 0
+        if record is not None and record.decided_ms >= self._began_ms:  # else it is an earlier run's
+            self.counters.take_back(record)
 
     # --- working --------------------------------------------------------------------------------------------
 
@@ -409,16 +403,8 @@ class Run:
         await self._ledger.conclude(route, outcomes)
 
     def _ended(self, task: Task, outcome: Outcome) -> None:
-        counters = self.counters
-        counters.done += 1
-        counters.done_bytes += task.source.size
-        counters.requests += outcome.requests
-        if outcome.state is State.COPIED and outcome.method in ("", "found"):
-            counters.found += 1
-        elif outcome.state is State.COPIED:
-            counters.copied += 1
-            counters.copied_bytes += task.source.size if outcome.method != TAGS else 0
-        else:
+        self.counters.add(task, outcome)
+        if outcome.state is not State.COPIED:
             self._set_aside(task.route, outcome)
         self._recorder.add(task.route.name, outcome)
 

@@ -542,3 +542,17 @@ def test_what_would_be_written_over_is_counted_before_it_is_and_what_is_newer_th
     told = scene.sync("./x/", Q, "--dry-run", "--json").summary["routes"]
     (route,) = told.values()
     assert (route["replaced"], route["replaced_newer"], route["first_replaced"]) == (2, 1, ["a", "b"])
+
+
+def test_a_sync_that_asked_nobody_says_what_it_wrote_over_and_what_was_newer(scene: Scene) -> None:
+    scene.write(a="older", b="of another size", c="new")
+    long_ago = 1_600_000_000
+    os.utime(scene.folder / "a", (long_ago, long_ago))
+    os.utime(scene.folder / "b", (4_000_000_000, 4_000_000_000))
+    scene.put("q/a", "q/b")
+    ended = scene.sync("./x/", Q)
+    assert "wrote over 2 that stood at the target, 1 of them newer than the source\n" in ended.out
+    assert "wrote over" not in scene.sync("./x/", Q).out  # nothing was written by this one
+    scene.write(a="another", c="another one")
+    again = scene.sync("./x/", Q, "--json").summary
+    assert (again["copied"], again["replaced"], again["replaced_newer"]) == (2, 2, 0)
