@@ -13,6 +13,7 @@ import time
 import traceback
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from itertools import takewhile
 from typing import Any
@@ -76,6 +77,7 @@ class Commands:
         self._front = front
         self._refuse = refuse
         self._quit = quit_now
+        self._kept: dict[str, Bucket] = {}
 
     # --- scenes ---
 
@@ -105,6 +107,14 @@ class Commands:
             held = account.buckets[name] = Bucket(name, account.region, account.clock.now())
         for setting, value in settings.items():
             setattr(held, setting, value.encode() if setting in ("lifecycle", "replication") else value)
+
+    def keep(self, bucket: str) -> None:
+        """Remember what a bucket is and holds now."""
+        self._kept[bucket] = deepcopy(self._front.account.buckets[bucket])
+
+    def put_back(self, bucket: str) -> None:
+        """Make a bucket what it was when it was kept, as often as asked."""
+        self._front.account.buckets[bucket] = deepcopy(self._kept[bucket])
 
     def account(self, **settings: Any) -> None:
         """Set how long a restore from the archive takes (`restore_delay_s`; null: as long as S3 says), and whether

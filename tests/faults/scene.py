@@ -13,6 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,6 +133,19 @@ class Scene:
                 "SELECT routes.name AS route_name, objects.* FROM objects JOIN routes ON routes.id = objects.route"
             ).fetchall()
         return {ROUTES[row["route_name"]][0] + row["key"]: dict(row) for row in rows}
+
+    def keep(self) -> None:
+        """Remember how everything stands, for `again`: it is made once, however often it is begun from."""
+        self.sandbox.control("keep", {"bucket": self.bucket})
+
+    def again(self, folder: Path) -> Scene:
+        """All as it was when it was kept: the bucket, and in another folder the plan and its ledger. What the scene
+        itself holds in its folder must not have changed since."""
+        self.sandbox.control("put_back", {"bucket": self.bucket})
+        shutil.copytree(self.folder, folder)
+        found = copy(self)
+        found.folder, found.plan_path, found.ledger = folder, folder / self.plan_path.name, folder / self.ledger.name
+        return found
 
     def calm(self) -> None:
         """Faults off."""

@@ -128,17 +128,15 @@ async def test_cancelled_at_any_await(
 ) -> None:
     *before, call = CALLS[name]
 
-    async def scene_for(folder: str) -> Scene:
-        scene = Scene(signed_in, tmp_path / folder, scale=0.00001, legacy=True, without=frozenset({"teacher"}))
-        for earlier in before:
-            await earlier(scene)
-        return scene
-
-    total = await suspensions(call, await scene_for("counted"))
+    made = Scene(signed_in, tmp_path / "made", scale=0.00001, legacy=True, without=frozenset({"teacher"}))
+    for earlier in before:
+        await earlier(made)
+    made.keep()
+    total = await suspensions(call, made.again(tmp_path / "counted"))
     assert total > 20
     hits = 0
     for number in sorted({1 + total * part // MOMENTS for part in range(MOMENTS)}):
-        scene = await scene_for(str(number))
+        scene = made.again(tmp_path / str(number))
         hits += await cancelled_at(number, call, scene)
         assert asyncio.all_tasks() == {asyncio.current_task()}, "tasks are left behind"
         if scene.ledger.exists():
