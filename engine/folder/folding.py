@@ -46,21 +46,34 @@ def real_name(directory: int, name: bytes, status: os.stat_result) -> bytes:
             found = os.stat(other.encode(), dir_fd=directory, follow_symlinks=False)
         except OSError:
             continue
-        if os.path.samestat(found, status):
+        if os.path.samestat(found, status) or _moments(found) == _moments(status):
             return _written(directory, name, status.st_ino)
     return name
 
 
+def _moments(status: os.stat_result) -> tuple[int, ...]:
+    """What two spellings of one file have in common also where each has an inode number of its own, as by FUSE."""
+    return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def _written(directory: int, name: bytes, inode: int) -> bytes:
-    """`name` where it is among the directory's; else the one that stands for it."""
-    spelled = name
+    """`name` where it is among the directory's; else the one that stands for it: by its inode, or where none has that,
+    by its letters."""
+    wanted, by_inode, by_letters = _fold(name), name, name
     with os.scandir(directory) as entries:
         for entry in entries:
-            if os.fsencode(entry.name) == name:
+            spelled = os.fsencode(entry.name)
+            if spelled == name:
                 return name
             if entry.inode() == inode:
-                spelled = os.fsencode(entry.name)
-    return spelled
+                by_inode = spelled
+            elif _fold(spelled) == wanted:
+                by_letters = spelled
+    return by_inode if by_inode != name else by_letters
+
+
+def _fold(name: bytes) -> str:
+    return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
 
 
 def _kind_of(directory: int) -> str:

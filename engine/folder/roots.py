@@ -30,6 +30,7 @@ from engine.folder.refusals import (
     vanished,
 )
 from engine.folder.system import A_DIRECTORY, NO_LINK
+from engine.folder.versions import inode_of, leave_out_inodes
 from engine.plan.binding import folder_identity
 from engine.plan.locations import undecoded
 
@@ -102,13 +103,14 @@ class Root:
             raise no_folder(self._nearest()) from None
         if not stat.S_ISDIR(status.st_mode):
             raise no_folder(self.path)
-        found = status.st_dev, status.st_ino
         with self._lock:
             if self._descriptor is None:
                 self._descriptor = os.open(self.path, A_DIRECTORY)
                 opened = os.fstat(self._descriptor)
-                self._known = opened.st_dev, opened.st_ino
-            if found != self._known:
+                if not system.keeps_inodes(self._descriptor):
+                    leave_out_inodes(opened.st_dev)
+                self._known = opened.st_dev, inode_of(opened)
+            if (status.st_dev, inode_of(status)) != self._known:
                 raise vanished(self.path, "is another one than it was: it was replaced, mounted or unmounted")
             return self._descriptor
 
@@ -174,13 +176,14 @@ class Root:
 
         Not its device's number, which may be another after a restart, and the same of another disk at the same socket.
         The id of ext4, btrfs and APFS stays; where it is no more than that number (XFS, FAT), or there is none (FUSE,
-        NFS: 0), the UUID tells; where there is none of either, what was mounted."""
+        NFS: 0), the UUID tells; where there is none of either, what was mounted. The inode is 0 where it would be
+        another one after each mount."""
         descriptor = self.descriptor()
         status, id_ = os.fstat(descriptor), os.fstatvfs(descriptor).f_fsid
         uuid = system.uuid_of(descriptor) if id_ in (0, status.st_dev) else ""
         if not (id_ or uuid) and (mounted := system.mounted_at(descriptor)):
             uuid = f"unknown ({' '.join(mounted[:2])})"
-        return folder_identity(status.st_ino, id_, uuid)
+        return folder_identity(inode_of(status), id_, uuid)
 
     def close(self) -> None:
         with self._lock:

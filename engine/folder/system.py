@@ -318,6 +318,14 @@ def mounted_at(descriptor: int) -> list[str]:
     return []
 
 
+def keeps_inodes(descriptor: int) -> bool:
+    """Whether a file has the same inode number each time that its file system is mounted. FAT and exFAT have none on
+    the disk, and Linux counts them as they are met (iunique); of what comes by FUSE it depends on the program, which
+    nothing tells, and most (sshfs, exfat-fuse) leave it to the library, which counts too."""
+    kind = (mounted_at(descriptor) or [""])[0]
+    return not (kind in ("exfat", "msdos", "vfat") or kind.startswith("fuse"))
+
+
 def mount_of(descriptor: int) -> str:
     """The number of the mount that a descriptor is on; empty where nothing tells it."""
     with contextlib.suppress(OSError):

@@ -1,7 +1,8 @@
-"""A file's version: what stands for an ETag, and for LastModified. Pure.
+"""A file's version: what stands for an ETag, and for LastModified. Pure, but for `leave_out_inodes`.
 
 The version is size, mtime and ctime in nanoseconds, and inode; a symbolic link's says that it is one, so that no file
-is ever taken for it. It tells a file from what it was before, and says nothing of its bytes: an `OpaqueEtag`.
+is ever taken for it. It tells a file from what it was before, and says nothing of its bytes: an `OpaqueEtag`. Where a
+file system numbers its files anew each time that it is mounted the inode is 0: else all would seem changed afterwards.
 
 Two writes within one tick of the file system's clock leave the same times. So what was written within its last tick
 (`is_young`) may change once more and look unchanged: its version then bears the moment of the look, which no later look
@@ -30,12 +31,26 @@ _FIRST_SECOND = -62_135_596_800  # 0001-01-01T00:00:00
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59
 
 
+_unnumbered: set[int] = set()
+
+
+def leave_out_inodes(device: int) -> None:
+    """From now on a version of a file on this device has no inode."""
+    _unnumbered.add(device)
+
+
+def inode_of(status: os.stat_result) -> int:
+    """A file's inode, or 0 where it is left out."""
+    return 0 if status.st_dev in _unnumbered else status.st_ino
+
+
 def version_of(status: os.stat_result) -> OpaqueEtag:
     """The version of a file. That of a directory, which is a marker and holds no bytes, is its inode alone."""
+    inode = inode_of(status)
     if stat.S_ISDIR(status.st_mode):
-        return OpaqueEtag(f"directory-{status.st_ino}")
+        return OpaqueEtag(f"directory-{inode}")
     kind = "link" if stat.S_ISLNK(status.st_mode) else ""
-    return OpaqueEtag(f"{kind}{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}")
+    return OpaqueEtag(f"{kind}{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{inode}")
 
 
 def is_same(one: os.stat_result, other: os.stat_result) -> bool:

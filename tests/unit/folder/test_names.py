@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import zlib
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -23,7 +25,7 @@ from engine.model import ABSENT, OpaqueEtag, Properties
 from engine.plan.misnamed import MISNAMED
 from engine.store import DeleteObject
 from tests.faults.amount import examples
-from tests.unit.folder.folding_system import fold_names
+from tests.unit.folder.folding_system import fold_names, spelled
 from tests.unit.folder.scene import Scene
 
 NO_NAMES = {
@@ -256,6 +258,30 @@ async def test_of_two_keys_that_the_file_system_takes_for_one_the_second_is_refu
     assert await scene.keys() == ["a.txt", "é"]
     assert (await scene.get("a.txt")).data == b"first"
     await scene.put("a.txt", b"again")  # by its own name it may be replaced
+
+
+async def test_two_spellings_are_told_also_where_each_has_an_inode_number_of_its_own(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As exFAT by FUSE, which numbers names as they are asked for."""
+    fold_names(monkeypatch)
+    looked_up = os.stat
+
+    def numbered(name: Any, *of: Any, dir_fd: int | None = None, **how: Any) -> os.stat_result:
+        found = looked_up(name, *of, dir_fd=dir_fd, **how)
+        if dir_fd is None or spelled(os.fsencode(name), dir_fd) == os.fsencode(name):
+            return found
+        times = {field: getattr(found, field) for field in ("st_atime_ns", "st_mtime_ns", "st_ctime_ns")}
+        return os.stat_result((found[0], zlib.crc32(os.fsencode(name)), *found[2:]), times)
+
+    monkeypatch.setattr(os, "stat", numbered)
+    await scene.put("a.txt", b"first")
+    for condition in (ABSENT, None):
+        with pytest.raises(Rejected) as refused:
+            await scene.put("A.txt", b"second", target_condition=condition)
+        assert refused.value.code == "NameFolds"
+        assert "a.txt" in refused.value.message
+    assert (await scene.get("a.txt")).data == b"first"
 
 
 async def test_a_directory_is_not_shared_by_two_spellings(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

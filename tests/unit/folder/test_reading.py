@@ -159,7 +159,7 @@ def test_an_empty_file_that_is_written_to_as_it_is_opened_changed(scene: Scene, 
 
 def status(mtime_ns: int, ctime_ns: int, *, size: int = 1, mode: int = stat.S_IFREG) -> Any:
     class Status:
-        st_mode, st_size, st_ino = mode, size, 7
+        st_mode, st_size, st_dev, st_ino = mode, size, 1, 7
         st_mtime_ns, st_ctime_ns = mtime_ns, ctime_ns
 
     return Status()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.folder import store as store_module
-from engine.folder import system
+from engine.folder import system, versions
 from engine.folder.refusals import told
 from engine.folder.roots import Root
 from engine.folder.store import FolderStore
@@ -302,6 +303,31 @@ async def test_where_a_file_system_has_no_number_its_uuid_or_what_was_mounted_te
     assert not is_same_owner(found[0], found[1])
     monkeypatch.setattr(system, "uuid_of", lambda descriptor: "F0F0")
     assert (await identity("fuseblk /dev/sdb1")).endswith(" of file system 0, UUID F0F0")
+
+
+@pytest.mark.parametrize("kind", ["vfat", "exfat", "fuseblk", "fuse.sshfs"])
+async def test_a_disk_whose_inodes_do_not_last_is_the_same_when_it_is_mounted_again(
+    kind: str, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "_unnumbered", set())
+    monkeypatch.setattr(system, "mounted_at", lambda descriptor: [kind, "/dev/sdb1"])
+    monkeypatch.setattr(system, "uuid_of", lambda descriptor: "F0F0")
+
+    async def told() -> tuple[str, str]:
+        store = FolderStore()
+        (item,) = (await store.list_page(ListPage(str(scene.folder)))).objects
+        return (await store.bucket_facts(AskBucket(str(scene.folder)))).owner_id, item.etag
+
+    await scene.put("a", b"bytes")
+    before = await told()
+    again = tmp_path / "again"  # a copy with other inodes and, to the second, the times that it had
+    shutil.copytree(scene.folder, again)
+    scene.folder.rename(tmp_path / "away")
+    again.rename(scene.folder)
+    owner, etag = await told()
+    assert owner == before[0]
+    assert owner.startswith("inode 0 of file system ")
+    assert etag.split("-")[3] == before[1].split("-")[3] == "0"
 
 
 def test_what_is_mounted_is_found_by_the_mounts_number_or_else_by_the_device(
