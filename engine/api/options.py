@@ -19,6 +19,7 @@ class Options(SiteOptions):
 
     `session` is one of boto3's, aioboto3's or botocore's: its credentials (refreshed as it refreshes them), region and
     configuration count instead of the environment's, for all but a plan's named sites. Nothing in it is changed.
+    `credentials` "none" signs nothing, for a bucket that anybody may read.
     `request_payer` "requester" pays for requests to a bucket that has its requesters pay.
 
     `store`: "wire" is our own way to S3, "boto" botocore's. At most `concurrency` copies are under way and `max_rps`

@@ -132,6 +132,7 @@ class Invocation:
         named |= {STATE: options.state}
         named |= {"--links": options.links} if options.links != "skip" else {}
         flags = [word for flag, value in named.items() if value is not None for word in (flag, value)]
+        flags += ["--no-sign-request"] if options.credentials else []
         return (*flags, "--request-payer") if options.request_payer else tuple(flags)
 
     @property

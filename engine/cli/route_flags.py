@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,13 @@ def plan_of_flags(
         source += "/"  # the rest is judged as it was meant
     for side, text in (("from", source), ("to", target)):
         connection = Connection(**{name: given.pop(f"{side}_{name}") for name in CONNECTION_OF_A_SIDE})
+        if side == "from" and given.pop("from_no_sign_request"):
+            connection = replace(connection, credentials="none")
         if connection == Connection():
             continue
         if (place := _place(text)) is not None and place.is_local:
-            flag = f"--{side}-{next(iter(connection.said)).replace('_', '-')}"
+            name = next(iter(connection.said)).replace("_", "-")
+            flag = f"--{side}-{'no-sign-request' if name == 'credentials' else name}"
             which = f"{SIDES[side]} is the local path {text}"
             mistakes.add(f"{flag} says where a place in S3 is, and {which}: leave it out")
         else:

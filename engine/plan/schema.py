@@ -65,6 +65,8 @@ class ConnectionTable(Table, frozen=True):
     """Another server than AWS, as https://host."""
     profile: str = ""
     """A profile of `~/.aws/config`."""
+    credentials: Literal["", "none"] = ""
+    """`"none"`: nothing is signed, as for a bucket that anybody may read."""
     request_payer: Payer = ""
     """`"requester"` or true: you pay for requests to buckets whose owner asks for that."""
     addressing_style: Literal["auto", "path", "virtual"] = "auto"

@@ -15,12 +15,13 @@ DEFAULT_HOLD_S = 86_400
 class Connection:
     """Where the buckets are, as far as the plan says; empty text leaves it to flags and the AWS environment.
 
-    `request_payer` is "requester" or empty, `addressing_style` "auto", "path" or "virtual", `expected_bucket_owner`
-    an account id that every bucket of the plan must belong to."""
+    `credentials` is "none" (nothing is signed) or empty, `request_payer` "requester" or empty, `addressing_style`
+    "auto", "path" or "virtual", `expected_bucket_owner` an account id that every bucket of the plan must belong to."""
 
     region: str = ""
     endpoint_url: str = ""
     profile: str = ""
+    credentials: str = ""
     request_payer: str = ""
     addressing_style: str = "auto"
     ca_bundle: str = ""

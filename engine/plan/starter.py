@@ -28,6 +28,7 @@ prefix = {prefix}    # what a relative "to" or key is under; it ends with a slas
 {region}
 #endpoint_url = "https://s3.example.com"
 #profile = "default"
+#credentials = "none"    # nothing is signed, for what anybody may read
 #addressing_style = "path"    # or "virtual"; "auto" unless said
 #request_payer = "requester"
 #expected_bucket_owner = "123456789012"

@@ -199,7 +199,7 @@ def no_credentials() -> BadCredentials:
         operation="Sign",
         code="NoCredentials",
         advice="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile "
-        "(aws configure makes one).",
+        "(aws configure makes one). What anybody may read needs none: --no-sign-request.",
     )
 
 

@@ -48,6 +48,10 @@ class Credentials(NamedTuple):
         return "Credentials(…)"  # never in a log or a traceback
 
 
+NOBODY = Credentials("", "")
+"""What is asked with them is not signed."""
+
+
 class Identity(NamedTuple):
     """Who the credentials belong to; both empty where that is not known, and `problem` says why."""
 
@@ -191,6 +195,8 @@ class Session:
         """The credentials of this moment, refreshed where they are about to expire.
 
         Raises `BadCredentials` where there are none, or an SSO or MFA session has ended."""
+        if self.connection.credentials == "none":
+            return NOBODY
         environment = os.environ
         if self._given is None and not self.connection.profile and environment.get("AWS_ACCESS_KEY_ID"):
             secret = environment.get("AWS_SECRET_ACCESS_KEY", "")
@@ -229,6 +235,8 @@ class Session:
 
     async def identity(self) -> Identity:
         """Who the credentials belong to (STS GetCallerIdentity), or why that cannot be said."""
+        if await self.credentials() == NOBODY:
+            return Identity("", "", "nobody: nothing is signed")
         own = not self.is_aws and not os.environ.get("AWS_ENDPOINT_URL_STS")
         # An S3 of one's own that has STS has it there.
         endpoint = self.endpoint if own else None
@@ -332,16 +340,17 @@ class Session:
         """A client, closed with the session. Making one takes 50 ms and more."""
         from botocore.config import Config
 
+        signing = boto_sessions.signing(signs=credentials != NOBODY)
         make = partial(
             boto_sessions.blocking_session(self.boto).create_client,
             service,
             region_name=region,
             endpoint_url=endpoint_url,
             verify=self.ca_bundle or None,
-            aws_access_key_id=credentials.access_key,
-            aws_secret_access_key=credentials.secret_key,
+            aws_access_key_id=credentials.access_key or None,
+            aws_secret_access_key=credentials.secret_key or None,
             aws_session_token=credentials.token or None,
-            config=Config(**boto_sessions.client_settings(self.path_style) | more),
+            config=Config(**boto_sessions.client_settings(self.path_style) | signing | more),
         )
         try:
             client = await in_own_thread(make)

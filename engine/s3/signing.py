@@ -64,7 +64,7 @@ class _Shape(NamedTuple):
 class Signer:
     """Signs requests to one host. `fixed` are headers that every request carries (requester pays, expected owner).
 
-    `credentials` may be replaced at any time; the next signature uses them."""
+    `credentials` may be replaced at any time; the next signature uses them. Those of nobody sign nothing."""
 
     def __init__(
         self,
@@ -110,6 +110,8 @@ class Signer:
             canonical, lines = _spaced(block)
         else:
             canonical, lines = block, block.replace("\n", "\r\n")
+        if not self._credentials.access_key:
+            return lines
         if query and "=" not in query:
             query += "="  # "?uploads" is signed as a name with an empty value
         body_hash = values[shape.body_hash_at] if shape.body_hash_at >= 0 else ""

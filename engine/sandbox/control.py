@@ -97,7 +97,8 @@ class Commands:
 
     def bucket(self, name: str, alias_of: str = "", **settings: Any) -> None:
         """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle and replication (XML), least_size (that
-        rules move), legacy_checksums, ownership, region. With `alias_of` the name is a second one of that bucket."""
+        rules move), legacy_checksums, ownership, region, is_public. With `alias_of` the name is a second one of that
+        bucket."""
         account = self._front.account
         if alias_of:
             account.buckets[name] = account.buckets[alias_of]

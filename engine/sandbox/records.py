@@ -148,6 +148,8 @@ class Bucket:
     tagging: bytes = b""
     ownership: str = "BucketOwnerEnforced"
     object_lock: bool = False
+    is_public: bool = False
+    """Whether anybody may list and read it, without a signature."""
     encryption: Encryption = AES256
 
 

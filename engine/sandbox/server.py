@@ -31,6 +31,8 @@ from engine.sandbox.witness import Witness
 
 LOOPBACK = "127.0.0.1"
 AGAIN_S = 0.01
+FOR_ANYBODY = frozenset({"GetObject", "HeadBucket", "HeadObject", "ListObjectsV2"})
+"""What a public bucket answers without a signature."""
 
 
 class Front:
@@ -106,7 +108,7 @@ class Front:
             target = split_target(received.target, received.headers.get("host", ""))
             request = _request(received, target, self._number)
             chain = None
-            if self._verifier is not None:
+            if self._verifier is not None and not self._is_for_anybody(request):
                 now = time.time() + self.account.clock.offset_s
                 chain = self._verifier.check(request.method, target, request.headers, request.body, now)
             if request.body and is_framed(request.headers):
@@ -134,6 +136,12 @@ class Front:
         else:
             delay_s = self._latency.next_s(request.operation)
             asyncio.get_running_loop().call_later(delay_s, self._carry_out, connection, request, rule)
+
+    def _is_for_anybody(self, request: Request) -> bool:
+        """Whether an unsigned request is one that needs no signature."""
+        bucket = self.account.buckets.get(request.bucket)
+        asks = "authorization" not in request.headers and "X-Amz-Signature" not in request.query
+        return asks and bucket is not None and bucket.is_public and request.operation in FOR_ANYBODY
 
     def _strike(self, request: Request, *, before: bool) -> FaultRule | None:
         elapsed_s = time.monotonic() - self._faults_since

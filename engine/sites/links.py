@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from engine.s3.session import Session
+from engine.errors import UsageError
+from engine.s3.session import NOBODY, Session
 from engine.s3.signing import Signer, encode_key
 
 MOST_S = 7 * 86_400
@@ -32,6 +33,11 @@ async def links_into(session: Session, bucket: str, made_s: int, expires_s: int)
     that that they end. Raises what credentials and finding the bucket raise."""
     address = await session.address(bucket)
     credentials = await session.credentials()
+    if credentials == NOBODY:
+        raise UsageError(
+            "a link is signed with credentials, and none are to be used.",
+            advice='Leave out --no-sign-request, or credentials = "none".',
+        )
     payer = session.connection.request_payer
     signer = Signer(
         urlsplit(address.origin).netloc,

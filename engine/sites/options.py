@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 StoreKind = Literal["wire", "boto"]
 RequestPayer = Literal["requester"]
+NoCredentials = Literal["none"]
 Assumed = Literal["", "aws"]
 
 _WORDS = {
     "store": get_args(StoreKind),
+    "credentials": (None, *get_args(NoCredentials)),
     "request_payer": (None, *get_args(RequestPayer)),
     "assume": get_args(Assumed),
     "durability": get_args(Durability),
@@ -44,6 +46,7 @@ class SiteOptions:
     endpoint_url: str | None = None
     region: str | None = None
     profile: str | None = None
+    credentials: NoCredentials | None = None
     request_payer: RequestPayer | None = None
     session: Any = None
     store: StoreKind = "wire"
@@ -80,6 +83,7 @@ class SiteOptions:
             "endpoint_url": self.endpoint_url,
             "region": self.region,
             "profile": self.profile,
+            "credentials": self.credentials,
             "request_payer": self.request_payer,
         }
         return replace(base, **{name: value for name, value in chosen.items() if value is not None})

@@ -65,6 +65,13 @@ CONNECTING = (
     Setting("--region NAME", "The buckets' region."),
     Setting("--profile NAME", "A profile of the AWS configuration.", complete=complete_profiles),
     Setting(
+        "--no-sign-request",
+        "Sign nothing: for a bucket that anybody may read.",
+        field="credentials",
+        is_flag=True,
+        read=lambda given: "none" if given else None,
+    ),
+    Setting(
         "--request-payer",
         "Pay for requests to a bucket that has its requesters pay.",
         is_flag=True,
@@ -217,7 +224,7 @@ ROUTE = (
     Flag("--inventory MANIFEST", "An S3 Inventory in place of a listing.", default="", complete=complete_tables),
     storage_class(by_variable=True),
     Flag("--tag KEY=VALUE", "A tag of the targets, in place of the sources'.", WRITTEN, to="tags", multiple=True),
-    Switch("--no-tags", "Leave the sources' tags out; they are not read either.", WRITTEN),
+    Switch("--no-tags", "Leave out the sources' tags, unread.", WRITTEN),
     Flag("--metadata KEY=VALUE", "Metadata laid over the sources' own.", WRITTEN, multiple=True),
     *(
         Flag(
@@ -230,6 +237,7 @@ ROUTE = (
         for side, end in SIDES.items()
         for name, (word, text) in _SETTINGS.items()
     ),
+    Switch("--from-no-sign-request", "SOURCE is for anybody: nothing is signed.", ENDS),
     DRY_RUN,
     YES_TO_COPY,
 )

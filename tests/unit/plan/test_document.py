@@ -41,6 +41,7 @@ prefix = "project/"
 region = "eu-west-1"
 endpoint_url = "http://127.0.0.1:9000"
 profile = "work"
+credentials = "none"
 request_payer = true
 addressing_style = "path"
 ca_bundle = "ca.pem"
@@ -208,7 +209,7 @@ def test_every_setting_arrives() -> None:
     (route,) = plan.routes
 
     assert plan.connection == Connection(
-        "eu-west-1", "http://127.0.0.1:9000", "work", "requester", "path", "ca.pem", "123456789012"
+        "eu-west-1", "http://127.0.0.1:9000", "work", "none", "requester", "path", "ca.pem", "123456789012"
     )
     assert (route.source, route.target) == (Location("main", "in/"), Location("main", "project/out/"))
     assert route.selection.include == ("*.png",)
@@ -228,7 +229,7 @@ def test_every_setting_arrives() -> None:
     assert route.exact
     assert route.key_list is not None
     assert str(route.key_list) == "s3://lists/manifest.json"
-    assert route.line == 14
+    assert route.line == 15
     assert plan.expectations[0].tolerance_bytes == 5_000_000
     assert plan.expectations[1].routes == ("everything",)
     assert plan.probes == (
