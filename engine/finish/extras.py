@@ -55,10 +55,10 @@ async def _extras(join: RouteJoin, route: Route, looker: Looker) -> AsyncIterato
 
 async def _no_files(route: Route, objects: list[ListedObject]) -> set[str]:
     """The keys in S3 that could be no file's in the source's folder: that they are not there says nothing of them."""
-    from engine.folder.names import THERE, fault_of_object  # only where there is one
+    from engine.folder.names import ANYWHERE, fault_of_object  # only where there is one
 
     here = len(route.target.key)
-    return {item.key for item in objects if fault_of_object(route.source_key(item.key[here:]), item.size, THERE)}
+    return {item.key for item in objects if fault_of_object(route.source_key(item.key[here:]), item.size, ANYWHERE)}
 
 
 def _of_no_files(route: Route, count: int, first: str) -> Notice:

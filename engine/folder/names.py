@@ -48,7 +48,7 @@ class Fault(NamedTuple):
 
 class Limits(NamedTuple):
     """What a folder's file system takes. `name_bytes` a component, `path_bytes` the path below the folder; `windows`:
-    Windows may read it, and does not take every name."""
+    Windows may read it, counts a name's UTF-16 units and not its bytes, and does not take every name."""
 
     name_bytes: int = 255
     path_bytes: int = PATH_BYTES
@@ -56,9 +56,15 @@ class Limits(NamedTuple):
 
 
 USUAL = Limits()
-THERE = Limits(path_bytes=sys.maxsize)
-"""Of what is there already, to be read or deleted: it is reached by descriptors, however long its path is."""
+ANYWHERE = Limits(path_bytes=sys.maxsize)
+"""What a file can have as its name on whatever disk."""
+THERE = Limits(name_bytes=sys.maxsize, path_bytes=sys.maxsize)
+"""Of what is there already, to be read or deleted: it is reached by descriptors, however long its path is, and its
+file system knows what it took for a name."""
+WINDOWS_UNITS = 255
 
+
+TOO_LONG = "NameTooLong"
 
 PARTS_ENDING = b".parts"
 """Of the list of parts beside an unfinished file."""
@@ -115,15 +121,18 @@ def _fault_of_part(part: str, limits: Limits) -> Fault | None:
         return Fault("NameEmpty", "a part of it between slashes is empty, and no directory has an empty name")
     if part in (".", ".."):
         return Fault("NameDots", f"a part of it is {part!r}, which in a folder stands for another place")
-    if len(part) * 4 > limits.name_bytes and len(part.encode()) > limits.name_bytes:
-        return Fault("NameTooLong", f"a part of it is longer than the {limits.name_bytes} bytes that a name may have")
     if limits.windows:
+        if len(part) * 2 > WINDOWS_UNITS and len(part.encode("utf-16-le")) > 2 * WINDOWS_UNITS:
+            most = f"the {WINDOWS_UNITS} characters (of UTF-16) that a name may have on this disk"
+            return Fault(TOO_LONG, f"a part of it is longer than {most}")
         if _RESERVED(part):
             return Fault("NameReserved", f"{part!r} is the name of a device on Windows, which may read this disk")
         if found := _FORBIDDEN(part):
             return Fault("NameReserved", f"{found[0]!r} may not be in a name on Windows, which may read this disk")
         if part[-1] in ". ":
             return Fault("NameReserved", "a part of it ends with a dot or a space, which Windows would take off")
+    elif len(part) * 4 > limits.name_bytes and len(part.encode()) > limits.name_bytes:
+        return Fault(TOO_LONG, f"a part of it is longer than the {limits.name_bytes} bytes that a name may have")
     return None
 
 

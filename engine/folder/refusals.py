@@ -17,7 +17,7 @@ from engine.errors import (
     Unavailable,
     Unwritable,
 )
-from engine.folder.names import Fault
+from engine.folder.names import TOO_LONG, Fault
 from engine.model import BELOW_LINK
 from engine.plan.record import NOT_ON_DISK
 from engine.process import MORE_FILES, OUT_OF_FILES
@@ -25,7 +25,7 @@ from engine.process import MORE_FILES, OUT_OF_FILES
 _PASSING = frozenset({errno.ESTALE, errno.EAGAIN, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT})
 """What the same call may do a moment later, as where descriptors run out: a network's file handle went stale."""
 
-_NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
+_NAMES = frozenset({errno.EILSEQ, errno.EINVAL})
 
 WRITING = "PutObject"
 """S3's action that writing a file stands for."""
@@ -122,6 +122,8 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
         return NotFound("there is no such file: a part of its path is no directory", code="NoSuchKey", **about)
     if code in (errno.ENOTEMPTY, errno.EEXIST):
         return Rejected("it is a directory with files in it", code="DirectoryNotEmpty", **about)
+    if code == errno.ENAMETOOLONG:
+        return misnamed(operation, path, Fault(TOO_LONG, "it, or a part of it, is longer than its file system takes"))
     if code in _NAMES:
         return misnamed(operation, path, Fault("NameRefused", f"its file system does not take this name ({words})"))
     return Rejected(f"the system refused: {words} ({path})", code=name, **about)

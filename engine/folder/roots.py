@@ -30,7 +30,7 @@ from engine.folder.refusals import (
     vanished,
 )
 from engine.folder.system import A_DIRECTORY, NO_LINK
-from engine.folder.versions import inode_of, leave_out_inodes
+from engine.folder.versions import inode_of, know_inodes
 from engine.plan.binding import folder_identity
 from engine.plan.locations import undecoded
 
@@ -107,8 +107,7 @@ class Root:
             if self._descriptor is None:
                 self._descriptor = os.open(self.path, A_DIRECTORY)
                 opened = os.fstat(self._descriptor)
-                if not system.keeps_inodes(self._descriptor):
-                    leave_out_inodes(opened.st_dev)
+                know_inodes(opened.st_dev, last=system.keeps_inodes(self._descriptor))
                 self._known = opened.st_dev, inode_of(opened)
             if (status.st_dev, inode_of(status)) != self._known:
                 raise vanished(self.path, "is another one than it was: it was replaced, mounted or unmounted")

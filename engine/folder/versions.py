@@ -1,4 +1,4 @@
-"""A file's version: what stands for an ETag, and for LastModified. Pure, but for `leave_out_inodes`.
+"""A file's version: what stands for an ETag, and for LastModified. Pure, but for `know_inodes`.
 
 The version is size, mtime and ctime in nanoseconds, and inode; a symbolic link's says that it is one, so that no file
 is ever taken for it. It tells a file from what it was before, and says nothing of its bytes: an `OpaqueEtag`. Where a
@@ -34,9 +34,9 @@ _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59
 _unnumbered: set[int] = set()
 
 
-def leave_out_inodes(device: int) -> None:
-    """From now on a version of a file on this device has no inode."""
-    _unnumbered.add(device)
+def know_inodes(device: int, *, last: bool) -> None:
+    """From now on versions of files on this device have their inode only where it lasts."""
+    (_unnumbered.discard if last else _unnumbered.add)(device)
 
 
 def inode_of(status: os.stat_result) -> int:
