@@ -26,6 +26,10 @@ TICK_NS = 20_000_000
 COARSE_NS = 2_000_000_000
 """FAT counts in two seconds, HFS+ and ext3 in one: so do those of whose times no fraction of a second is seen."""
 
+AHEAD_NS = 86_400_000_000_000
+"""A day: by so much at most the clock that stamps files, a server's perhaps, is taken to be ahead of this machine's.
+What is dated later was not written now."""
+
 _SECOND = 1_000_000_000
 _FIRST_SECOND = -62_135_596_800  # 0001-01-01T00:00:00
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59
@@ -71,12 +75,13 @@ def version_at(status: os.stat_result, now_ns: int) -> OpaqueEtag:
 
 def is_young(status: os.stat_result, now_ns: int) -> bool:
     """Whether one more write could leave the times as they are. A write sets both, mtime to now: where that was set to
-    another time, as is done to a file that was downloaded, it is seen."""
+    another time, as is done to a file that was downloaded, it is seen; so it is where either lies far ahead, as in a
+    file from a machine whose clock was wrong."""
     if stat.S_ISDIR(status.st_mode):
         return False
     mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
     tick = TICK_NS if mtime % _SECOND or ctime % _SECOND else COARSE_NS
-    return now_ns - ctime < tick and now_ns - mtime < tick
+    return -AHEAD_NS < now_ns - ctime < tick and -AHEAD_NS < now_ns - mtime < tick
 
 
 def same(one: str, other: str) -> bool:

@@ -19,7 +19,7 @@ from engine.folder import system
 from engine.folder.carried import content_type_of, is_link, mode_of, mtime_of, mtime_text, properties_of
 from engine.folder.reading import OpenedFile
 from engine.folder.roots import Root
-from engine.folder.versions import COARSE_NS, TICK_NS, is_young, moment_of, same, version_at, version_of
+from engine.folder.versions import AHEAD_NS, COARSE_NS, TICK_NS, is_young, moment_of, same, version_at, version_of
 from engine.model import Properties
 from engine.store import DeleteObject, ListPage
 from tests.unit.folder.scene import Scene
@@ -184,6 +184,9 @@ def test_only_what_one_more_write_could_leave_looking_the_same_is_young() -> Non
     assert not is_young(status(NOW - TICK_NS, NOW - TICK_NS), NOW)
     assert not is_young(status(NOW - TICK_NS, NOW), NOW)  # its time was set: a write would set another
     assert is_young(status(NOW + TICK_NS, NOW + TICK_NS), NOW)  # a server's clock that is ahead
+    ahead = NOW + AHEAD_NS
+    assert not is_young(status(ahead, ahead), NOW)  # by no clock of now: else it would seem changed at every look
+    assert not is_young(status(ahead, NOW), NOW)
     second = NOW // 10**9 * 10**9
     assert is_young(status(second, second), NOW)  # counted in whole seconds
     assert not is_young(status(second, second), second + COARSE_NS)

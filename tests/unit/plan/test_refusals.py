@@ -220,7 +220,11 @@ def test_all_that_is_wrong_with_what_is_expected_is_said_at_once(ends: str) -> N
     ("source", "target", "expected"),
     [
         ("data/", "s3://two/b/", 'from: "data/" is not a complete location: write s3://bucket/data/'),
-        ("/data/", "s3://two/b/", "needs a bucket: write s3://bucket/data/, or name the plan's bucket"),
+        (
+            "/data/",
+            "s3://two/b/",
+            "needs a bucket: write s3://bucket/data/, or name the plan's bucket; file:///data/ is",
+        ),
         ("s3://one/a/", "b/", "is relative, and the plan names no bucket"),
         ("https://one/a/", "s3://two/b/", "is not an S3 location: it must begin with s3://"),
         ("s3:///a/", "s3://two/b/", "names no bucket"),
