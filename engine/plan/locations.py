@@ -188,9 +188,8 @@ def resolve_location(text: str, around: Around, site: str = "") -> Location:
         raise UsageError(f'"{text}" is not an S3 location: {hint}')
     elif text.startswith("/"):
         if not bucket:
-            raise UsageError(
-                f'"{text}" needs a bucket: write s3://bucket{text}, or name the plan\'s bucket; file://{text} is a folder'
-            )
+            hint = f"write s3://bucket{text}, or name the plan's bucket; on this machine it is file://{text}"
+            raise UsageError(f'"{text}" needs a bucket: {hint}')
         location = Location(bucket, text[1:])
     elif (prefix is None or not bucket) and (on_windows := _WINDOWS.match(text)):
         drive, below = on_windows[1].lower(), on_windows[2].replace("\\", "/").strip("/")

@@ -223,7 +223,7 @@ def test_all_that_is_wrong_with_what_is_expected_is_said_at_once(ends: str) -> N
         (
             "/data/",
             "s3://two/b/",
-            "needs a bucket: write s3://bucket/data/, or name the plan's bucket; file:///data/ is",
+            "needs a bucket: write s3://bucket/data/, or name the plan's bucket; on this machine it is file:///data/",
         ),
         ("s3://one/a/", "b/", "is relative, and the plan names no bucket"),
         ("https://one/a/", "s3://two/b/", "is not an S3 location: it must begin with s3://"),
