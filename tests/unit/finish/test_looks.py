@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-from engine import freshness
 from engine.errors import AccessDenied, Ambiguous, GoneTogether, Throttled
 from engine.finish import batches
 from engine.finish.cleanup import settle
@@ -27,14 +26,6 @@ SOURCE = "s3://bucket/data/raw/"
 TARGET = "s3://bucket/project/data/raw/"
 HOUR_S = 3600.0
 HOW = [Condition.BATCH, Condition.SINGLE, Condition.NONE]
-
-
-@pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The clock by which looks are dated, set by hand: the only item."""
-    hands = [100.0]
-    monkeypatch.setattr(freshness, "now_s", lambda: hands[0])
-    return hands
 
 
 async def revert(s: Scene, condition: Condition) -> Any:

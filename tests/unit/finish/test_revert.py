@@ -50,6 +50,7 @@ async def test_the_copies_go_and_the_sources_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("condition", [Condition.BATCH, Condition.SINGLE])
+@pytest.mark.usefixtures("hands")  # on a machine that is held up looks would grow too old
 async def test_a_bucket_made_versioned_in_between_stops_it_unless_accepted(
     tmp_path: Path, condition: Condition
 ) -> None:
