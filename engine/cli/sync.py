@@ -56,20 +56,23 @@ def sync_command(
 
     with asked_to_copy(invocation, plan, yes=yes) as listed, kept(invocation, plan, report):
         result = go(again=again, confirmed=yes, listed=listed)
-    extras = result.extras
+    extras, said = result.extras, False
     if extras is not None and not yes and not extras.closed and extras.summary.total.objects and can_ask(invocation):
-        total = extras.summary.total
+        total, said = extras.summary.total, True
+        invocation.say([*result_page(plan, result.run, invocation.took_s), ""])
         invocation.show(extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s))
         these = amount_text(total.objects, total.bytes)
-        agree(f"\nDelete these {these} for good?", "deletes them from the target", "nothing was deleted")
+        agree(f"\nDelete {these} for good?", "deletes them from the target", "nothing was deleted")
         result = go(again=False, confirmed=True)
-    _end(invocation, plan, result, again=again)
+    _end(invocation, plan, result, again=again, said=said)
 
 
-def _end(invocation: Invocation, plan: Plan, result: SyncResult, *, again: bool) -> None:
-    invocation.say(result_page(plan, result.run, invocation.took_s))
-    if said := extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s, again=again):
-        invocation.say(["", *said])
+def _end(invocation: Invocation, plan: Plan, result: SyncResult, *, again: bool, said: bool) -> None:
+    """`said`: what the copy did was said before the question; the run after it is told of where it did more."""
+    if not (said and result.run.complete and not result.run.copied):
+        invocation.say(result_page(plan, result.run, invocation.took_s))
+    if page := extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s, again=again):
+        invocation.say(["", *page])
     extras = result.extras
     done = extras.deletion if extras is not None else None
     if result.run.stopped or (done is not None and done.interrupted):

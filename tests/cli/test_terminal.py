@@ -276,3 +276,23 @@ def test_a_refusal_is_broken_between_words_unless_it_names_a_command(seat: Seat)
     )
     code, lines, _ = seat.see(40, "run", "nothing.toml")
     assert code == 2 and "cartage init nothing.toml" in "".join(lines)
+
+
+def test_before_a_sync_asks_to_delete_it_says_what_its_copy_did_and_does_not_say_it_again(seat: Seat) -> None:
+    for name, text in (("x/a", "of another size"), ("x/b", "new"), ("y/a", "older"), ("y/gone", "alone")):
+        (seat.folder / name).parent.mkdir(exist_ok=True)
+        (seat.folder / name).write_text(text)
+    with seat.at(110, "sync", "./x/", "./y/", "--delete") as shown:
+        shown.see("Copy? [y/N]:")
+        shown.type("y\n")
+        shown.see("for good? [y/N]:")
+        before = shown.text()
+        shown.type("y\n")
+        assert shown.end() == 0
+        after = shown.text()
+    copied, over, asked = (
+        before.find(text) for text in ("copied 2 objects", "wrote over 1 that stood", "Delete 1 object")
+    )
+    assert 0 < copied < over < asked, before
+    assert after.count("every object is in place") == 1 and "nothing was left to copy" not in after, after
+    assert "1 object deleted" in after
