@@ -36,9 +36,9 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Event):
-    """Sent a few times a second. `listed` grows while the listing goes on; `listing_done` says it has ended; of
-    those `copied`, `replaced` took the place of another object, `replaced_newer` of one that was written after its
-    source. What a command does not count is 0."""
+    """Sent a few times a second. `listed` grows while the listing goes on; `listing_done` says it has ended;
+    `replaced` were written over another object, `replaced_newer` of those over one that was written after its source.
+    What a command does not count is 0."""
 
     event: ClassVar[str] = "progress"
     listed: int = 0

@@ -79,6 +79,8 @@ def _going_on(listener: Listener, before: Counters) -> Listener:
                 done=before.done,
                 done_bytes=before.done_bytes,
                 copied=before.copied + event.copied,
+                replaced=before.replaced + event.replaced,
+                replaced_newer=before.replaced_newer + event.replaced_newer,
                 found=before.found + event.found,
                 aside=max(0, before.aside - back),
             )

@@ -12,7 +12,6 @@ from engine.events import Listener, Looking
 from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
 from engine.listing.through import read_through
-from engine.model import ListedObject
 from engine.plan.concern import is_extra, taken
 from engine.plan.decide import Action, Choice, decide
 from engine.plan.estimate import Change, RouteCounts
@@ -22,14 +21,13 @@ from engine.plan.lifecycle import LEAVING, State
 from engine.plan.misnamed import Misnames
 from engine.plan.noted import key_said
 from engine.plan.parts import MAX_COPY_BYTES
-from engine.plan.record import is_later
 from engine.plan.route import Route
 from engine.sites.clock import now_ms
 from engine.store import StoreOf
+from engine.transfer.counting import count_replaced
 from engine.transfer.methods import cost_of
 
 PROBLEMS_KEPT = 10
-REPLACED_NAMED = 3
 
 
 @dataclass(slots=True)
@@ -142,13 +140,6 @@ def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
         report.problems.append(f'route "{route.name}": {key_said(row.key)} has no place: what lies there is no file')
 
 
-def _count_replaced(report: RouteSurvey, key: str, source: ListedObject, target: ListedObject) -> None:
-    report.replaced += 1
-    report.replaced_newer += is_later(target.modified, source.modified)
-    if len(report.first_replaced) < REPLACED_NAMED:
-        report.first_replaced.append(key)
-
-
 def _count(
     route: Route, report: RouteSurvey, row: Joined, *, choose: Callable[[Joined], Choice | None], copies: bool
 ) -> None:
@@ -187,7 +178,7 @@ def _count(
         if not route.in_place:
             report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
             if choice.over is not None:
-                _count_replaced(report, row.key, source, choice.over)
+                count_replaced(report, row.key, source, choice.over)
         report.over_5gib += source.size > MAX_COPY_BYTES
         cost = cost_of(source, route, copies=copies)
         if report.change is not None:

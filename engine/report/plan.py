@@ -11,12 +11,12 @@ from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S, Difference, Estimate, estimate, expectation_report
 from engine.plan.locations import is_access_point
 from engine.plan.misnamed import WAY_OUT
-from engine.proof.survey import REPLACED_NAMED, RouteSurvey
+from engine.proof.survey import RouteSurvey
 from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, to_type
 from engine.report.set import change_page, change_values, least_time_text, needs_text
 from engine.report.status import next_lines
-from engine.report.tallies import ways_of
+from engine.report.tallies import over_text, ways_of
 from engine.report.text import cost_text, count_text, pace_text, plural, safe, size_text, writes_text
 from engine.sites.traits import NOTHING_KNOWN
 
@@ -75,9 +75,7 @@ def plan_page(result: SurveyResult, writes_per_s: float, took_s: float) -> list[
         shown = f"; what that costs and takes: {restore}" if restore else ""
         page.append(_facts(f"\narchived   {count_text(total.archived)} to be restored first{shown}"))
     if total.replaced:
-        newer = f", {count_text(total.replaced_newer)} of them newer than the source" if total.replaced_newer else ""
-        first = ", ".join(map(safe, total.first_replaced[:REPLACED_NAMED]))
-        page.append(_facts(f"\nreplaced   {count_text(total.replaced)} to be written over{newer}; the first: {first}"))
+        page.append(_facts(over_text(f"\nreplaced   {count_text(total.replaced)} to be written over", total)))
     if result.misnamed:
         can_not = f"{count_text(result.misnamed)} can be no file's name at the target, and no run copies them"
         page.append(_facts(f"\nset aside  {can_not}: {WAY_OUT}"))

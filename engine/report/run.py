@@ -21,6 +21,7 @@ from engine.report.tallies import (
     noted_lines,
     noted_values,
     nothing_taken,
+    over_text,
     route_values,
     tallies_table,
     ways_of,
@@ -40,10 +41,8 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",
     ]
     if counters.replaced:
-        said = f"wrote over {count_text(counters.replaced)} that stood at the target"
-        if counters.replaced_newer:
-            said = Toned(f"{said}, {count_text(counters.replaced_newer)} of them newer than the source", Tone.WARNING)
-        lines.append(said)
+        said = over_text(f"wrote over {count_text(counters.replaced)} that stood at the target", counters)
+        lines.append(Toned(said, Tone.WARNING) if counters.replaced_newer else said)
     if result.tallies:
         lines += ["", tallies_table(result.tallies, in_place=plan.in_place)]
     if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
@@ -117,7 +116,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
     """The summary of a run."""
     return {
         **picked(result, "ledger resumed complete"),
-        **picked(result.counters, "listed copied copied_bytes replaced replaced_newer found"),
+        **picked(result.counters, "listed copied copied_bytes replaced replaced_newer first_replaced found"),
         **picked(result, "aside requests throttled empty unlisted=unlisted_count restoring misnamed barred"),
         "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),

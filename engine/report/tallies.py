@@ -19,6 +19,7 @@ from engine.plan.record import Tally, by_state
 from engine.report.ndjson import picked
 from engine.report.page import Table, Tone, Toned, next_step, to_type
 from engine.report.text import count_text, counted, safe, size_text, unlisted_sentence
+from engine.transfer.counting import REPLACED_NAMED, Replacing
 
 
 def tallies_table(tallies: list[Tally], *, in_place: bool = False) -> Table:
@@ -227,6 +228,14 @@ def aside_lines(
         following = ways.wait if restoring >= archived else ways.restore
     lines.append(Toned(f"each with its reason: {listing}", Tone.WARNING if following else Tone.NEXT, whole=True))
     return [*lines, next_step(following)] if following else lines
+
+
+def over_text(said: str, counts: Replacing) -> str:
+    """`said`, which has their number, of what is written over at the target, or was: what of it was newer, and the
+    first. Of processes that died the first are not known."""
+    newer = f", {count_text(counts.replaced_newer)} of them newer than the source" if counts.replaced_newer else ""
+    first = ", ".join(map(safe, counts.first_replaced[:REPLACED_NAMED]))
+    return f"{said}{newer}{first and f'; the first: {first}'}"
 
 
 def left_lines(count: int, named: Sequence[ObjectAside], listing: str) -> list[str]:

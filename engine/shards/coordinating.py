@@ -37,7 +37,7 @@ from engine.sites.clock import now_ms
 from engine.sites.measuring import Meter
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
-from engine.transfer.counting import ASIDES_SHOWN, Carried, counters_of
+from engine.transfer.counting import ASIDES_SHOWN, REPLACED_NAMED, Carried, counters_of
 
 DEATHS_A_SHARD = 4
 """So often a shard's process may die before the shard is left undone: what kills it is perhaps the shard."""
@@ -340,9 +340,10 @@ class Coordinator:
             self._listener(SnapshotClosed(route, objects, size_bytes))
 
     def _carried(self) -> Carried:
-        progress = self._figures.progress(self._left)
+        progress, ended = self._figures.progress(self._left), self._figures.ended
+        over = [key for item in ended for key in item.first_replaced][:REPLACED_NAMED]
         return Carried(
-            counters_of(progress, sum(item.copied_bytes for item in self._figures.ended), self._first_asides),
+            counters_of(progress, sum(item.copied_bytes for item in ended), self._first_asides, over),
             self._stopped,
             self._unlisted(),
             progress.requests,

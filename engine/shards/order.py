@@ -55,7 +55,8 @@ class Order:
 class ShardEnded(NamedTuple):
     """How a process left its shard: `closing` is what its ledger says, with `listings` of what was listed to its end
     (none where it was `stopped`, nor of a route of whose list some keys are `lost`), `rest` what it hands over,
-    `progress` its last figures, `events` what is to be passed on, and `unlisted` as in a run's result."""
+    `progress` its last figures, `events` what is to be passed on; `unlisted` and `first_replaced` are as in a run's
+    result."""
 
     number: int
     stopped: bool
@@ -69,3 +70,4 @@ class ShardEnded(NamedTuple):
     events: tuple[Event, ...]
     unlisted: ToldUnlisted
     lost: Mapping[str, Sequence[str]]
+    first_replaced: Sequence[str] = ()

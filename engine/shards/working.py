@@ -127,6 +127,7 @@ async def _carry(order: Order) -> ShardEnded:
             events=heard.passed_on,
             unlisted=run.unlisted(),
             lost=lost,
+            first_replaced=run.counters.first_replaced,
         )
 
 

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from heapq import heappush, heappushpop
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from engine.events import Listener, ObjectAside, ObjectTook, Progress
 from engine.listing.unlisted import ToldUnlisted
+from engine.model import ListedObject
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import ObjectRecord, Outcome, Tally, is_later
 from engine.sites.site import Gauges
@@ -18,11 +19,29 @@ from engine.transfer.methods import Method
 
 ASIDES_SHOWN = 10
 SLOWEST_SHOWN = 20
+REPLACED_NAMED = 3
 BRIEF_S = 0.5
 """What takes no longer is not worth telling."""
 FOUND = ("", "found")
 """The methods of what was in place."""
 TAGS = Method.TAGS.value
+
+
+class Replacing(Protocol):
+    """What counts how many objects take another's place, how many of those were written after their source, and has
+    the keys of the first."""
+
+    replaced: int
+    replaced_newer: int
+    first_replaced: list[str]
+
+
+def count_replaced(counts: Replacing, key: str, source: ListedObject, over: ListedObject) -> None:
+    """Count one that takes the place of `over`."""
+    counts.replaced += 1
+    counts.replaced_newer += is_later(over.modified, source.modified)
+    if len(counts.first_replaced) < REPLACED_NAMED:
+        counts.first_replaced.append(key)
 
 
 @dataclass(slots=True)
@@ -38,11 +57,12 @@ class Counters:
     copied_bytes: int = 0
     replaced: int = 0
     replaced_newer: int = 0
-    """Of what was copied: what took the place of another object, and where that was written after its source."""
+    """What was written over another object, and where that was written after its source."""
     found: int = 0
     aside: int = 0
     requests: int = 0
     first_asides: list[ObjectAside] = field(default_factory=list)
+    first_replaced: list[str] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     """The codes of what was set aside, by this process."""
 
@@ -52,17 +72,15 @@ class Counters:
         self.done += 1
         self.done_bytes += size
         self.requests += outcome.requests
+        if task.over is not None and outcome.target_etag and outcome.method not in (*FOUND, TAGS):
+            count_replaced(self, task.key, task.source, task.over)  # also by a copy that turned out to be another
         if outcome.state is not State.COPIED:
             return
         if outcome.method in FOUND:
             self.found += 1
             return
         self.copied += 1
-        if outcome.method != TAGS:
-            self.copied_bytes += size
-            if task.over is not None:
-                self.replaced += 1
-                self.replaced_newer += is_later(task.over.modified, task.source.modified)
+        self.copied_bytes += size if outcome.method != TAGS else 0
 
     def take_back(self, record: ObjectRecord) -> None:
         """An object that counted as in place is so no more; what it was written over is gone all the same."""
@@ -93,7 +111,9 @@ def progress_of(counters: Counters, told_bytes: int, gauges: Gauges) -> Progress
     )
 
 
-def counters_of(progress: Progress, copied_bytes: int, first_asides: list[ObjectAside]) -> Counters:
+def counters_of(
+    progress: Progress, copied_bytes: int, first_asides: list[ObjectAside], first_replaced: list[str]
+) -> Counters:
     """What other processes told of a run, when it has ended."""
     return Counters(
         listed=progress.listed,
@@ -108,6 +128,7 @@ def counters_of(progress: Progress, copied_bytes: int, first_asides: list[Object
         aside=progress.aside,
         requests=progress.requests,
         first_asides=first_asides,
+        first_replaced=first_replaced,
     )
 
 
@@ -169,6 +190,7 @@ class Carried(NamedTuple):
             copied_bytes=counters.copied_bytes + more.copied_bytes,
             replaced=counters.replaced + more.replaced,
             replaced_newer=counters.replaced_newer + more.replaced_newer,
+            first_replaced=[*counters.first_replaced, *more.first_replaced][:REPLACED_NAMED],
             found=counters.found + more.found,
             aside=counters.aside + now.aside - before.aside,
             reasons=Counter(),  # of what was set aside at first, and may be copied by now

@@ -551,8 +551,18 @@ def test_a_sync_that_asked_nobody_says_what_it_wrote_over_and_what_was_newer(sce
     os.utime(scene.folder / "b", (4_000_000_000, 4_000_000_000))
     scene.put("q/a", "q/b")
     ended = scene.sync("./x/", Q)
-    assert "wrote over 2 that stood at the target, 1 of them newer than the source\n" in ended.out
+    assert "wrote over 2 that stood at the target, 1 of them newer than the source; the first: a, b\n" in ended.out
     assert "wrote over" not in scene.sync("./x/", Q).out  # nothing was written by this one
     scene.write(a="another", c="another one")
     again = scene.sync("./x/", Q, "--json").summary
     assert (again["copied"], again["replaced"], again["replaced_newer"]) == (2, 2, 0)
+    assert again["first_replaced"] == ["a", "c"]
+
+
+def test_of_several_processes_together_it_is_said_what_they_wrote_over(scene: Scene) -> None:
+    keys = [f"{number:03}" for number in range(40)]
+    scene.put(*(f"p/{key}" for key in keys))
+    scene.put(*(f"q/{key}" for key in keys[:30]), body="another")
+    told = scene.sync(P, Q, "--processes", "2", "--json").summary
+    assert (told["copied"], told["replaced"]) == (40, 30)
+    assert len(told["first_replaced"]) == 3 and set(told["first_replaced"]) <= set(keys[:30])

@@ -290,9 +290,8 @@ def test_before_a_sync_asks_to_delete_it_says_what_its_copy_did_and_does_not_say
         shown.type("y\n")
         assert shown.end() == 0
         after = shown.text()
-    copied, over, asked = (
-        before.find(text) for text in ("copied 2 objects", "wrote over 1 that stood", "Delete 1 object")
-    )
+    told = ("copied 2 objects", "wrote over 1 that stood at the target; the first: a", "Delete 1 object")
+    copied, over, asked = map(before.find, told)
     assert 0 < copied < over < asked, before
     assert after.count("every object is in place") == 1 and "nothing was left to copy" not in after, after
     assert "1 object deleted" in after

@@ -48,3 +48,11 @@ def test_one_that_is_left_undone_is_no_part_of_it() -> None:
     figures.hear(1, Told(11, Progress(listed=100, done=30)))
     figures.end(1, None)
     assert figures.progress(1) == Progress() and figures.at_work == []
+
+
+def test_what_was_written_over_counts_also_where_the_copy_failed_and_its_process_died() -> None:
+    figures = Figures()
+    figures.begin(1)
+    figures.died(1, Told(11, Progress(listed=9, done=2, copied=0, aside=2, replaced=2, replaced_newer=1)))
+    figures.end(1, ended(1, Progress(listed=9, listing_done=True, done=9, copied=9, replaced=3), 0))
+    assert (figures.progress(1).replaced, figures.progress(1).replaced_newer) == (5, 1)
