@@ -40,12 +40,13 @@ class LargeObject(NamedTuple):
 
 class Composition(NamedTuple):
     """Shares by storage class, by the bin of their size (its place in `EDGES`) and by how they were copied (empty: not
-    yet); the largest objects first."""
+    yet); the largest objects first; `over` is what took the place of something that stood there before."""
 
     classes: dict[str, Share]
     sizes: dict[int, Share]
     methods: dict[str, Share]
     largest: tuple[LargeObject, ...] = ()
+    over: Share = Share()
 
 
 _PLACE = " ".join(f"WHEN size < {edge} THEN {place}" for place, edge in enumerate(EDGES[1:]))
@@ -54,6 +55,8 @@ _WAY = f"CASE WHEN method = '' AND state NOT IN ({_NOT_THERE}) THEN 'found' ELSE
 """What stands there by a decision alone was found by the listing: no answer told how it came there."""
 _SHARES = f"""SELECT storage_class, CASE {_PLACE} ELSE {len(EDGES) - 1} END AS place, {_WAY} AS way, count(*), sum(size)
     FROM objects GROUP BY storage_class, place, way"""
+_OVER = f"""SELECT count(*), ifnull(sum(size), 0) FROM objects
+    WHERE overwritten <> '' AND target_etag <> '' AND NOT found AND state NOT IN ({_NOT_THERE})"""
 _LARGEST = """SELECT r.name, o.key, o.size, o.state FROM (SELECT route, key, size, state FROM objects
     ORDER BY size DESC, route, key LIMIT ?) o JOIN routes r ON r.id = o.route ORDER BY o.size DESC, r.id, o.key"""
 
@@ -67,7 +70,8 @@ def read(connection: sqlite3.Connection) -> Composition:
         _add(found.sizes, {place: share})
         _add(found.methods, {method: share})
     largest = connection.execute(_LARGEST, (LARGEST,))
-    return found._replace(largest=tuple(LargeObject(*row) for row in largest))
+    over = Share(*connection.execute(_OVER).fetchone())
+    return found._replace(largest=tuple(LargeObject(*row) for row in largest), over=over)
 
 
 def together(parts: Iterable[Composition]) -> Composition:
@@ -78,6 +82,7 @@ def together(parts: Iterable[Composition]) -> Composition:
         _add(sums.classes, part.classes)
         _add(sums.sizes, part.sizes)
         _add(sums.methods, part.methods)
+        sums = sums._replace(over=sums.over.plus(part.over))
         largest += part.largest
     largest.sort(key=lambda item: (-item.size, item.route, item.key))
     return sums._replace(largest=tuple(largest[:LARGEST]))

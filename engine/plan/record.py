@@ -140,6 +140,11 @@ class ObjectRecord(NamedTuple):
     properties: str = ""
     overwritten: str = ""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether what we wrote took the place of something that stood there before us."""
+        return self.overwritten != "" and self.target_etag != "" and not self.found
+
     def proven_ms(self, proof: Proof) -> int:
         """When a verification first found the object at `proof` or better; 0 where none has."""
         return {Proof.NONE: self.copied_ms, Proof.SIZE: self.size_ms, Proof.DIGEST: self.digest_ms}.get(

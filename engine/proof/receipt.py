@@ -65,6 +65,7 @@ class RouteSums:
     states: Counter[State] = field(default_factory=Counter)
     proofs: Counter[Proof] = field(default_factory=Counter)
     found: int = 0
+    written_over: int = 0
     source_tree: Fingerprint = field(default_factory=Fingerprint)
     target_tree: Fingerprint = field(default_factory=Fingerprint)
     copied_ms: tuple[int, int] = (0, 0)
@@ -77,6 +78,7 @@ class RouteSums:
         self.states[row.state] += 1
         self.proofs[row.proof] += 1
         self.found += row.found
+        self.written_over += row.is_over
         digest = comparable_digest(row)
         self.source_tree.add(row.key, row.size, digest)
         if row.state not in ENDED:  # of which nobody says that their targets stand
@@ -223,6 +225,7 @@ def receipt_values(
             "bytes": sum(route.bytes for route in sums.routes.values()),
             "sources_deleted": gone,
         },
+        WRITTEN_OVER: {name: route.written_over for name, route in sums.routes.items()},
         "accepted": [dict(item) for item in acceptances],
         "ledger": {"sha256": sums.digest, "rows": sums.rows, "columns": list(sums.columns)},
     }
@@ -318,7 +321,9 @@ def ledger_differences(receipt: Mapping[str, Any], plan: Plan, sums: Sums) -> li
     return found
 
 
-_DERIVED = ("stage", "endpoint", "buckets", "routes", "total", "accepted")
+WRITTEN_OVER = "written_over"
+"""Of each route, how many took the place of what stood there before. Older receipts do not say it."""
+_DERIVED = ("stage", "endpoint", "buckets", "routes", "total", "accepted", WRITTEN_OVER)
 
 
 def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any], plan_file: str) -> list[str]:
@@ -328,6 +333,7 @@ def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any], plan_file
     Says nothing of a ledger that changed since: its digest does."""
     if receipt["ledger"]["sha256"] != now["ledger"]["sha256"]:
         return []
+    receipt = {WRITTEN_OVER: now[WRITTEN_OVER], **receipt}
     known, knows = (_without_listings(values) if receipt["receipt"] == FORMAT else values for values in (receipt, now))
     found = [f"the receipt's {name} is not what the ledger says" for name in _DERIVED if known.get(name) != knows[name]]
     found += [f"what the receipt says as {name!r} is no part of one" for name in receipt if name not in now]

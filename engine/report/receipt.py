@@ -29,12 +29,14 @@ def receipt_markdown(receipt: Mapping[str, Any], report: str) -> str:
     ended: Counter[str] = Counter()
     for route in receipt["routes"]:
         ended.update({state: count for state, count in route["states"].items() if state in ENDED})
+    over = sum(receipt["written_over"].values())
+    before = f", {count_text(over)} of them over what stood at the target before" if over else ""
     apart = f", of which not proven but accepted: {counted(ended)}" if ended else ""
     lines = [
         f"# Receipt: {escaped(plan['name'])}",
         "",
         f"**{escaped(receipt['stage'])}**: {count_text(total['objects'])} objects, {count_text(total['bytes'])} bytes "
-        f"({size_text(total['bytes'])}){apart}; {count_text(total['sources_deleted'])} sources deleted.",
+        f"({size_text(total['bytes'])}){before}{apart}; {count_text(total['sources_deleted'])} sources deleted.",
         "",
         f"Made {escaped(made['at'])} by the clock of {escaped(made['clock'])}, "
         f"by Cartage {escaped(receipt['cartage'])}, on {escaped(receipt['endpoint'])}.",

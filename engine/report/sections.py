@@ -240,6 +240,8 @@ def made_of(report: Report) -> Element:
     methods = {name or "not copied yet": share for name, share in sorted(composition.methods.items())}
     asked = report.scan.at_ms and report.scan.at_ms != report.at_ms
     as_of = tag("p", "Storage classes, methods and sizes as of ", moment(report.scan.at_ms), ".", class_="muted")
+    over, sets = composition.over, any(item.source == item.target for item in report.status.binding.routes)
+    said = f"{amount_text(over.objects, over.bytes)} took the place of what stood at the target before."
     shares = [
         _shares("By state", "state", states, whole),
         _shares("By proof", "proof", proofs, whole),
@@ -250,6 +252,7 @@ def made_of(report: Report) -> Element:
         "objects",
         "Objects",
         as_of if asked else None,
+        tag("p", said) if over.objects and not sets else None,
         tag("div", shares, class_="grid"),
         _sizes(bins_of(composition.sizes)),
     )

@@ -99,6 +99,19 @@ def test_an_older_one_is_held_against_what_its_digest_was_made_of(scene: Scene) 
     assert check(scene, code=4) == ["the ledger changed since: its digest is another"]
 
 
+def test_it_says_what_was_written_over_and_holds_one_that_was_made_before_it_was_said(scene: Scene) -> None:
+    assert made(scene)["written_over"] == {"raw": 0, "reference": 0}
+    with sqlite3.connect(scene.folder / "cards.ledger") as connection:
+        connection.execute("UPDATE objects SET overwritten = 'theirs' WHERE key LIKE '%base1-3.png'")
+    receipt = made(scene)
+    assert receipt["written_over"] == {"raw": 1, "reference": 0} and check(scene) == []
+    assert "1 of them over what stood at the target before" in (scene.folder / "cards.receipt.md").read_text()
+    for changed, said in (({}, []), ({"written_over": {}}, ["the receipt's written_over is not what the ledger says"])):
+        other = {name: value for name, value in receipt.items() if name != "written_over"} | changed
+        (scene.folder / "cards.receipt.json").write_text(json.dumps(other | {"seal": seal_of(other)}))
+        assert check(scene, code=4 if said else 0) == said
+
+
 def test_what_changed_since_is_named(scene: Scene) -> None:
     made(scene)
     scene.put(f"{PREFIX}data/raw/card_images/base1-1.png", b"other")

@@ -553,6 +553,10 @@ def test_a_sync_that_asked_nobody_says_what_it_wrote_over_and_what_was_newer(sce
     ended = scene.sync("./x/", Q)
     assert "wrote over 2 that stood at the target, 1 of them newer than the source; the first: a, b\n" in ended.out
     assert "wrote over" not in scene.sync("./x/", Q).out  # nothing was written by this one
+    (ledger,) = scene.terminal.folder.glob("*.ledger")
+    assert scene.terminal.call("report", "--ledger", ledger, "-o", "page.html").code == 0
+    page = (scene.terminal.folder / "page.html").read_text()
+    assert "2 objects (20 B) took the place of what stood at the target before" in page
     scene.write(a="another", c="another one")
     again = scene.sync("./x/", Q, "--json").summary
     assert (again["copied"], again["replaced"], again["replaced_newer"]) == (2, 2, 0)

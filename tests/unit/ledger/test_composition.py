@@ -29,6 +29,21 @@ async def test_objects_are_summed_by_class_size_and_method(tmp_path: Path) -> No
     assert found.largest[2] == LargeObject("raw", "b", 999, State.COPIED.value)
 
 
+async def test_what_stands_where_something_else_stood_is_summed(tmp_path: Path) -> None:
+    async with opened(tmp_path / "x.ledger") as ledger:
+        there = decision("there", held="e", state=State.COPIED, found=True, target_etag="e")
+        refused = decision("refused", held="e", state=State.CONFLICT, code="TargetDiffers", message="another")
+        await ledger.decide("raw", [there, refused, decision("over", held="e", size=7), decision("awaited", held="e")])
+        await ledger.decide("raw", [decision("new")])
+        await ledger.conclude("raw", [outcome("over", target_etag="o"), outcome("new", target_etag="n")])
+        found = await ledger.composition()
+        await ledger.decide("raw", [decision("over", held="o", size=7, target_etag="o")])  # once more, over our own
+        await ledger.conclude("raw", [outcome("over", target_etag="p")])
+        again = await ledger.composition()
+    assert found.over == again.over == Share(1, 7)
+    assert together([found, again]).over == Share(2, 14)
+
+
 async def test_what_a_listing_found_in_place_is_not_said_to_be_copied_yet(tmp_path: Path) -> None:
     async with opened(tmp_path / "x.ledger") as ledger:
         there = decision("there", size=5)._replace(state=State.COPIED, found=True, target_etag="e")
