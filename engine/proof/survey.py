@@ -36,10 +36,11 @@ class RouteSurvey(RouteCounts):
     the ledger and no longer at the source, `deleted` of that what a cleanup deleted there, `surplus` what stands in the
     target alone, of what the patterns take; `added_bytes` is what the target grows by, `unlisted` counts what lies in
     the source's folder and cannot be an object, or what its list of keys names and S3 refuses to show, `misnamed` the
-    objects whose keys can be no file's name at the target. `replaced` counts of what is to copy that which takes
-    another's place, `replaced_newer` of that where the target was written after its source. `in_bytes` come to this
-    machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is what it
-    costs to set what they carry where they are, None for a route that copies."""
+    objects whose keys can be no file's name at the target. `replaced` counts what takes another's place,
+    `replaced_newer` of that where the target was written after its source, `perhaps_replaced` of it what stays if a
+    look finds it equal. `in_bytes` come to this machine from another, `out_bytes` go from it, `egress_bytes` are those
+    that leave AWS for it. `change` is what it costs to set what they carry where they are, None for a route that
+    copies."""
 
     to_copy: int = 0
     to_copy_bytes: int = 0
@@ -58,6 +59,7 @@ class RouteSurvey(RouteCounts):
     unlisted: int = 0
     replaced: int = 0
     replaced_newer: int = 0
+    perhaps_replaced: int = 0
     first_replaced: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     change: Change | None = None
@@ -172,6 +174,9 @@ def _count(
     elif choice.action in (Action.INSPECT, Action.REREAD):
         report.to_inspect += 1
         report.head_requests += 2
+        if choice.over is not None and route.overwrites_different:
+            report.perhaps_replaced += 1
+            count_replaced(report, row.key, source, choice.over)
     else:
         report.to_copy += 1
         report.to_copy_bytes += source.size

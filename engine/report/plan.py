@@ -75,7 +75,8 @@ def plan_page(result: SurveyResult, writes_per_s: float, took_s: float) -> list[
         shown = f"; what that costs and takes: {restore}" if restore else ""
         page.append(_facts(f"\narchived   {count_text(total.archived)} to be restored first{shown}"))
     if total.replaced:
-        page.append(_facts(over_text(f"\nreplaced   {count_text(total.replaced)} to be written over", total)))
+        most = "up to " if total.perhaps_replaced else ""
+        page.append(_facts(over_text(f"\nreplaced   {most}{count_text(total.replaced)} to be written over", total)))
     if result.misnamed:
         can_not = f"{count_text(result.misnamed)} can be no file's name at the target, and no run copies them"
         page.append(_facts(f"\nset aside  {can_not}: {WAY_OUT}"))
@@ -176,7 +177,7 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
             item.route: picked(
                 item,
                 "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting misnamed replaced "
-                "replaced_newer first_replaced "
+                "replaced_newer perhaps_replaced first_replaced "
                 "surplus surplus_bytes unlisted problems",
             )
             for item in result.routes

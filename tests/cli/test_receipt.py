@@ -106,8 +106,11 @@ def test_it_says_what_was_written_over_and_holds_one_that_was_made_before_it_was
     receipt = made(scene)
     assert receipt["written_over"] == {"raw": 1, "reference": 0} and check(scene) == []
     assert "1 of them over what stood at the target before" in (scene.folder / "cards.receipt.md").read_text()
-    for changed, said in (({}, []), ({"written_over": {}}, ["the receipt's written_over is not what the ledger says"])):
-        other = {name: value for name, value in receipt.items() if name != "written_over"} | changed
+    older = {name: value for name, value in receipt.items() if name != "written_over"}
+    for other, said in (
+        (older, []),
+        (older | {"written_over": {}}, ["the receipt's written_over is not what the ledger says"]),
+    ):
         (scene.folder / "cards.receipt.json").write_text(json.dumps(other | {"seal": seal_of(other)}))
         assert check(scene, code=4 if said else 0) == said
 

@@ -544,6 +544,19 @@ def test_what_would_be_written_over_is_counted_before_it_is_and_what_is_newer_th
     assert (route["replaced"], route["replaced_newer"], route["first_replaced"]) == (2, 1, ["a", "b"])
 
 
+def test_what_only_a_look_tells_from_its_source_is_counted_as_if_it_were_written_over(scene: Scene) -> None:
+    scene.write(a="1", b="2", c="of another size")
+    for name in "ab":
+        os.utime(scene.folder / name, (1_600_000_000, 1_600_000_000))
+    os.utime(scene.folder / "c", (4_000_000_000, 4_000_000_000))
+    scene.put("q/a", "q/b", "q/c", body="1")
+    over = "to be written over, 2 of them newer than the source; the first: a, b, c"
+    assert f"up to 3 {over}" in scene.sync("./x/", Q, "--dry-run").out
+    assert "to be written over" not in scene.terminal.call("cp", "./x/", Q, "--dry-run").out
+    told = scene.sync("./x/", Q, "--json").summary
+    assert (told["found"], told["replaced"], told["replaced_newer"]) == (1, 2, 1)
+
+
 def test_a_sync_that_asked_nobody_says_what_it_wrote_over_and_what_was_newer(scene: Scene) -> None:
     scene.write(a="older", b="of another size", c="new")
     long_ago = 1_600_000_000
