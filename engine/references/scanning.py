@@ -46,6 +46,8 @@ LONGEST_BYTES = 16 * MIB
 """A longer file is not read: it is reported, and never touched."""
 TOO_LONG = f"longer than {LONGEST_BYTES // MIB} MiB"
 READS_AT_ONCE = 8
+WALKED_AT_ONCE = 64
+"""Files whose names are asked for together: a thread is awaited for each such lot, not for each name."""
 FIGURE_DIGITS = 12
 OUR_OWN = (
     (".receipt.json", b'"receipt": "cartage-receipt/'),
@@ -402,5 +404,6 @@ def _overlap(folders: Iterable[Path]) -> bool:
 
 
 async def _in_thread(items: Iterator[Item]) -> AsyncIterator[Item]:
-    while (item := await anyio.to_thread.run_sync(next, items, None)) is not None:
-        yield item
+    while some := await anyio.to_thread.run_sync(lambda: list(itertools.islice(items, WALKED_AT_ONCE))):
+        for item in some:
+            yield item
