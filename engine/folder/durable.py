@@ -1,8 +1,8 @@
 """Files that anybody wrote, brought to where a power cut does not reach them: before what they are copies of goes.
 
-One call brings all of a file system (syncfs, Linux); where there is none, each file is synced by itself, and then each
-directory above. Who writes nothing meanwhile asks once for each file system: a file that is found later to bear the
-version that it bore before was among what was brought.
+One call brings all of a file system (syncfs, Linux); where none is known to, each file is synced by itself, and then
+each directory above. Who writes nothing meanwhile asks once for each file system: a file that is found later to bear
+the version that it bore before was among what was brought.
 """
 
 from __future__ import annotations

@@ -56,6 +56,9 @@ _FALLOCATE = _function("fallocate")
 _SYNCFS = _function("syncfs") if sys.platform == "linux" else None
 _FSTATFS = _function("fstatfs") if sys.platform == "linux" else None
 _TMPFS = 0x01021994
+_SYNCED_WHOLE = frozenset({"bcachefs", "btrfs", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"})
+"""File systems, as the kernel calls them, of which one syncfs brings all to the disk. To others it succeeds and does
+less: FUSE asks no program behind it, a network's may not ask its server, FAT leaves data in the drive's own cache."""
 
 
 def _done(call: Callable[..., int] | None, *arguments: object) -> bool:
@@ -194,9 +197,10 @@ def hand_over(descriptor: int) -> None:
 
 
 def sync_all(descriptor: int) -> bool:
-    """As `sync`, for all of the file system that a descriptor is on, whoever wrote it. False where there is no such
-    call here."""
-    return _done(_SYNCFS, descriptor)
+    """As `sync`, for all of the file system that a descriptor is on, whoever wrote it. False where no call here is
+    known to do that: nothing is known to be on the disk then."""
+    kind = (mounted_at(descriptor) or [""])[0]
+    return kind in _SYNCED_WHOLE and _done(_SYNCFS, descriptor)
 
 
 def sync_data(descriptor: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -32,6 +33,38 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, module: object, call: str, cod
         return real(*given, **named)
 
     monkeypatch.setattr(module, call, once)
+
+
+@pytest.mark.parametrize("mounted", [["fuse.mergerfs", "a:b"], ["fuseblk", "/dev/sdb1"], ["9p", "share"], ["new"], []])
+def test_where_one_sync_is_not_known_to_bring_all_each_file_and_directory_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounted: list[str]
+) -> None:
+    """FUSE says that all is well and asks nothing of the program behind it: what lies in its memory is lost."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/one").write_bytes(b"body")
+    brought = list[int]()
+    monkeypatch.setattr(system, "mounted_at", lambda descriptor: mounted)
+    monkeypatch.setattr(system, "_SYNCFS", lambda descriptor: 0)
+    for call in ("hand_over", "sync"):
+        monkeypatch.setattr(system, call, lambda descriptor: brought.append(os.fstat(descriptor).st_ino))
+    assert make_durable(Root(str(tmp_path)), ["sub/one"], {}, follow=False) == Undurable({}, {})
+    assert brought == [path.stat().st_ino for path in (tmp_path / "sub/one", tmp_path / "sub", tmp_path)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="syncfs is Linux'")
+def test_where_one_sync_brings_all_no_file_is_synced_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one").write_bytes(b"body")
+    asked = list[int]()
+
+    def sync_all(descriptor: int) -> int:
+        asked.append(descriptor)
+        return 0
+
+    monkeypatch.setattr(system, "mounted_at", lambda descriptor: ["ext4", "/dev/sda1"])
+    monkeypatch.setattr(system, "_SYNCFS", sync_all)
+    monkeypatch.setattr(system, "hand_over", lambda descriptor: pytest.fail("a file was synced by itself"))
+    assert make_durable(Root(str(tmp_path)), ["one"], {}, follow=False) == Undurable({}, {})
+    assert len(asked) == 1
 
 
 def test_a_directory_that_could_not_be_synced_is_not_believed_later(
