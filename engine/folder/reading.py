@@ -7,6 +7,7 @@ drift to whoever copies it; a file that was replaced under its name is read to i
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -236,7 +237,8 @@ class OpenedFile:
 
     def close(self) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            with contextlib.suppress(OSError):  # nothing was written
+                os.close(self._descriptor)
         self._descriptor = -1
 
     def __enter__(self) -> Self:

@@ -203,6 +203,12 @@ def sync_all(descriptor: int) -> bool:
     return kind in _SYNCED_WHOLE and _done(_SYNCFS, descriptor)
 
 
+def ask_closing(descriptor: int) -> None:
+    """Have told what some file systems keep for a close to tell (NFS, SMB, sshfs: no room, a failed write): closing a
+    copy of a descriptor asks for it, and leaves the file open, and locked."""
+    os.close(os.dup(descriptor))
+
+
 def sync_data(descriptor: int) -> None:
     """As `sync`, for a file's bytes and length alone."""
     if _DARWIN or not hasattr(os, "fdatasync"):

@@ -177,7 +177,7 @@ class Unfinished:
                 self._journal.add(part)
 
     def _sync(self, sync: Callable[[int], None]) -> None:
-        """A sync brings what every thread wrote, and the system tells one of them alone that it failed: then it is
+        """It brings what every thread wrote, and the system tells one of them alone that it failed: then it is
         believed of no byte, also by a later run, which would read them out of memory."""
         try:
             sync(self.descriptor)
@@ -215,6 +215,7 @@ class Unfinished:
             system.give_mode(self.descriptor, given)
             if self._directories.durable:
                 self._sync(system.sync)
+            self._sync(system.ask_closing)
             self._refuse_lost()
             if standing_under(self._directory, self._temporary, self.descriptor) is None:
                 raise self._conflict("its temporary file is another's, or gone: another process is writing this file")
@@ -268,7 +269,8 @@ class Unfinished:
         self._open = False
         if self._journal is not None:
             self._journal.close()
-        os.close(self.descriptor)
+        with contextlib.suppress(OSError):  # what it could tell was asked for before the file got its name
+            os.close(self.descriptor)
         os.close(self._directory)
 
     def __enter__(self) -> Self:

@@ -21,6 +21,7 @@ from engine.folder import system, unfinished
 from engine.folder.journal import Part
 from engine.folder.making import SharedSyncs
 from engine.folder.publishing import Publisher
+from engine.folder.reading import OpenedFile
 from engine.folder.roots import Root
 from engine.folder.unfinished import temporary_name
 from engine.folder.versions import version_of
@@ -209,6 +210,32 @@ def test_of_a_file_of_which_a_sync_failed_no_part_is_believed(
                 file.publish(ABSENT)
     assert list((tmp_path / "d").iterdir()) == []
     assert kept(publisher) == []
+
+
+def test_what_a_disk_tells_at_the_close_alone_is_told_of_the_file_and_before_it_has_its_name(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS, SMB and sshfs say there that they had no room. A reader's close is none of anybody's."""
+    close = os.close
+
+    def refuse(descriptor: int) -> None:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        close(descriptor)
+        if is_file:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "source").write_bytes(DATA)
+    monkeypatch.setattr(os, "close", refuse)
+    with (
+        pytest.raises(Unwritable, match=r"the disk is full: .*/one"),
+        publisher.begin("one", len(DATA)) as file,
+        file.discarded_on_error(),
+    ):
+        file.write(DATA, 0)
+        file.publish(ABSENT)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+    with OpenedFile(publisher.root, "source") as source:
+        assert source.read(0, len(DATA)) == DATA
 
 
 def test_what_is_listed_is_read_from_the_disk(
