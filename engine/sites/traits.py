@@ -33,9 +33,10 @@ class Traits:
     one's; `part_pins`, `part_pins_parts`: the same of UploadPartCopy. `copy_if_absent`, `copy_if_match`: CopyObject
     with If-None-Match and If-Match; `complete_guarded`: CompleteMultipartUpload with If-None-Match. `put_if_absent`,
     `put_if_match`: PutObject. `delete_if_match`, `batch_if_match`: DeleteObject with If-Match, DeleteObjects with
-    ETags. `checksums`: a copy that is asked for a checksum gives one. `listing`: pages asked for with
-    encoding-type=url show the very keys, and go on where they left off; `listing_plain`: without it they do.
-    `listing_ordered`: keys come in the order of their UTF-8 bytes."""
+    ETags. `checksums`: a copy that is asked for a checksum gives one. `put_sums`, `upload_sums`: PutObject, and
+    UploadPart and CompleteMultipartUpload, refuse a CRC64NVME that is not the bytes'; `content_md5`: PutObject refuses
+    such a Content-MD5. `listing`: pages asked for with encoding-type=url show the very keys, and go on where they left
+    off; `listing_plain`: without it they do. `listing_ordered`: keys come in the order of their UTF-8 bytes."""
 
     copy_pins: Answer = Answer.UNKNOWN
     copy_pins_parts: Answer = Answer.UNKNOWN
@@ -49,6 +50,9 @@ class Traits:
     delete_if_match: Answer = Answer.UNKNOWN
     batch_if_match: Answer = Answer.UNKNOWN
     checksums: Answer = Answer.UNKNOWN
+    put_sums: Answer = Answer.UNKNOWN
+    upload_sums: Answer = Answer.UNKNOWN
+    content_md5: Answer = Answer.UNKNOWN
     listing: Answer = Answer.UNKNOWN
     listing_plain: Answer = Answer.UNKNOWN
     listing_ordered: Answer = Answer.UNKNOWN
@@ -56,6 +60,11 @@ class Traits:
     def knows(self, names: Iterable[str]) -> bool:
         """Whether all of these are known, be it as a no."""
         return all(getattr(self, name) is not Answer.UNKNOWN for name in names)
+
+    @property
+    def compares_sums(self) -> bool:
+        """Whether what the server says of a CRC64NVME that it was sent is its own word: some repeat what they get."""
+        return self.put_sums.holds and self.upload_sums.holds
 
     @property
     def loses_keys(self) -> bool:
@@ -134,6 +143,11 @@ _PROMISES = (
         {"put_if_absent": "If-None-Match on a write"}, "nobody can be kept from writing an object at the same moment"
     ),
     _Promise({"checksums": "checksums of a copy"}, "proof rests on ETags, or on reading the bytes"),
+    _Promise(
+        {"put_sums": "a wrong checksum of a body", "upload_sums": "wrong checksums of an upload"},
+        "what is sent there is proven by its MD5, where that is the ETag, and else by size alone",
+    ),
+    _Promise({"content_md5": "a wrong Content-MD5"}, "what is hurt on its way there is found out once it is written"),
 )
 
 WORDS = {name: words for promise in _PROMISES for name, words in promise.words.items()}

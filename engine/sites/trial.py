@@ -22,6 +22,7 @@ from engine.plan.own import PROBE
 from engine.sites.attempts import Met, attempted, both, judged, let, met_by
 from engine.sites.own import ATTEMPTS, remove_own
 from engine.sites.paging import as_listed
+from engine.sites.summing import try_sums
 from engine.sites.traits import PINS, Answer, Traits
 from engine.store import (
     AbortUpload,
@@ -51,10 +52,10 @@ BODY = b"cartage"
 NAME_BYTES = 8
 """Of a name of ours, so many are drawn."""
 
-COPY, PARTS, PARTS_COPY, WRITTEN = "-copy", "-parts", "-parts-copy", "-ü"
+COPY, PARTS, PARTS_COPY, SUMMED, WRITTEN = "-copy", "-parts", "-parts-copy", "-summed", "-ü"
 BLANK, WIDE, ASTRAL = " +%", "-\uff01", "-\U00010000"
 """A name that encoding-type=url changes in three ways, and two whose UTF-16 is in the reverse order of their UTF-8."""
-SUFFIXES = ("", BLANK, COPY, PARTS, PARTS_COPY, WRITTEN, WIDE, ASTRAL)
+SUFFIXES = ("", BLANK, COPY, PARTS, PARTS_COPY, SUMMED, WRITTEN, WIDE, ASTRAL)
 """What our objects' names end on, in key order."""
 LONGEST_BYTES = max(len(suffix.encode()) for suffix in SUFFIXES)
 
@@ -167,7 +168,7 @@ def _beside(probe: ObjectRef, suffix: str) -> ObjectRef:
 
 
 class _Trial:
-    """One trial. Its three groups of requests have objects of their own, and are made at the same time."""
+    """One trial. Its groups of requests have objects of their own, and are made at the same time."""
 
     def __init__(self, store: ObjectStore, probe: ObjectRef) -> None:
         self._store = store
@@ -179,7 +180,7 @@ class _Trial:
 
     async def go(self) -> Traits:
         await _together(self._writes, *(partial(self._put, suffix) for suffix in ("", BLANK, WIDE, ASTRAL)))
-        await _together(self._copies, self._uploads)
+        await _together(self._copies, self._uploads, self._sums)
         await self._listings()
         await self._deletes()
         return Traits(**self._found)
@@ -302,14 +303,19 @@ class _Trial:
         return (await attempted(copy(None)))[1]
 
     async def _begin(self) -> UploadRef | None:
-        request = CreateUpload(self._ref(PARTS), Properties())
+        return (await self._begun(CreateUpload(self._ref(PARTS), Properties())))[1]
+
+    async def _begun(self, request: CreateUpload) -> tuple[Met, UploadRef | None]:
         met, upload = await attempted(lambda: self._store.create_upload(request), 1)
         if upload is not None or met is Met.OPEN:
             self.begun.append(upload or UploadRef(request.target, ""))
-        return upload
+        return met, upload
 
     def _complete(self, upload: UploadRef, part: UploadedPart, condition: str | None) -> Making:
         return lambda: self._store.complete_upload(CompleteUpload(upload, (part,), condition))
+
+    async def _sums(self) -> None:
+        self._found |= await try_sums(self._store, self._ref(SUMMED), BODY, partial(self._make, SUMMED), self._begun)
 
     # --- listings ---------------------------------------------------------------------------------------------
 

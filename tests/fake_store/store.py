@@ -100,9 +100,9 @@ class FakeStore:
     keep versions, or else all that `versioning` says. `now_s` is the server's clock.
 
     `before` sees each request before it has any effect, and may raise, change the world, or wait (a coroutine is
-    awaited). False in `honours_…`: the server answers 200 whatever the condition says. `denied`: keys that may not be
-    deleted; `silent`: keys whose deletion a batch's answer leaves out. `hides_locks`: HEAD shows no retention and no
-    legal hold, as S3 does to those who may not read them."""
+    awaited). False in `honours_…`: the server answers 200 whatever the condition says; in `compares_…`: whatever the
+    checksum says. `denied`: keys that may not be deleted; `silent`: keys whose deletion a batch's answer leaves out.
+    `hides_locks`: HEAD shows no retention and no legal hold, as S3 does to those who may not read them."""
 
     now_s: float = START_S
     region: str = "us-east-1"
@@ -112,6 +112,9 @@ class FakeStore:
     honours_target: bool = True
     honours_delete: bool = True
     checksum_on_copy: bool = False
+    compares_sums: bool = True
+    compares_whole: bool = True
+    compares_md5: bool = True
     versioning: str | None = ""
     versioned: set[str] = field(default_factory=set)
     buckets: set[str] | None = None
@@ -414,8 +417,8 @@ class FakeStore:
         return CopyResult(held.etag, self._hold(request.ref, held).modified, held.checksums)
 
     def _compare(self, request: PutObject | UploadPart) -> None:
-        told = [request.checksum] if request.checksum is not None else []
-        told += [Checksum("MD5", "", request.content_md5)] if request.content_md5 else []
+        told = [request.checksum] if request.checksum is not None and self.compares_sums else []
+        told += [Checksum("MD5", "", request.content_md5)] if request.content_md5 and self.compares_md5 else []
         if any(checksums.checksum_of(it.algorithm, request.body) != it.value for it in told):
             raise Ambiguous("it is not what was sent", operation=request.operation, code="BadDigest")
 
@@ -520,7 +523,13 @@ class FakeStore:
         made = tuple((part.etag, part.size) for part in parts)
         held = Held(size, etag, upload.request.properties, made, checksums, body)
         told = request.checksum
-        if told and told.value and body is not None and told != checksum_of(told.algorithm, held):
+        if (
+            self.compares_whole
+            and told
+            and told.value
+            and body is not None
+            and told != checksum_of(told.algorithm, held)
+        ):
             raise Ambiguous("the checksum differs", operation="CompleteMultipartUpload", code="BadDigest")
         self._hold(target, held)
         del self.uploads[request.upload.upload_id]

@@ -67,6 +67,9 @@ async def test_a_server_that_does_what_S3_does_lacks_nothing_and_keeps_nothing()
         ),
         ("honours_delete", {"delete_if_match", "batch_if_match"}),
         ("checksum_on_copy", {"checksums"}),
+        ("compares_sums", {"put_sums", "upload_sums"}),
+        ("compares_whole", {"upload_sums"}),
+        ("compares_md5", {"content_md5"}),
     ],
 )
 async def test_what_is_ignored_is_a_no_and_nothing_else_is(ignored: str, names: set[str]) -> None:
@@ -87,6 +90,11 @@ def bears(operation: str, attribute: str, wanted: Callable[[Any], bool] = bool) 
 
 ONE_STEP: list[tuple[str, Meant, set[str]]] = [
     ("a checksum on a copy", bears("CopyObject", "checksum_algorithm"), {"checksums"}),
+    ("a checksum on a write", bears("PutObject", "checksum"), {"put_sums"}),
+    ("Content-MD5", bears("PutObject", "content_md5"), {"content_md5"}),
+    ("an upload with a checksum", bears("CreateMultipartUpload", "checksum_algorithm"), {"upload_sums"}),
+    ("a checksum on a part", bears("UploadPart", "checksum"), {"upload_sums"}),
+    ("a checksum on Complete", bears("CompleteMultipartUpload", "checksum"), {"upload_sums"}),
     ("a pin on a copy", bears("CopyObject", "source_etag"), {"copy_pins", "copy_pins_parts"}),
     (
         "a pin of a multipart ETag on a copy",
