@@ -50,6 +50,7 @@ async def verify(
             properties=properties,
             minimum=plan.cleanup.proof,
             digests=opened.keeps_digests,
+            compares=opened.compares,
             keeps_links=opened.folders is not None and opened.folders.manner.links == "keep",
         )
         stop.listen(verifier.stop)

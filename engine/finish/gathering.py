@@ -32,7 +32,14 @@ async def gather(
     rows = sum(tally.objects for tally in await ledger.tallies())
     listener(Doing("listing both sides", objects=rows))
     audits = await audit(
-        opened.store, opened.sources, plan.routes, ledger, listener, plan.cleanup.proof, opened.keeps_digests
+        opened.store,
+        opened.sources,
+        plan.routes,
+        ledger,
+        listener,
+        plan.cleanup.proof,
+        opened.keeps_digests,
+        opened.compares,
     )
     if plan.probes:
         listener(Doing("asking the probes"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -115,6 +115,16 @@ def compare_checksums(source: Iterable[Checksum], target: Iterable[Checksum]) ->
     return Agreement.UNKNOWN, ""
 
 
+Compares = Callable[[str], bool]
+"""Whether a server is known to compare checksums of an algorithm with the bytes."""
+
+
+def without_echoes(said: Iterable[Checksum], sent: Sequence[Checksum], compares: Compares) -> tuple[Checksum, ...]:
+    """What a server says of an object, without what may be no more than what was said to it: checksums that are as they
+    should be, where it is not known to compare them. One that is another says so all the same."""
+    return tuple(item for item in said if item not in sent or compares(item.algorithm))
+
+
 def full_object(checksums: Iterable[Checksum]) -> str:
     """The checksum of a whole object among these, as the ledger keeps it; empty where there is none."""
     return next((str(item) for item in checksums if item.type == "FULL_OBJECT"), "")
@@ -172,6 +182,7 @@ def _contradicted(evidence: Evidence) -> str:
 
 
 OTHER_FORMS = "etags of different forms, no common checksum"
+ECHOED = "a checksum of it agrees, which its server was not seen to compare"
 
 
 def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str = OTHER_FORMS) -> tuple[Agreement, Evidence]:
@@ -190,6 +201,16 @@ def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str = OTHE
         elif found[0] is Agreement.EQUAL and by_etags is not None and by_etags[0] is Agreement.DIFFERENT:
             return Agreement.DIFFERENT, Evidence(Proof.NONE, _contradicted(found[1]))
     return found or (Agreement.UNKNOWN, Evidence(Proof.SIZE, f"size: {before}"))
+
+
+def evidence_told(
+    source: ObjectHead, target: ObjectHead, compares: Compares, before: str = OTHER_FORMS
+) -> tuple[Agreement, Evidence]:
+    """The same of a target whose bytes others sent: its server may only repeat what was said of them."""
+    told = without_echoes(target.checksums, source.checksums, compares)
+    if len(told) < len(target.checksums):
+        target, before = target._replace(checksums=told), ECHOED
+    return evidence_of_heads(source, target, before)
 
 
 def _by_checksums(source: Iterable[Checksum], target: Iterable[Checksum]) -> tuple[Agreement, Evidence] | None:

@@ -94,13 +94,14 @@ async def audit(
     listener: Listener,
     minimum: Proof = Proof.NONE,
     digests: Callable[[Route], bool] = lambda route: True,
+    compares: Callable[[Route, str], bool] = lambda route, algorithm: True,
 ) -> list[RouteAudit]:
-    """Question at both sides of every route now. `minimum` is the proof that the plan asks for, `digests` as
-    `Verifier` has it: a proof that the ETags contradict is asked for anew.
+    """Question at both sides of every route now. `minimum` is the proof that the plan asks for, `digests` and
+    `compares` as `Verifier` has them: a proof that the ETags contradict is asked for anew.
 
     Raises what leaves nothing to judge (bad credentials, no bucket); a listing that fails is in its route's `error`."""
     found = [RouteAudit(route.name) for route in routes]
-    heads = Heads(store_of)
+    heads = Heads(store_of, compares)
 
     def tell(*, done: bool) -> None:
         seen = sum(report.counts.total() for report in found)

@@ -4,6 +4,7 @@ once it has asked: each of one object, all of a page at once."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import compress
 
 import anyio
@@ -11,7 +12,7 @@ import anyio
 from engine.at_once import each
 from engine.errors import AttemptError, ObjectError
 from engine.model import Location, ObjectHead, ObjectRef, Proof
-from engine.plan.integrity import Agreement, evidence_of_heads, full_object, is_md5, why_not_comparable
+from engine.plan.integrity import Agreement, evidence_told, full_object, is_md5, why_not_comparable
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.route import Route
@@ -48,11 +49,13 @@ def _by_etag(row: Joined, finding: Finding) -> Judged:
 
 
 class Heads:
-    """The stages that ask for what stands at an object: proof that no listing gives, and properties. `keeps_links`:
-    folders keep symbolic links, so that a file in the place of one is no copy."""
+    """The stages that ask for what stands at an object: proof that no listing gives, and properties. `compares`:
+    whether the checksums of a route's targets, by an algorithm, are known to be of their bytes. `keeps_links`: folders
+    keep symbolic links, so that a file in the place of one is no copy."""
 
-    def __init__(self, store_of: StoreOf, *, keeps_links: bool = False) -> None:
+    def __init__(self, store_of: StoreOf, compares: Callable[[Route, str], bool], *, keeps_links: bool = False) -> None:
         self._store_of = store_of
+        self._compares = compares
         self._keeps_links = keeps_links
         self._limiter = anyio.CapacityLimiter(HEADS_AT_ONCE)
         self._md5: dict[str, bool] = {}
@@ -99,7 +102,9 @@ class Heads:
         target = await self._head(route.target, row.target.key)
         if source is None or target is None or source.etag != row.source.etag or target.etag != etag:
             return finding  # changed under our eyes: the size stands, and the next verification sees the change
-        agreement, evidence = evidence_of_heads(source, target, why_not_comparable(source, target))
+        agreement, evidence = evidence_told(
+            source, target, partial(self._compares, route), why_not_comparable(source, target)
+        )
         if agreement is Agreement.DIFFERENT:
             said = f"the two sides differ by {evidence.compared}"
             return off(row, Kind.DIGEST, State.DAMAGED, "DigestDiffers", said)

@@ -38,7 +38,7 @@ class Verifier:
     """Verifies routes against the ledger. `depth` asks for bytes to be read as well, `properties` for a HEAD an
     object that says whether the target carries what the route gives it. `minimum` is the proof that the plan asks for:
     what has no source any more, and less, is withdrawn. `digests`: whether a route's ETags are, as `decide` has it;
-    `keeps_links` as in `Heads`."""
+    `compares` and `keeps_links` as in `Heads`."""
 
     def __init__(
         self,
@@ -51,13 +51,14 @@ class Verifier:
         properties: bool = False,
         minimum: Proof = Proof.NONE,
         digests: Callable[[Route], bool] = lambda route: True,
+        compares: Callable[[Route, str], bool] = lambda route, algorithm: True,
         keeps_links: bool = False,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
         self._ledger = ledger
         self._listener = listener
-        self._heads = Heads(store_of, keeps_links=keeps_links)
+        self._heads = Heads(store_of, compares, keeps_links=keeps_links)
         self._rereading = Rereading(store_of, ledger, minimum)
         self._depth = depth
         self._deep: DeepReading | None = None

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
+from engine.crc import CRC64NVME
 from engine.model import Location, ObjectRef
 from engine.sites.clock import now_ms
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, PINS, Answer, Traits, from_note, from_older_note
@@ -64,6 +65,11 @@ class KnownTraits:
     def known(self, bucket: str) -> Traits:
         """What is known of a bucket without asking the server."""
         return AWS if self.trusted else self._traits.get(bucket, NOTHING_KNOWN)
+
+    def compares(self, bucket: str, algorithm: str) -> bool:
+        """Whether checksums by an algorithm are known to be of the bytes there, and not what somebody said of them.
+        CRC64NVME is tried: of any other nothing is known."""
+        return self.trusted or (algorithm == CRC64NVME and self.known(bucket).compares_sums)
 
     async def remember(self, notes: Notes, older_bucket: str = "") -> None:
         """Take what earlier commands noted, and keep there what is found out from now on. `older_bucket` is the bucket

@@ -84,6 +84,12 @@ class Sites:
             return False
         return all(self.site(where).keeps_digests(where.bucket) for where in (route.source, route.target))
 
+    def compares(self, route: Route, algorithm: str) -> bool:
+        """Whether a checksum by `algorithm` of a route's target is known to be of its bytes, where bytes may have been
+        sent there."""
+        target = self.target(route)
+        return self.source(route) is target or target.known.compares(route.target.bucket, algorithm)
+
     async def misnames(self, routes: Iterable[Route]) -> dict[str, Misnames]:
         """By the routes' names: what the keys of those that lead into folders may not be. Raises as `room` of them."""
         found: dict[str, Misnames] = {}

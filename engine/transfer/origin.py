@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from engine.checksums import Hasher, hasher
 from engine.model import Checksum, ObjectHead, UploadedPart
-from engine.plan.integrity import Agreement, Evidence
+from engine.plan.integrity import Agreement, Compares, Evidence
 from engine.plan.parts import Layout, OwnParts, PartRange
 from engine.store import ObjectStore
 from engine.transfer.carrier import Task
@@ -60,14 +60,15 @@ class Origin(Protocol):
         they passed."""
 
     async def evidence(
-        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore
+        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore, compares: Compares
     ) -> tuple[Agreement, Evidence]:
-        """What both sides prove of each other's bytes; `store` is the target's."""
+        """What both sides prove of each other's bytes; `store` is the target's, and its server `compares`."""
 
     async def kept(
-        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str
+        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str, compares: Compares
     ) -> dict[int, tuple[UploadedPart, Counted]]:
-        """Those parts of an earlier run that hold the source's bytes, each with its checksums."""
+        """Those parts of an earlier run that hold the source's bytes, each with its checksums, by `algorithm` where
+        there is one, and by what proves the whole on a server that `compares`."""
 
 
 class Streamed:

@@ -19,11 +19,11 @@ from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, Uplo
 from engine.plan.integrity import (
     MD5_ENCRYPTIONS,
     Agreement,
+    Compares,
     Evidence,
     combined_checksum,
     is_impossible,
     is_plain,
-    joined_checksum,
     multipart_etag,
     same_etag,
 )
@@ -40,7 +40,7 @@ from engine.transfer.origin import Origin, Streamed
 from engine.transfer.properties import read_properties
 from engine.transfer.putting import Putter
 from engine.transfer.server_parts import are_own
-from engine.transfer.sums import MD5, Counted, Sums, countable
+from engine.transfer.sums import MD5, Counted, Sums, countable, joined
 from engine.transfer.uploading import Uploader
 from engine.windows import Source
 
@@ -73,7 +73,11 @@ class Passing(Existing):
         self._putter = Putter(target, conditions, sums, pause)
 
     async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
-        return await self.origin.evidence(task, source, target, self.target)
+        return await self.origin.evidence(task, source, target, self.target, self.compares(task))
+
+    def compares(self, task: Task) -> Compares:
+        """As `Sums.compares`, where a task leads to."""
+        return self.sums.compares(task.target_ref.bucket)
 
     async def _claim(self, task: Task) -> Outcome | None:
         """What landed before its outcome was committed is not sent again where it proves to be the source's."""
@@ -111,6 +115,8 @@ class Passing(Existing):
             algorithm = told.algorithm if told is not None else CRC64NVME
             if told is not None and sums.values.get(told.algorithm) != told.value:
                 raise _damaged(self.origin.method, told, "nothing was written")
+            if not self.compares(task)(algorithm):
+                sums = _with_md5(sums, room.buffer())
             request = PutObject(
                 task.target_ref,
                 properties=await read_properties(self.source, task.route, task.source, head),
@@ -121,7 +127,7 @@ class Passing(Existing):
                 task, request, MemorySource(room.buffer()), lambda: _as_head(head, _with_md5(sums, room.buffer()))
             )
         known, requests = self.origin.claims(head, _as_head(head, sums)), requests + self.origin.requests
-        return await judged(self.target, task, known, result, self.origin.method, requests)
+        return await self._judged(task, known, result, requests)
 
     async def _put_streamed(self, task: Task, head: ObjectHead, wanted: Checksum) -> Outcome:
         """An object that has to be written in one piece, so that its ETag comes out equal."""
@@ -140,7 +146,11 @@ class Passing(Existing):
 
             result, requests = await self._putter.put(task, request, source, passes)
         requests += 1 + self.origin.requests * -(-task.source.size // PART_BYTES)
-        return await judged(self.target, task, passes(), result, self.origin.method, requests)
+        return await self._judged(task, passes(), result, requests)
+
+    async def _judged(self, task: Task, known: ObjectHead, result: CopyResult, requests: int) -> Outcome:
+        method, compares = self.origin.method, self.compares(task)
+        return await judged(self.target, task, known, result, method, requests, compares=compares)
 
 
 @dataclass(slots=True)
@@ -186,7 +196,7 @@ class PassedParts:
 
     async def kept(self, layout: Layout, parts: dict[int, UploadedPart]) -> dict[int, UploadedPart]:
         algorithm = self.wanted.algorithm if self.checksum is not None else ""
-        found = await self.by.origin.kept(self.task, layout, parts, algorithm)
+        found = await self.by.origin.kept(self.task, layout, parts, algorithm, self.by.compares(self.task))
         self.layout = layout
         self._counted |= {number: sums for number, (_, sums) in found.items()}
         return {number: self._bearing(part, sums) for number, (part, sums) in found.items()}
@@ -241,9 +251,10 @@ class PassedParts:
 
     def _refuse_other(self, part: PartRange, done: UploadedPart, sums: Counted) -> None:
         """Raise `Failed` where the server got other bytes than were sent."""
-        said = next((it.value for it in done.checksums if it.algorithm in sums.values), "")
-        by = "checksum" if said and said not in sums.values.values() else ""
-        if not said and sums.md5 and is_plain(done.etag) and done.encryption in MD5_ENCRYPTIONS:
+        said = next((it for it in done.checksums if it.algorithm in sums.values), None)
+        by = "checksum" if said is not None and said.value not in sums.values.values() else ""
+        is_known = said is not None and self.by.compares(self.task)(said.algorithm)
+        if not (by or is_known) and sums.md5 and is_plain(done.etag) and done.encryption in MD5_ENCRYPTIONS:
             is_told = not is_impossible(done.etag, part.size)  # some say that of nothing for everything
             by = "ETag" if is_told and not same_etag(done.etag, sums.md5) else ""
         if by:
@@ -278,14 +289,15 @@ class PassedParts:
         async def alike() -> bool:
             return known.etag == passed.etag or await are_own(by.source, self.task.source_ref, self.own, parts)
 
-        return await judged(by.target, self.task, known, result, by.origin.method, requests, parts, alike)
+        method, compares = by.origin.method, by.compares(self.task)
+        return await judged(by.target, self.task, known, result, method, requests, parts, alike, compares)
 
     def _passed(self) -> ObjectHead:
         """What was counted of all parts, as a HEAD of them would say it."""
         algorithm = self.wanted.algorithm
-        sums = [(part.size, self._counted.get(part.number, Counted({}))) for part in self.layout]
+        sums = [(part, self._counted.get(part.number, Counted({}))) for part in self.layout]
         etag = multipart_etag([item.md5 for _, item in sums])
-        whole = joined_checksum(algorithm, [(size, item.values.get(algorithm, "")) for size, item in sums])
+        whole = joined(algorithm, sums)
         return ObjectHead(self.task.source.size, etag, "", checksums=(whole,) if whole is not None else ())
 
 

@@ -16,10 +16,11 @@ from engine.crc import CRC64NVME
 from engine.model import Checksum, ObjectHead, UploadedPart
 from engine.plan.integrity import (
     Agreement,
+    Compares,
     Evidence,
     checksum_to_ask,
     compare_checksums,
-    evidence_of_heads,
+    evidence_told,
     is_md5,
     is_plain,
     parts_of,
@@ -93,14 +94,17 @@ class Elsewhere:
         return head._replace(etag=passed.etag or head.etag, checksums=(*head.checksums, *passed.checksums))
 
     async def evidence(
-        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore
+        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore, compares: Compares
     ) -> tuple[Agreement, Evidence]:
-        return evidence_of_heads(source, target)
+        return evidence_told(source, target, compares)
 
     async def kept(
-        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str
+        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str, compares: Compares
     ) -> dict[int, tuple[UploadedPart, Counted]]:
-        """All of which the server says the checksum: what the whole comes to is held against the source's."""
+        """All of which the server says the checksum: what the whole comes to is held against the source's. Where that
+        may be what it was sent, and the source's ETag is of other parts, nothing says what they hold."""
+        if algorithm and not compares(algorithm) and layout.count != parts_of(task.source.etag):
+            return {}
         found = {}
         for number, part in parts.items():
             values = {item.algorithm: item.value for item in part.checksums if item.algorithm == algorithm}

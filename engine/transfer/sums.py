@@ -1,19 +1,23 @@
 """What a body is sent with for the target's server to compare: a checksum, or Content-MD5 where it does not know those.
 
 AWS knows CRC64NVME. What another server knows shows in its first answer: it names the checksum that it compared, or
-refuses the header, or says nothing, which is taken for not having looked. Until then a body is sent with both.
+refuses the header, or says nothing, which is taken for not having looked. Until then a body is sent with both; and so
+it is for as long as the server was not seen to refuse a wrong one, since what it names may be what it was sent.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from engine.checksums import Hasher, is_known
 from engine.errors import Rejected, Unsupported
 from engine.events import Listener, Notice
 from engine.model import Checksum
+from engine.plan.integrity import Compares, joined_checksum
+from engine.plan.parts import PartRange
 from engine.sites.known import KnownTraits
 from engine.sites.tolerating import REFUSALS
 from engine.sites.traits import Answer
@@ -52,6 +56,14 @@ def countable(checksums: Iterable[Checksum]) -> Checksum | None:
     return next((it for it in checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
 
 
+def joined(algorithm: str, pieces: Iterable[tuple[PartRange, Counted]]) -> Checksum | None:
+    """The checksum of a whole by those of its pieces in order; None where they do not make it up."""
+    values = [(part.size, sums.values.get(algorithm, "")) for part, sums in pieces]
+    if len(values) == 1:
+        return Checksum(algorithm, "FULL_OBJECT", values[0][1]) if values[0][1] else None
+    return joined_checksum(algorithm, values)
+
+
 class Sums:
     """What the buckets of the target's site are known to compare, for one run."""
 
@@ -71,9 +83,13 @@ class Sums:
     def algorithms(self, bucket: str, algorithm: str) -> tuple[str, ...]:
         """What has to be counted of a body for this bucket, where `algorithm` is the checksum that would be sent."""
         takes = self.takes(bucket)
-        if takes is None:
-            return (algorithm, MD5)
-        return (algorithm,) if takes else (MD5,)
+        if takes is False:
+            return (MD5,)
+        return (algorithm,) if takes and self.compares(bucket)(algorithm) else (algorithm, MD5)
+
+    def compares(self, bucket: str) -> Compares:
+        """Whether what the server says of a checksum by an algorithm is its own word."""
+        return partial(self._known.compares, bucket)
 
     def answered(self, bucket: str, algorithm: str, given: Sequence[Checksum]) -> None:
         """A body that was sent with a checksum was taken, with these in the answer."""

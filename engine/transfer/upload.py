@@ -20,9 +20,11 @@ from engine.model import Checksum, ObjectHead, UploadedPart
 from engine.plan.integrity import (
     OTHER_PARTS,
     Agreement,
+    Compares,
     Evidence,
     differ_in_parts,
     evidence_of_heads,
+    evidence_told,
     is_md5,
     is_plain,
     multipart_etag,
@@ -35,7 +37,7 @@ from engine.transfer.carrier import Ended, Task
 from engine.transfer.drift import as_read, source_now
 from engine.transfer.origin import Way
 from engine.transfer.server_parts import own_parts, told_whole
-from engine.transfer.sums import MD5, Counted, countable, counted
+from engine.transfer.sums import MD5, Counted, countable, counted, joined
 from engine.windows import WINDOW_BYTES
 
 AT_ONCE_BYTES = 1 << 20
@@ -76,7 +78,7 @@ class Files:
         return passed
 
     async def kept(
-        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str
+        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str, compares: Compares
     ) -> dict[int, tuple[UploadedPart, Counted]]:
         found: dict[int, tuple[UploadedPart, Counted]] = {}
         waiting = iter([place for place in layout if place.number in parts])
@@ -86,13 +88,15 @@ class Files:
             for place in waiting:
                 part = parts[place.number]
                 said = next((item.value for item in part.checksums if item.algorithm == algorithm), "")
-                algorithms = [name for name in (algorithm, "" if said else MD5) if name]
+                is_told = bool(said) and compares(algorithm)
+                algorithms = [name for name in (algorithm, "" if is_told else MD5) if name]
                 try:
                     (sums,) = await as_read(self._store, task, self._disk.run(self._hash, task, [place], algorithms))
                 except Ended as error:
                     ended.append(error)
                     return
-                if sums.values[algorithm] == said if said else same_etag(sums.md5, part.etag):
+                same = sums.values[algorithm] == said if said else same_etag(sums.md5, part.etag)
+                if same and (is_told or not is_plain(part.etag) or same_etag(sums.md5, part.etag)):
                     found[place.number] = part, sums
 
         async with one_error(), anyio.create_task_group() as comparing:
@@ -103,7 +107,7 @@ class Files:
         return found
 
     async def evidence(
-        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore
+        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore, compares: Compares
     ) -> tuple[Agreement, Evidence]:
         nothing = "the target's server says nothing that bytes can be compared with"
         bare = ObjectHead(task.source.size, "", "")
@@ -113,23 +117,27 @@ class Files:
             await as_read(self._store, task, self._disk.run(self._hash, task, [], []))
             return evidence_of_heads(bare, target, nothing)
         told = countable(target.checksums)
+        algorithms = [told.algorithm] if told is not None else []
         own: OwnParts | None = None
-        if told is not None or is_plain(target.etag):
+        if told is None or not compares(told.algorithm):
+            algorithms.append(MD5)
+            if parts_of(target.etag) and is_md5(target.properties.encryption):
+                own, _ = await own_parts(store, task.target_ref, target)
+        if own is None and (told is not None or is_plain(target.etag)):
             own = OwnParts(Layout(target.size, part_bytes=target.size), 1)
-        elif parts_of(target.etag) and is_md5(target.properties.encryption):
-            own, _ = await own_parts(store, task.target_ref, target)
         if own is None:
             return evidence_of_heads(bare, target, nothing)
-        algorithm = told.algorithm if told is not None else MD5
-        sums = await as_read(self._store, task, self._disk.run(self._hash, task, list(own.layout), [algorithm]))
+        sums = await as_read(self._store, task, self._disk.run(self._hash, task, list(own.layout), algorithms))
+        here = bare
         if told is not None:
-            here = bare._replace(checksums=(told._replace(value=sums[0].values[algorithm]),))
-            return evidence_of_heads(here, target, nothing)
-        digests = [item.md5 for item in sums]
-        here = bare._replace(etag=multipart_etag(digests) if parts_of(target.etag) else digests[0])
+            whole = joined(told.algorithm, zip(own.layout, sums, strict=True))
+            here = bare._replace(checksums=(whole,) if whole is not None else ())
+        if MD5 in algorithms:
+            digests = [item.md5 for item in sums]
+            here = here._replace(etag=multipart_etag(digests) if parts_of(target.etag) else digests[0])
         if differ_in_parts(here, target) and await told_whole(store, task.target_ref, own):
             return Agreement.DIFFERENT, OTHER_PARTS
-        return evidence_of_heads(here, target, nothing)
+        return evidence_told(here, target, compares, nothing)
 
     # --- in a thread ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,17 @@ import pytest
 
 from engine.events import Event
 from engine.folder.store import FolderStore
-from engine.model import ABSENT, FILE_SITE, Checksum, CopyResult, ListedObject, Location, Properties, UploadedPart
+from engine.model import (
+    ABSENT,
+    FILE_SITE,
+    Checksum,
+    CopyResult,
+    ListedObject,
+    Location,
+    ObjectRef,
+    Properties,
+    UploadedPart,
+)
 from engine.plan import parts
 from engine.plan.integrity import multipart_etag
 from engine.plan.record import UploadRecord
@@ -53,6 +63,39 @@ class SilentStore(FakeStore):
 
     def _complete(self, request: CompleteUpload) -> CopyResult:
         return super()._complete(request._replace(checksum=None))
+
+
+class Echoing(FakeStore):
+    """A server that keeps other bytes than it is sent, compares nothing, and says again whatever checksum it was told.
+    `opaque`: its ETags are no digests either."""
+
+    def __init__(self, *, opaque: bool, hurts: bool = True) -> None:
+        super().__init__(compares_sums=False, compares_whole=False, compares_md5=False)
+        self._opaque = opaque
+        self._hurts = hurts
+
+    def _kept(self, body: bytes) -> bytes:
+        return b"\1" + body[1:] if self._hurts else body
+
+    def _etag(self, etag: str) -> str:
+        return f"opaque-{len(self.requests)}" if self._opaque else etag
+
+    def _put(self, request: PutObject) -> CopyResult:
+        return self._named(request.ref, super()._put(request._replace(body=self._kept(request.body))))
+
+    def _upload_part(self, request: UploadPart) -> UploadedPart:
+        part = super()._upload_part(request._replace(body=self._kept(request.body)))
+        part = part._replace(etag=self._etag(part.etag))
+        self.uploads[request.upload.upload_id].parts[request.number] = part
+        return part
+
+    def _complete(self, request: CompleteUpload) -> CopyResult:
+        return self._named(request.upload.target, super()._complete(request))
+
+    def _named(self, ref: ObjectRef, result: CopyResult) -> CopyResult:
+        etag = self._etag(result.etag)
+        self.objects[ref].etag = etag
+        return result._replace(etag=etag)
 
 
 class Passes:
@@ -136,4 +179,4 @@ class RelayScene(Passes):
         return Task(self.route, "k", source, condition, **more)
 
 
-__all__ = ["PART", "Passes", "RelayScene", "SilentStore", "UploadScene", "small_parts"]
+__all__ = ["PART", "Echoing", "Passes", "RelayScene", "SilentStore", "UploadScene", "small_parts"]
