@@ -169,6 +169,7 @@ class Account:
         self.complete_again = False
         self.completed: dict[tuple[str, str, str], Reply] = {}
         self.conditional_deletes = True
+        self.echoes_checksums = False
         self._issued = 0
 
     @property

@@ -56,6 +56,7 @@ class Front:
         self.account.clock.offset_s = settings.clock_offset_s
         self.account.complete_again = settings.complete_again
         self.account.conditional_deletes = settings.conditional_deletes
+        self.account.echoes_checksums = settings.echoes_checksums
         self._latency = Latency(settings)
         self._limit = RateLimit(settings)
         self._bandwidth = Bandwidth(settings.bandwidth_mib_s * MIB, settings.part_slots)

