@@ -21,8 +21,9 @@ from engine.store import CompleteUpload, CreateUpload, ObjectStore, PutObject, U
 MISMATCHES = ("BadDigest", "XAmzContentChecksumMismatch")
 """The codes by which a body is refused that is not what its checksum says."""
 
-PROMPT_S = 0.5
-"""For so long such a body may be sent again: else it is taken to have been hurt on its way, time after time."""
+PROMPT_S = 0.2
+"""For so long may such a body be sent, since it is taken to have been hurt on its way and sent again; the same request
+went out a moment before, so that its connection is open."""
 
 Making = Callable[[], Awaitable[CopyResult]]
 
