@@ -13,11 +13,12 @@ from engine.plan.route import Route
 ROUTES_AT_ONCE = 32
 """Each holds pages of both of its sides."""
 
-Report = TypeVar("Report")
+Own = TypeVar("Own")
 
 
 async def read_through(
-    routes: Sequence[Route], reports: Sequence[Report], read: Callable[[Route, Report], Awaitable[None]]
+    routes: Sequence[Route], own: Sequence[Own], read: Callable[[Route, Own], Awaitable[None]]
 ) -> None:
-    """Have `read` read each route from end to end, with its own of the reports. Raises as a task group does."""
-    await each(zip(routes, reports, strict=True), lambda both: read(*both), anyio.CapacityLimiter(ROUTES_AT_ONCE))
+    """Have `read` read each route from end to end, with what is its own, the first ones first. Raises as a task group
+    does."""
+    await each(zip(routes, own, strict=True), lambda both: read(*both), anyio.CapacityLimiter(ROUTES_AT_ONCE))

@@ -12,16 +12,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import anyio
 import anyio.lowlevel
 
+from engine.at_once import each
 from engine.events import Listener, Notice, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
 from engine.listing.lister import KeyRange
 from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
+from engine.listing.through import read_through
 from engine.listing.unlisted import ToldUnlisted, UnlistedThings, told
 from engine.plan.concern import refuse_unmappable, taken
 from engine.plan.coverage import Coverage, Stretch
@@ -150,9 +153,10 @@ class Run:
                 async with anyio.create_task_group() as work:
                     self._queue.staff(hiring(work, self._work), self._concurrency, self._held)
                     with self._listing:
-                        async with anyio.create_task_group() as producers:
-                            for route in self._routes:
-                                producers.start_soon(self._produce, route, fresh)
+                        if not self._extent.part:  # all of them: those that are not begun when it ends are open as well
+                            await each((route.name for route in self._routes), self._ledger.open_snapshot)
+                        pieces = [self._pieces[route.name] for route in self._routes]
+                        await read_through(self._routes, pieces, partial(self._produce, fresh))
                     self._queue.close()
                 if not self.stopped and not self._extent.part:
                     for record in list(self._uploads.values()):  # no task took it up: its object is done, or is left
@@ -170,11 +174,9 @@ class Run:
 
     # --- producing ------------------------------------------------------------------------------------------
 
-    async def _produce(self, route: Route, fresh: bool) -> None:
+    async def _produce(self, fresh: bool, route: Route, wanted: Sequence[Piece]) -> None:
         """List one route, decide page by page, hand out tasks; close its snapshot at the listing's end."""
-        if not self._extent.part:
-            await self._ledger.open_snapshot(route.name)
-        pieces = deque(self._pieces[route.name])
+        pieces = deque(wanted)
         objects = size_bytes = 0
         if self._extent.coverage is not None:
             covered = [item for item in self._extent.coverage.stretches if item.piece.route == route.name]

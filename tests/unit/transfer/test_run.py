@@ -10,6 +10,7 @@ import pytest
 
 from engine.errors import AccessDenied, Ambiguous, BadCredentials, EngineError, LedgerError, ListingBroken
 from engine.events import Event, ObjectAside, Progress, SnapshotClosed
+from engine.listing.through import ROUTES_AT_ONCE
 from engine.model import MIB, CopyResult, Location, Overwrite, Page, Proof, Properties
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord, Outcome
@@ -304,6 +305,62 @@ async def test_an_upload_of_an_object_that_is_not_wanted_any_more_is_aborted(tmp
     _, rows = await run_once(store, tmp_path / "l")
     assert store.uploads == {}
     assert rows["large"].state is State.DRIFTED
+
+
+def many_routes() -> list[Route]:
+    """More than are listed at a time."""
+    numbers = range(ROUTES_AT_ONCE + 8)
+    return [Route(f"r{at}", Location("bkt", f"old/{at}/"), Location("bkt", f"new/{at}/")) for at in numbers]
+
+
+async def test_of_many_routes_so_many_are_listed_at_a_time_and_none_counts_as_listed_before_it_is(
+    tmp_path: Path,
+) -> None:
+    """Each that is begun holds pages of both sides: a run's memory does not grow with the number of its routes."""
+    routes, store = many_routes(), FakeStore()
+    for route in routes:
+        store.put(f"{route.source}a")
+    begun, most = set[str](), 0
+    told: list[Progress] = []
+    first_wave = anyio.Event()
+
+    async def see(operation: str, request: object) -> None:
+        nonlocal most
+        if isinstance(request, ListPage) and request.prefix.startswith("old/"):
+            begun.add(request.prefix)
+            if len(begun) == ROUTES_AT_ONCE:
+                await anyio.wait_all_tasks_blocked()
+                most = len(begun)
+                told.append(run.progress())
+                first_wave.set()
+            await first_wave.wait()
+
+    store.before = see
+    async with await open_ledger(tmp_path / "l", *routes) as ledger:
+        run = assemble(store, ledger, *routes)
+        with anyio.fail_after(60):
+            await run.go(fresh=True)
+        assert all(item.closed_ms for item in await ledger.snapshots())
+    assert most == ROUTES_AT_ONCE
+    assert [item.listing_done for item in (*told, run.progress())] == [False, True]
+    assert run.counters.copied == len(routes)
+
+
+async def test_a_route_that_a_stopped_run_did_not_come_to_is_open_too(tmp_path: Path) -> None:
+    """Nothing is deleted by what an earlier run listed, while a later one is half done."""
+    routes, store = many_routes(), FakeStore()
+    async with await open_ledger(tmp_path / "l", *routes) as ledger:
+        await assemble(store, ledger, *routes).go(fresh=True)
+        again = assemble(store, ledger, *routes)
+
+        async def stop(operation: str, request: object) -> None:
+            again.stop()
+            await anyio.sleep_forever()
+
+        store.before = stop
+        with anyio.fail_after(60):
+            await again.go(fresh=False)
+        assert {item.closed_ms for item in await ledger.snapshots()} == {0}
 
 
 # --- ends ---------------------------------------------------------------------------------------------------
