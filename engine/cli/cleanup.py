@@ -16,6 +16,8 @@ from engine.plan.document import Plan
 from engine.report.cleanup import cleaned_page, gate_page
 from engine.report.text import amount_text
 
+LEFT = "interrupted: the same command again looks at all that is left anew"
+
 
 def cleanup_command(
     invocation: Invocation,
@@ -44,7 +46,7 @@ def _run(invocation: Invocation, plan: Plan, *, delete: bool) -> CleanupResult:
         except CleanupRefused as refused:
             return refused.result
 
-    return invocation.run(work, asides=False)
+    return invocation.run(work, asides=False, leaving=LEFT)
 
 
 def _end(invocation: Invocation, plan: Plan, result: CleanupResult, said: Sequence[str], *, delete: bool) -> NoReturn:

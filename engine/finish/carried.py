@@ -3,6 +3,9 @@
 No listing shows it: metadata that is written anew shows by LastModified alone, tags and ACLs not at all, and a target
 that was found in place may never have carried any. So each object costs a HEAD a side, tags where there are any, and
 an ACL where the route keeps ACLs, at the rate that the governor allows; nothing is asked of a route that keeps none.
+
+A comparison that was interrupted begins anew, and nothing of it is kept as done: an object's version (its ETag and
+LastModified) does not tell whether its tags, its ACL or its lock changed since.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from engine.plan.route import PropertyRule, Route
 from engine.store import StoreOf
 from engine.transfer.comparing import compare_properties
 
-OBJECTS_AT_ONCE = 64
+OBJECTS_AT_ONCE = 256
+"""What is asked of one is asked in turn: on a slow store fewer would be the limit, and not the governor's rate."""
 
 
 class _Unread(NamedTuple):

@@ -96,6 +96,26 @@ def test_one_signal_finishes_what_is_in_flight_and_commits_it(
         assert len(server.copies) == len(KEYS)
 
 
+def test_a_cleanup_that_is_left_promises_no_more_than_it_does(terminal: Terminal, plan: Path) -> None:
+    """What was deleted is in the ledger; what was looked at is looked at again, since nothing shows that a tag, an ACL
+    or a lock changed meanwhile."""
+    held = Held("LIST")
+    held.go.set()
+    with answering(held) as server:
+        terminal.at(server.url)
+        assert terminal.call("run", plan).code == 0
+        held.go.clear()
+        held.come.clear()
+        with terminal.start("cleanup", plan) as process:
+            assert held.come.wait(WAIT_S)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=WAIT_S)
+        held.go.set()
+    assert process.returncode == 130
+    assert "interrupted: the same command again looks at all that is left anew" in err
+    assert "resume" not in err
+
+
 def test_a_second_signal_leaves_at_once_and_nothing_is_lost(terminal: Terminal, plan: Path) -> None:
     held = Held()
     with answering(held) as server:
