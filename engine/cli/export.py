@@ -19,6 +19,8 @@ from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, ledger_of, plan_if_known
 from engine.errors import UsageError, refused_as
+from engine.events import Listener, Looking
+from engine.ledger import open_to_read
 from engine.references.local_files import refuse_ours, writing_new
 from engine.report.drawing import writing_to
 from engine.report.export import is_marker, writing_lines
@@ -40,7 +42,7 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
     if output is None and sys.stdout.isatty():
         invocation = replace(invocation, progress=False)  # a bar would be drawn over the rows
     written, left_out, markers, is_local = invocation.run(
-        lambda options, _: _write(ledger, form, output),
+        lambda options, _: _write(ledger, form, output, options.listener),
         offline=True,
         leaving="interrupted: what was written is not all" if output is None else "interrupted: no file was written",
     )
@@ -61,11 +63,13 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
     invocation.end(DONE, values)
 
 
-async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int, int, bool]:
+async def _write(ledger: Path, form: str, output: Path | None, listener: Listener) -> tuple[int, int, int, bool]:
     """How many objects were written, and how many this format leaves out; how many of those are directory markers; and
     whether all targets lie in folders."""
     written = left_out = markers = 0
     is_local = True
+    async with await open_to_read(ledger) as reader:
+        total = sum(tally.objects for tally in await reader.tallies())
     batches = export(ledger)
     batch = await anext(batches, None)  # what is wrong with the ledger is raised before anything is written
     with _private_file(output) if output is not None else _stdout() as file, _writing(form, file) as write:
@@ -76,6 +80,7 @@ async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int
             if form == CHECKSUMS:
                 markers += sum(map(is_marker, batch))
                 is_local = is_local and not any(row.target_bucket for row in batch)
+            listener(Looking(max(total, written + left_out), listing_done=True, done=written + left_out))
             batch = await anext(batches, None)
     return written, left_out, markers, is_local
 

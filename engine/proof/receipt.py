@@ -120,9 +120,10 @@ async def sum_up(
     listener(Doing("reading the ledger"))
     total = sum(tally.objects for tally in await ledger.tallies())
     digest = hashlib.sha256()
+    written = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode  # made once: there is a text a row
 
     def take(*values: object) -> None:
-        digest.update(json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+        digest.update(f"{written(values)}\n".encode())
 
     snapshots = await ledger.snapshots()
     take("binding", (await ledger.binding()).text)
@@ -136,7 +137,7 @@ async def sum_up(
         for row in records:
             if form != OLDER and row.properties == AGREE:
                 row = row._replace(properties="")
-            take(*(row[place] for place in places))
+            take(*map(row.__getitem__, places))
             routes[row.route].add(row)
         listener(Progress(total, listing_done=True, done=rows))
     for acceptance in await ledger.acceptances():

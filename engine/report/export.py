@@ -9,10 +9,10 @@ byte of the key but letters, digits and `-._~/` is %XX, and so is a "-" at the b
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -20,7 +20,8 @@ from engine.api.export import ExportRow
 from engine.model import Proof
 from engine.sites.clock import time_text
 
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_DEFUSED = frozenset("=+-@\t\r\n＝＋－＠'")
+"""What a spreadsheet runs begins with one of them; and what would be taken for defused."""
 
 NAMES = (
     "route", "key", "source", "target", "size", "state", "proof", "compared", "source_etag", "target_etag", "checksum",
@@ -31,8 +32,12 @@ NAMES = (
 
 COLUMNS = (*NAMES[:2], "key_percent", *NAMES[2:])
 """Of CSV, in order."""
+_PERCENT, _FOUND = map(COLUMNS.index, ("key_percent", "found"))
 
 MOMENTS = ("copied", "size_proven", "digest_proven", "bytes_proven")
+_DATED = slice(NAMES.index(MOMENTS[0]), NAMES.index(MOMENTS[-1]) + 1)
+_time_text = lru_cache(time_text)
+"""What is committed together bears one time."""
 
 
 def values_of(row: ExportRow) -> tuple[Any, ...]:
@@ -46,26 +51,32 @@ def values_of(row: ExportRow) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def texts_of(row: ExportRow) -> dict[str, Any]:
-    """The same by name, with times in ISO 8601 in UTC, empty where not reached."""
-    values = dict(zip(NAMES, values_of(row), strict=True))
-    return values | {name: time_text(values[name]) for name in MOMENTS}
+def texts_of(row: ExportRow) -> list[Any]:
+    """The same, with times in ISO 8601 in UTC, empty where not reached."""
+    values = list(values_of(row))
+    values[_DATED] = map(_time_text, values[_DATED])
+    return values
 
 
 def csv_header() -> str:
     return ",".join(COLUMNS) + "\r\n"
 
 
-def csv_line(row: ExportRow) -> str:
+class _Lines(list[str]):
+    """What a writer of CSV writes, line by line."""
+
+    write = list.append
+
+
+def csv_lines(rows: Iterable[ExportRow]) -> list[str]:
     """As RFC 4180 has it."""
-    text = io.StringIO()
-    values = texts_of(row) | {"key_percent": _percent(row.record.key)}
-    csv.writer(text, lineterminator="\r\n").writerow([_cell(values[name]) for name in COLUMNS])
-    return text.getvalue()
+    lines = _Lines()
+    csv.writer(lines, lineterminator="\r\n").writerows(map(_cells, rows))
+    return lines
 
 
 def ndjson_line(row: ExportRow) -> str:
-    return json.dumps(texts_of(row), ensure_ascii=True) + "\n"
+    return json.dumps(dict(zip(NAMES, texts_of(row), strict=True)), ensure_ascii=True) + "\n"
 
 
 def is_marker(row: ExportRow) -> bool:
@@ -87,22 +98,22 @@ def checksum_line(row: ExportRow) -> str:
     return f"{escaped}{record.xxh3}  {name}\n"
 
 
-FORMATS: dict[str, tuple[str, Callable[[ExportRow], str]]] = {
-    "csv": (csv_header(), csv_line),
-    "ndjson": ("", ndjson_line),
-    "checksums": ("", checksum_line),
+FORMATS: dict[str, tuple[str, Callable[[Iterable[ExportRow]], Iterable[str]]]] = {
+    "csv": (csv_header(), csv_lines),
+    "ndjson": ("", partial(map, ndjson_line)),
+    "checksums": ("", lambda rows: filter(None, map(checksum_line, rows))),
 }
-"""Each format's first line, and how a row is written."""
+"""Each format's first line, and those of some rows."""
 
 
 @contextmanager
 def writing_lines(form: str, file: BinaryIO) -> Iterator[Callable[[list[ExportRow]], int]]:
     """What takes batches of rows into a file of this format, and says how many it wrote: it may leave some out."""
-    head, line_of = FORMATS[form]
+    head, lines_of = FORMATS[form]
     file.write(head.encode())
 
     def write(rows: list[ExportRow]) -> int:
-        lines = [line for row in rows if (line := line_of(row))]
+        lines = list(lines_of(rows))
         file.write("".join(lines).encode())
         return len(lines)
 
@@ -111,13 +122,16 @@ def writing_lines(form: str, file: BinaryIO) -> Iterator[Callable[[list[ExportRo
 
 def defused(text: str) -> str:
     """A text that a spreadsheet shows and does not run."""
-    return f"'{text}" if text.startswith((*_RUN_BY_SPREADSHEETS, "'")) else text
+    return f"'{text}" if text[:1] in _DEFUSED else text
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return defused(value) if isinstance(value, str) else str(value)
+def _cells(row: ExportRow) -> list[Any]:
+    """Of a line of CSV; numbers as they are."""
+    values = texts_of(row)
+    values.insert(_PERCENT, _percent(row.record.key))
+    values[_FOUND] = "yes" if row.record.found else "no"
+    # As `defused` has it: a call a cell would take longer than all else.
+    return [f"'{value}" if isinstance(value, str) and value[:1] in _DEFUSED else value for value in values]
 
 
 def _percent(key: str) -> str:

@@ -277,3 +277,13 @@ def test_nothing_is_said_to_be_copied_or_set_before_it_is(
         said.clear()
         terminal.call(*words, "--yes")
         assert said == ["looking", "checking the ledger", *doing]
+
+
+def test_an_export_tells_how_far_it_is(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder)
+    with answering(holding("old/a", "old/b")) as server:
+        terminal.at(server.url)
+        assert terminal.call("run", plan).code == 0
+        ended = terminal.call("export", plan, "--output", terminal.folder / "proof.csv", "--json")
+    told = [line for line in ended.lines if line["event"] == "progress"]
+    assert [(line["listed"], line["listing_done"], line["done"]) for line in told] == [(2, True, 2)]

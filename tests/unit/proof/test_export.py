@@ -23,7 +23,7 @@ from engine.plan.binding import RouteBinding
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision, ObjectRecord
 from engine.proof.depth import Depth
-from engine.report.export import COLUMNS, checksum_line, csv_header, csv_line, defused, ndjson_line
+from engine.report.export import COLUMNS, checksum_line, csv_header, csv_lines, defused, ndjson_line
 from tests import forking
 from tests.unit.proof.scene import Scene
 
@@ -40,7 +40,7 @@ def row(key: str, *, xxh3: str = "", proof: Proof = Proof.DIGEST, message: str =
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(KEYS))
 def test_a_key_comes_back_from_csv_by_either_of_its_columns(key: str) -> None:
-    text = csv_header() + csv_line(row(key))
+    text = csv_header() + "".join(csv_lines([row(key)]))
     (found,) = csv.DictReader(io.StringIO(text, newline=""))
     assert unquote(found["key_percent"]) == key
     assert found["key"].removeprefix("'") == key if found["key"].startswith("'") else found["key"] == key
@@ -54,7 +54,9 @@ def test_defusing_tells_any_two_texts_apart(one: str, other: str) -> None:
 
 
 def test_a_message_is_defused_too_and_every_column_is_there() -> None:
-    (found,) = csv.DictReader(io.StringIO(csv_header() + csv_line(row("k", message='=HYPERLINK("x")')), newline=""))
+    (found,) = csv.DictReader(
+        io.StringIO(csv_header() + "".join(csv_lines([row("k", message='=HYPERLINK("x")')])), newline="")
+    )
     assert found["message"] == '\'=HYPERLINK("x")' and tuple(found) == COLUMNS
 
 
