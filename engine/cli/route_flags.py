@@ -55,6 +55,8 @@ def plan_of_flags(
     if _lacks_a_slash(source):
         mistakes.add(f"{SIDES['from']}: {source} is a folder: write {source}/ for everything in it")
         source += "/"  # the rest is judged as it was meant
+    # What is said of both holds for a side of which more is said: else --endpoint-url would be for no side at all.
+    common = invocation.options.connection(Connection())
     for side, text in (("from", source), ("to", target)):
         connection = Connection(**{name: given.pop(f"{side}_{name}") for name in CONNECTION_OF_A_SIDE})
         if side == "from" and given.pop("from_no_sign_request"):
@@ -67,6 +69,7 @@ def plan_of_flags(
             which = f"{SIDES[side]} is the local path {text}"
             mistakes.add(f"{flag} says where a place in S3 is, and {which}: leave it out")
         else:
+            connection = replace(common, **connection.said)
             more["source_connection" if side == "from" else "target_connection"] = connection
     if given.pop("no_tags"):
         if given["tags"]:

@@ -86,3 +86,20 @@ def test_one_side_is_read_without_a_signature_and_the_other_written_with_ones_ow
     local = terminal.call("cp", "./x/", "s3://mine/x/", "--from-no-sign-request", "--yes")
     assert local.code == 2
     assert "--from-no-sign-request says where a place in S3 is" in local.err
+
+
+def test_what_is_said_of_both_sides_holds_beside_what_is_said_of_one(
+    terminal: Terminal, public: Sandbox, server: Sandbox
+) -> None:
+    """Else the environment's server was written to, and deleted on, which no word of the command names."""
+    terminal.set(AWS_ENDPOINT_URL_S3=server.url, AWS_REGION=server.region)
+    (terminal.folder / "config").write_text(
+        f"[profile mine]\naws_access_key_id = {public.access_key}\naws_secret_access_key = {public.secret_key}\n"
+    )
+    terminal.set(AWS_CONFIG_FILE=str(terminal.folder / "config"))
+    (terminal.folder / "x").mkdir()
+    (terminal.folder / "x/a").write_text("mine")
+    ends = ("./x/", "s3://closed-data/x/", "--endpoint-url", public.url, "--to-profile", "mine")
+    copied = terminal.call("cp", *ends, "--yes")
+    assert copied.code == 0, copied.err
+    assert "x/a" in [key for key, *_ in public.control("dump", {"bucket": "closed-data"})["objects"]]
