@@ -23,7 +23,7 @@ WINDOWS_READS = frozenset(
 def limits_of(directory: int, path: str) -> Limits:
     """What the file system under a descriptor takes, for keys below the folder at `path`."""
     name_bytes = os.fstatvfs(directory).f_namemax
-    return limits_below(path)._replace(name_bytes=name_bytes or 255, windows=_kind_of(directory) in WINDOWS_READS)
+    return limits_below(path)._replace(name_bytes=name_bytes or 255, windows=system.kind_of(directory) in WINDOWS_READS)
 
 
 def limits_below(path: str) -> Limits:
@@ -74,9 +74,3 @@ def _written(directory: int, name: bytes, inode: int) -> bytes:
 
 def _fold(name: bytes) -> str:
     return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
-
-
-def _kind_of(directory: int) -> str:
-    """The type of the file system under a descriptor, as the kernel calls it; empty where nothing tells it."""
-    kind, *rest = system.mounted_at(directory) or [""]
-    return "drvfs" if kind == "9p" and "drvfs" in " ".join(rest) else kind

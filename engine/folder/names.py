@@ -63,7 +63,6 @@ THERE = Limits(name_bytes=sys.maxsize, path_bytes=sys.maxsize)
 file system knows what it took for a name."""
 WINDOWS_UNITS = 255
 
-
 TOO_LONG = "NameTooLong"
 
 PARTS_ENDING = b".parts"

@@ -199,8 +199,7 @@ def hand_over(descriptor: int) -> None:
 def sync_all(descriptor: int) -> bool:
     """As `sync`, for all of the file system that a descriptor is on, whoever wrote it. False where no call here is
     known to do that: nothing is known to be on the disk then."""
-    kind = (mounted_at(descriptor) or [""])[0]
-    return kind in _SYNCED_WHOLE and _done(_SYNCFS, descriptor)
+    return kind_of(descriptor) in _SYNCED_WHOLE and _done(_SYNCFS, descriptor)
 
 
 def ask_closing(descriptor: int) -> None:
@@ -328,11 +327,17 @@ def mounted_at(descriptor: int) -> list[str]:
     return []
 
 
+def kind_of(descriptor: int) -> str:
+    """The type of the file system under a descriptor, as the kernel calls it; empty where nothing tells it."""
+    kind, *rest = mounted_at(descriptor) or [""]
+    return "drvfs" if kind == "9p" and "drvfs" in " ".join(rest) else kind
+
+
 def keeps_inodes(descriptor: int) -> bool:
     """Whether a file has the same inode number each time that its file system is mounted. FAT and exFAT have none on
     the disk, and Linux counts them as they are met (iunique); of what comes by FUSE it depends on the program, which
     nothing tells, and most (sshfs, exfat-fuse) leave it to the library, which counts too."""
-    kind = (mounted_at(descriptor) or [""])[0]
+    kind = kind_of(descriptor)
     return not (kind in ("exfat", "msdos", "vfat") or kind.startswith("fuse"))
 
 

@@ -23,7 +23,7 @@ from engine.api.verify import verify
 from engine.bodies import THREADS
 from engine.errors import GateClosed, GoneTogether, PlanError
 from engine.finish import batches
-from engine.folder import folding, system
+from engine.folder import system
 from engine.folder.apart import refuse_nested
 from engine.folder.reading import OpenedFile
 from engine.folder.store import FolderStore
@@ -383,7 +383,7 @@ async def test_a_name_that_the_targets_disk_does_not_take_is_refused_before_a_fi
         return opened(self, ref, if_match)
 
     monkeypatch.setattr(FolderStore, "open_file", noted)
-    monkeypatch.setattr(folding, "_kind_of", lambda directory: "exfat")
+    monkeypatch.setattr(system, "kind_of", lambda directory: "exfat")
     for copied in (1, 0):
         (found,) = (await survey(plan_of(folder), options(folder))).routes
         assert (found.misnamed, found.to_copy) == (2, copied)
