@@ -18,7 +18,7 @@ from engine.s3.boto_errors import unreachable
 from engine.s3.kept_credentials import KeptCredentials
 from engine.s3.messages import Call
 from engine.s3.parsing import Answer
-from engine.s3.session import NOBODY, Session
+from engine.s3.session import Session
 from engine.s3.signing import BODY_HASH
 
 SENT: ContextVar[Call] = ContextVar("SENT")
@@ -68,23 +68,22 @@ class BotoClients:
         async with self._opening:
             client = self._clients.get(region)
             if client is None:
-                credentials = await self.credentials.get()  # says it in words where there are none
-                client = self._clients[region] = await self._open(region, signs=credentials != NOBODY)
+                await self.credentials.get()  # says it in words where there are none
+                client = self._clients[region] = await self._open(region)
         return client
 
-    async def _open(self, region: str, *, signs: bool) -> Any:
+    async def _open(self, region: str) -> Any:
         from aiobotocore.config import AioConfig
         from aiobotocore.session import AioSession
 
         session = self._session
-        settings = boto_sessions.client_settings(session.path_style) | boto_sessions.signing(signs=signs)
         config = AioConfig(
             http_session_cls=_http_session(),
             max_pool_connections=self._max_connections,
             read_timeout=READ_TIMEOUT_S,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            **settings,
+            **boto_sessions.client_settings(session.path_style, signs=session.signs),
         )
         aio = boto_sessions.configured_as(session.boto, AioSession())
         aio.register_component("credential_provider", _Provider(self.credentials))

@@ -115,24 +115,20 @@ def section(config: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def client_settings(path_style: bool) -> dict[str, Any]:
-    """What every client is told, blocking or not: to try once, to follow nothing."""
+def client_settings(path_style: bool, *, signs: bool) -> dict[str, Any]:
+    """What every client is told, blocking or not: to try once, to sign as S3 asks or nothing, to follow nothing."""
+    from botocore import UNSIGNED
+
     return {
         "retries": {"total_max_attempts": 1, "mode": "standard"},
         "connect_timeout": CONNECT_TIMEOUT_S,
         "parameter_validation": False,
+        "signature_version": "s3v4" if signs else UNSIGNED,
         "s3": {
             "addressing_style": "path" if path_style else "virtual",
             "us_east_1_regional_endpoint": "regional",  # s3.amazonaws.com is every region's, and redirects
         },
     }
-
-
-def signing(*, signs: bool) -> dict[str, Any]:
-    """The setting by which a client signs as S3 asks, or nothing."""
-    from botocore import UNSIGNED
-
-    return {"signature_version": "s3v4" if signs else UNSIGNED}
 
 
 def put_hooks_on(events: Any, payer: str) -> None:

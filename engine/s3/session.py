@@ -191,11 +191,16 @@ class Session:
 
     # --- credentials --------------------------------------------------------------------------------------
 
+    @property
+    def signs(self) -> bool:
+        """Whether requests are signed at all: what anybody may read needs no credentials."""
+        return self.connection.credentials != "none"
+
     async def credentials(self) -> Credentials:
         """The credentials of this moment, refreshed where they are about to expire.
 
         Raises `BadCredentials` where there are none, or an SSO or MFA session has ended."""
-        if self.connection.credentials == "none":
+        if not self.signs:
             return NOBODY
         environment = os.environ
         if self._given is None and not self.connection.profile and environment.get("AWS_ACCESS_KEY_ID"):
@@ -235,7 +240,7 @@ class Session:
 
     async def identity(self) -> Identity:
         """Who the credentials belong to (STS GetCallerIdentity), or why that cannot be said."""
-        if await self.credentials() == NOBODY:
+        if not self.signs:
             return Identity("", "", "nobody: nothing is signed")
         own = not self.is_aws and not os.environ.get("AWS_ENDPOINT_URL_STS")
         # An S3 of one's own that has STS has it there.
@@ -340,7 +345,6 @@ class Session:
         """A client, closed with the session. Making one takes 50 ms and more."""
         from botocore.config import Config
 
-        signing = boto_sessions.signing(signs=credentials != NOBODY)
         make = partial(
             boto_sessions.blocking_session(self.boto).create_client,
             service,
@@ -350,7 +354,7 @@ class Session:
             aws_access_key_id=credentials.access_key or None,
             aws_secret_access_key=credentials.secret_key or None,
             aws_session_token=credentials.token or None,
-            config=Config(**boto_sessions.client_settings(self.path_style) | signing | more),
+            config=Config(**boto_sessions.client_settings(self.path_style, signs=self.signs) | more),
         )
         try:
             client = await in_own_thread(make)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from engine.errors import UsageError
-from engine.s3.session import NOBODY, Session
+from engine.s3.session import Session
 from engine.s3.signing import Signer, encode_key
 
 MOST_S = 7 * 86_400
@@ -31,13 +31,13 @@ class Links(NamedTuple):
 async def links_into(session: Session, bucket: str, made_s: int, expires_s: int) -> Links:
     """Links into a bucket that last for so many seconds from `made_s` on, which the server's clock is to tell: it is by
     that that they end. Raises what credentials and finding the bucket raise."""
-    address = await session.address(bucket)
-    credentials = await session.credentials()
-    if credentials == NOBODY:
+    if not session.signs:
         raise UsageError(
             "a link is signed with credentials, and none are to be used.",
             advice='Leave out --no-sign-request, or credentials = "none".',
         )
+    address = await session.address(bucket)
+    credentials = await session.credentials()
     payer = session.connection.request_payer
     signer = Signer(
         urlsplit(address.origin).netloc,
