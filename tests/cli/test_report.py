@@ -51,6 +51,12 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 
+@pytest.fixture(autouse=True)
+def undrawn() -> None:
+    """No picture is left over from a test before: one that was drawn is shown where nothing can be drawn."""
+    pictures._bars.cache_clear()
+
+
 def figures(page: str) -> list[int]:
     return [int(value) for value in re.findall(r'<data [^>]*value="(\d+)"', page)]
 

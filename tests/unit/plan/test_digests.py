@@ -18,6 +18,9 @@ name = "r"
 from = "s3://a-bucket/in/"
 to = "s3://b-bucket/out/"
 """
+BEFORE = FULL.replace('credentials = "none"\n', "")
+"""Every key but those that came later."""
+
 COPY = Plan.of(
     "s3://a-bucket/in/",
     "s3://b-bucket/out/",
@@ -35,11 +38,12 @@ COPY = Plan.of(
             Plan.parse(EXAMPLE.read_text(encoding="utf-8")),
             "d6a3a57f17aa90e05330c31bead77e788e2419299b41d2c983bf21d4f571af6b",
         ),
-        (Plan.parse(FULL), "1c8e98fa60cd887b816a8267299d862d612f7cc60cd6694032e4a1c48dfaa0e6"),
+        (Plan.parse(BEFORE), "1c8e98fa60cd887b816a8267299d862d612f7cc60cd6694032e4a1c48dfaa0e6"),
+        (Plan.parse(FULL), "8cac4103276243a19470b03a24af3447226f5947d6aca86024af4497b050bfa7"),
         (Plan.parse(MINIMAL), "7ba7e6b3419cbc25b2c0d1b6db61c6e88fcb8e2eb1915395f90d66121d48f39a"),
         (COPY, "ba6441693334bd76d269f5d6dd3980e49ede4600d48798a028632f31dae5228a"),
     ],
-    ids=["the example", "every key", "no rules", "a copy without a file"],
+    ids=["the example", "every key of earlier versions", "every key", "no rules", "a copy without a file"],
 )
 def test_the_digest_of_a_plan_is_what_it_always_was(plan: Plan, digest: str) -> None:
     assert plan.digest == digest
