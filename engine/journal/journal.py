@@ -27,6 +27,9 @@ PATIENCE = 8
 
 PAUSE_S = 0.2
 
+FOUND_AGAIN = "what is copied is found, as far as its source is there"
+"""What a new ledger knows of the work of one that is lost."""
+
 
 class Fenced(LedgerError):
     """Another process has taken this journal over: what was done since its last append is not committed."""
@@ -51,18 +54,30 @@ class Journal:
         self.next_slot = slot
         async for number in self._slots(slot):
             if number != self.next_slot:
-                raise self._damaged(f"slot {self.next_slot:,} is missing")
-            segment = await self._segment(number)
+                raise self.damaged(f"slot {self.next_slot:,} is missing")
+            segment = await self.at(number)
             if segment is None:
-                raise self._damaged(f"slot {number:,} is gone")
+                raise self.damaged(f"slot {number:,} is gone")
             self._newest_epoch = max(self._newest_epoch, segment.epoch)
             self.next_slot = number + 1
             yield number, segment
 
-    async def is_begun(self) -> bool:
-        """Whether anything was appended yet."""
+    async def at(self, slot: int) -> Segment | None:
+        """What is in a slot; None: nothing. Raises `LedgerCorrupt` for what cannot be read."""
+        ref = self._ref(slot)
+        try:
+            body = await self._store.get_range(GetRange(ref))
+        except NotFound:
+            return None
+        try:
+            return decoded(body.data)
+        except ValueError as error:
+            raise self.damaged(f"slot {slot:,}: {error}") from error
+
+    async def first(self) -> int | None:
+        """The first slot that there is, which is 0 where none was removed; None: nothing was appended yet."""
         async with aclosing(self._slots(0)) as slots:
-            return await anext(slots, None) is not None
+            return await anext(slots, None)
 
     async def claim(self) -> Segment | None:
         """Append the next epoch, after `read` has come to the end. Gives what somebody else appended there first, which
@@ -98,8 +113,8 @@ class Journal:
                 )
                 break
             except (PreconditionFailed, Ambiguous, Conflict):
-                there = await self._segment(self.next_slot)
-                if there is not None and (there.epoch, there.nonce) != (segment.epoch, segment.nonce):
+                there = await self.at(self.next_slot)
+                if there is not None and there.name != segment.name:
                     return there
                 if there is not None:
                     break
@@ -117,29 +132,19 @@ class Journal:
             for item in page.objects:
                 name = item.key.removeprefix(self.place.key)
                 if not name.isdecimal() or len(name) != SLOT_DIGITS:
-                    raise self._damaged(f"{item.key} is none of its slots")
+                    raise self.damaged(f"{item.key} is none of its slots")
                 yield int(name)
             token = page.next_token
             if token is None:
                 return
 
-    async def _segment(self, number: int) -> Segment | None:
-        ref = self._ref(number)
-        try:
-            body = await self._store.get_range(GetRange(ref))
-        except NotFound:
-            return None
-        try:
-            return decoded(body.data)
-        except ValueError as error:
-            raise self._damaged(f"slot {number:,}: {error}") from error
-
     def _ref(self, number: int) -> ObjectRef:
         return ObjectRef(self.place.bucket, f"{self.place.key}{number:0{SLOT_DIGITS}}")
 
-    def _damaged(self, why: str) -> LedgerCorrupt:
+    def damaged(self, why: str) -> LedgerCorrupt:
+        """The error of a journal that is not what it was."""
         return LedgerCorrupt(
             f"the journal {self.place} is damaged ({why}); nothing after that is trusted.",
-            advice="Its slots are never to be deleted or changed. Begin anew with another --state: what is copied is "
-            "found.",
+            advice="Its slots are never to be deleted or changed. Bring them back, if the bucket has versions; or "
+            f"begin with another --state and --ledger: {FOUND_AGAIN}.",
         )

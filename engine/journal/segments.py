@@ -35,6 +35,11 @@ class Segment(NamedTuple):
     commands: tuple[Command, ...] = ()
     by: str = ""
 
+    @property
+    def name(self) -> str:
+        """What no other segment is called, of this journal or of another."""
+        return f"{self.epoch} {self.nonce}"
+
 
 def encoded(segment: Segment) -> bytes:
     """A segment as an object's body."""

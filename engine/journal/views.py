@@ -19,12 +19,13 @@ import anyio
 
 from engine.errors import LedgerError, LedgerMismatch
 from engine.journal.holding import AtWork, Sign
-from engine.journal.journal import Journal
+from engine.journal.journal import FOUND_AGAIN, Journal
 from engine.journal.segments import Segment
 from engine.ledger import Ledger
 from engine.ledger.commands import SAME_ETAG, Command
 from engine.ledger.identity import identity_of
-from engine.ledger.rebinding import BOUND, VIEW, empty_view, unbound
+from engine.ledger.rebinding import BOUND, LAST, VIEW, empty_view, unbound
+from engine.ledger.shard_places import goes_by
 from engine.ledger.writer import Command as AnyCommand
 from engine.ledger.writer import Writer
 from engine.model import Location
@@ -42,6 +43,8 @@ class _Applied:
     commands: tuple[Command, ...]
     place: str
     next_slot: int
+    last: str
+    """The name of the segment in the slot before."""
 
     def __call__(self, connection: sqlite3.Connection) -> list[Any]:
         results: list[Any] = []
@@ -53,8 +56,9 @@ class _Applied:
                 connection.execute("ROLLBACK TO change")
                 results.append(error)
             connection.execute("RELEASE change")
-        connection.execute(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (VIEW, json.dumps([self.place, self.next_slot]))
+        connection.executemany(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+            [(VIEW, json.dumps([self.place, self.next_slot])), (LAST, self.last)],
         )
         return results
 
@@ -142,8 +146,9 @@ class JournaledWriter:
                 raise self._failed
             commands = tuple(item.command for item in batch)
             thin = tuple(map(self._thinner.thin, commands))
-            slot = await self._journal.append(Segment(self._journal.epoch, secrets.token_hex(8), thin))
-            results = await self._inner.do(_Applied(commands, str(self._journal.place), slot + 1))
+            segment = Segment(self._journal.epoch, secrets.token_hex(8), thin)
+            slot = await self._journal.append(segment)
+            results = await self._inner.do(_Applied(commands, str(self._journal.place), slot + 1, segment.name))
         except BaseException as error:
             self._failed = error
             results = [error] * len(batch)
@@ -173,13 +178,13 @@ class Journals:
         self._place = place
         self._holder = holder
 
-    async def join(self, ledger: Ledger, name: str) -> None:
+    async def join(self, ledger: Ledger, name: str, *, is_recorded: bool = False) -> None:
         """Make the ledger a view of the journal of that name, claim it, and have its changes go there first.
 
-        Raises `LedgerMismatch` for a ledger that is no view of it, `LedgerLocked`, `LedgerCorrupt`, and what the store
-        raises."""
+        Raises `LedgerMismatch` for a ledger that is no view of it, `LedgerLocked`, `LedgerCorrupt`, also where nothing
+        is there of a shard that `is_recorded` to have objects, and what the store raises."""
         journal, sign = self._journal(name), None
-        await self._catch_up(ledger, journal)
+        await self._catch_up(ledger, journal, is_recorded)
         if self._holder is not None and name == "index":
             sign = Sign(self._store, self._place, self._holder, identity_of(ledger.path))
             if not self._holder.takes_over:
@@ -187,7 +192,7 @@ class Journals:
             await sign.begin()  # before the claim: who looks next sees it
         try:
             while await journal.claim() is not None:
-                await self._catch_up(ledger, journal)
+                await self._catch_up(ledger, journal, is_recorded)
         except BaseException:
             if sign is not None:
                 await sign.end()
@@ -196,13 +201,13 @@ class Journals:
 
     async def is_begun(self, name: str) -> bool:
         """Whether there is anything in the journal of that name. Raises what the store raises."""
-        return await self._journal(name).is_begun()
+        return await self._journal(name).first() is not None
 
-    async def follow(self, ledger: Ledger, name: str) -> None:
+    async def follow(self, ledger: Ledger, name: str, *, is_recorded: bool = False) -> None:
         """Make the ledger a view of the journal of that name, as that is now, and nothing else: whoever has it goes on.
 
         Raises as `join`."""
-        await self._catch_up(ledger, self._journal(name))
+        await self._catch_up(ledger, self._journal(name), is_recorded)
 
     def _journal(self, name: str) -> Journal:
         place = Location(self._place.bucket, f"{self._place.key}{name}/", self._place.site)
@@ -212,13 +217,16 @@ class Journals:
             return Journal(self._store, place, f"a worker at {socket.gethostname()}", look)
         return Journal(self._store, place, str(self._holder), self._holder.look)
 
-    async def _catch_up(self, ledger: Ledger, journal: Journal) -> None:
+    async def _catch_up(self, ledger: Ledger, journal: Journal, is_recorded: bool) -> None:
         """Make the changes in the view that it lacks. One that it refuses may be refused everywhere, or this view is
         not what the others are: then it is made anew, which tells."""
         slot = await self._position(ledger, journal)
-        if not await self._replay(ledger, journal, slot) and slot:
+        is_its = not slot or await self._is_of(ledger, journal, slot)
+        if not (is_its and await self._replay(ledger, journal, slot)) and slot:
             await ledger.writer.do(empty_view)
             await self._replay(ledger, journal, 0)
+        if is_recorded and not journal.next_slot:
+            raise journal.damaged("slot 0 is missing, of a shard that had objects")
 
     async def _replay(self, ledger: Ledger, journal: Journal, slot: int) -> bool:
         """Whether no change from that slot on was refused."""
@@ -229,9 +237,26 @@ class Journals:
             is_bound = is_bound or "bind" in changes
             if not is_bound and "add_shards" in changes:  # its keys would be those of whatever routes are wanted here
                 raise unbound(f"the journal {journal.place}")
-            results = await ledger.writer.do(_Applied(segment.commands, str(journal.place), journal.next_slot))
+            applied = _Applied(segment.commands, str(journal.place), journal.next_slot, segment.name)
+            results = await ledger.writer.do(applied)
             refused = refused or any(isinstance(item, LedgerError) for item in results)
         return not refused
+
+    async def _is_of(self, ledger: Ledger, journal: Journal, slot: int) -> bool:
+        """Whether the view was made from this journal, up to that slot; False where that cannot be told, as an older
+        Cartage made it. Raises `LedgerMismatch` where it was made from one that is gone: the view may be all that is
+        left of that, and nothing is ever to be appended behind a gap."""
+        there, last = await journal.at(slot - 1), await ledger.meta(LAST)
+        if there is None or last not in (None, there.name) or await journal.first() != 0:
+            path = goes_by(ledger.path)
+            raise LedgerMismatch(
+                f"the journal {journal.place} is not the one that the ledger {ledger.path} was made from: that was "
+                "removed, or a part of it.",
+                advice=f"Nothing was changed. {path} may be the only record of it: keep it. If another one was begun "
+                f"there, move {path} away, or give another --ledger. Else bring back what was removed, if its bucket "
+                f"has versions, or begin with another --state and --ledger: {FOUND_AGAIN}.",
+            )
+        return last is not None
 
     async def _position(self, ledger: Ledger, journal: Journal) -> int:
         """The slot that a view lacks first; 0 for a ledger that holds nothing."""

@@ -137,6 +137,12 @@ def records(connection: sqlite3.Connection) -> list[ShardRecord]:
     ]
 
 
+def had_objects(connection: sqlite3.Connection, number: int) -> bool:
+    """Whether a shard had any when it was recorded last."""
+    sql = "SELECT 1 FROM shard_tallies WHERE shard = ? AND objects > 0 LIMIT 1"
+    return connection.execute(sql, (number,)).fetchone() is not None
+
+
 def listed_by_route(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
     """Objects and bytes by route, of those whose every shard was listed to its end for the open snapshot."""
     found = {}

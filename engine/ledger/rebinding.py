@@ -16,6 +16,9 @@ from engine.ledger.writer import MOVE_AWAY, damaged
 VIEW = "journal"
 """Under which key the `meta` of a journal's view has the journal's place and its next slot."""
 
+LAST = "segment"
+"""Under which key a view has what was in the slot before that one, by which it knows its journal again."""
+
 BOUND = "bound"
 """Under which key an index that is a view has that its journal says what it is bound to: before that it is bound to
 what this machine wanted alone."""
@@ -118,7 +121,7 @@ def empty_view(connection: sqlite3.Connection) -> None:
     for (name,) in connection.execute(tables).fetchall():
         connection.execute(f"DELETE FROM {name}")
     connection.execute("UPDATE routes SET opened_ms = 0, closed_ms = 0, objects = 0, bytes = 0")
-    connection.execute("DELETE FROM meta WHERE key = ?", (BOUND,))
+    connection.execute("DELETE FROM meta WHERE key IN (?, ?)", (BOUND, LAST))
     (kept,) = connection.execute("SELECT value FROM meta WHERE key = ?", (VIEW,)).fetchone()
     connection.execute("UPDATE meta SET value = ? WHERE key = ?", (json.dumps([json.loads(kept)[0], 0]), VIEW))
 

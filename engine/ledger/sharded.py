@@ -38,16 +38,17 @@ class Journals(Protocol):
     """What keeps every change outside the ledger's files, where several machines share one ledger (`engine.journal`).
     `name` is "index" or a shard's."""
 
-    async def join(self, ledger: Ledger, name: str) -> None:
-        """Bring a ledger up to its journal, claim that, and have every change go there first."""
+    async def join(self, ledger: Ledger, name: str, *, is_recorded: bool = False) -> None:
+        """Bring a ledger up to its journal, claim that, and have every change go there first. Something is to be there
+        of a shard that `is_recorded` to have objects."""
         ...
 
     async def is_begun(self, name: str) -> bool:
         """Whether there is anything in the journal of that name."""
         ...
 
-    async def follow(self, ledger: Ledger, name: str) -> None:
-        """Bring a ledger up to its journal, and leave that to whoever has it."""
+    async def follow(self, ledger: Ledger, name: str, *, is_recorded: bool = False) -> None:
+        """Bring a ledger up to its journal, and leave that to whoever has it; `is_recorded` as in `join`."""
         ...
 
 
@@ -117,7 +118,7 @@ class ShardedLedger(InShards, Ledger):
         try:
             await self._do_durably("open_shard", number)  # once it is locked: no order of a left run begins with it
             if self._journals is not None:
-                await self._journals.join(shard, shard_name(number))
+                await self._journals.join(shard, shard_name(number), is_recorded=await self.is_recorded(number))
         except BaseException:
             await shard.close()
             raise
@@ -132,6 +133,10 @@ class ShardedLedger(InShards, Ledger):
     async def _open_own(self, number: int) -> LedgerReader:
         path = shard_path(self._folder, number)
         return await to_the_end(partial(open_alone, path, own=True), give_back=LedgerReader.close)
+
+    async def is_recorded(self, number: int) -> bool:
+        """Whether a shard had objects when it was recorded last."""
+        return await self._read(partial(index.had_objects, number=number))
 
     async def _is_view(self) -> bool:
         return self._journals is not None or await super()._is_view()
@@ -279,7 +284,8 @@ async def follow(
             if not (rows or item.is_open):
                 continue
             async with await Ledger.open(shard_path(path, item.number), bound, now_ms=now_ms) as shard:
-                await journals.follow(shard, shard_name(item.number))
+                is_recorded = await ledger._read(partial(index.had_objects, number=item.number))
+                await journals.follow(shard, shard_name(item.number), is_recorded=is_recorded)
                 closing = await closing_of(shard)
             if item.is_open:  # its process has not said yet what it came to, and may be gone: not for the journal
                 await ledger._do("record_shard", item.number, closing, now_ms(), True)

@@ -222,6 +222,7 @@ class Coordinator:
                 sorted_at=self._sorted_at,
                 listed=self._opened.sources.listed if self._state is None else None,
                 was_read=frozenset(self._opened.sources.was_read),
+                is_recorded=await self._ledger.is_recorded(number),
                 run=self._run,
             )
             self._figures.begin(number)

@@ -29,8 +29,8 @@ class Order:
     refused; `options` have no listener, `guarded` is as for `Conditions`, and so many `neighbours` work at once.
     `opened_ms` says of which snapshot of each route this is a part, `sorted_at` where the processes of this machine
     find the routes' lists of keys in order, `listed` what was listed for a question just before, `was_read` is that of
-    `Sources`; `run` tells it from orders of any other run. No credential is in it: each process finds its own, as the
-    coordinator did."""
+    `Sources`; the shard had objects before where it `is_recorded`; `run` tells it from orders of any other run. No
+    credential is in it: each process finds its own, as the coordinator did."""
 
     number: int
     pieces: tuple[Piece, ...]
@@ -48,6 +48,7 @@ class Order:
     sorted_at: Mapping[str, Path] = field(default_factory=dict)
     listed: KeptListings | None = None
     was_read: frozenset[str] = frozenset()
+    is_recorded: bool = False
     run: str = ""
     version: str = __version__
 

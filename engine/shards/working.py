@@ -255,7 +255,8 @@ async def _open_ledger(order: Order, opened: Sites) -> AsyncIterator[Ledger]:
         with tempfile.TemporaryDirectory(prefix="cartage-shard-") as folder:
             path = Path(folder) / f"{order.number:06}.ledger"
             async with await Ledger.open(path, order.binding, now_ms=now_ms) as ledger:
-                await Journals(opened.store(order.state), order.state).join(ledger, shard_name(order.number))
+                journals = Journals(opened.store(order.state), order.state)
+                await journals.join(ledger, shard_name(order.number), is_recorded=order.is_recorded)
                 ledger.fresh = not await ledger.tallies()
                 yield ledger
         return
