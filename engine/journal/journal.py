@@ -79,6 +79,11 @@ class Journal:
         async with aclosing(self._slots(0)) as slots:
             return await anext(slots, None)
 
+    async def is_empty(self) -> bool:
+        """Whether nothing at all lies under its prefix."""
+        async with aclosing(self._keys(self.place.key)) as keys:
+            return await anext(keys, None) is None
+
     async def claim(self) -> Segment | None:
         """Append the next epoch, after `read` has come to the end. Gives what somebody else appended there first, which
         is to be read like the rest before the next try; None: it is claimed."""
@@ -125,15 +130,19 @@ class Journal:
         return None
 
     async def _slots(self, first: int) -> AsyncGenerator[int, None]:
-        after = self._ref(first - 1).key if first else self.place.key
+        async with aclosing(self._keys(self._ref(first - 1).key if first else self.place.key)) as keys:
+            async for key in keys:
+                name = key.removeprefix(self.place.key)
+                if not name.isdecimal() or len(name) != SLOT_DIGITS:
+                    raise self.damaged(f"{key} is none of its slots")
+                yield int(name)
+
+    async def _keys(self, after: str) -> AsyncGenerator[str, None]:
         token: str | None = None
         while True:
             page = await self._store.list_page(ListPage(self.place.bucket, self.place.key, after, token))
             for item in page.objects:
-                name = item.key.removeprefix(self.place.key)
-                if not name.isdecimal() or len(name) != SLOT_DIGITS:
-                    raise self.damaged(f"{item.key} is none of its slots")
-                yield int(name)
+                yield item.key
             token = page.next_token
             if token is None:
                 return

@@ -25,7 +25,7 @@ from engine.ledger import Ledger
 from engine.ledger.commands import SAME_ETAG, Command
 from engine.ledger.identity import identity_of
 from engine.ledger.rebinding import BOUND, LAST, VIEW, empty_view, unbound
-from engine.ledger.shard_places import goes_by
+from engine.ledger.shard_places import SHARDS, goes_by
 from engine.ledger.writer import Command as AnyCommand
 from engine.ledger.writer import Writer
 from engine.model import Location
@@ -208,6 +208,12 @@ class Journals:
 
         Raises as `join`."""
         await self._catch_up(ledger, self._journal(name), is_recorded)
+
+    async def refuse_shards(self) -> None:
+        """Raise `LedgerCorrupt` where a shard has a journal. Asked before an index is given its first: what is there
+        then belongs to one that is gone, and would be taken for the new one's."""
+        if not await self._journal(SHARDS).is_empty():
+            raise self._journal("index").damaged("it is not there, and those of its shards are")
 
     def _journal(self, name: str) -> Journal:
         place = Location(self._place.bucket, f"{self._place.key}{name}/", self._place.site)

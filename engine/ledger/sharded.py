@@ -51,6 +51,10 @@ class Journals(Protocol):
         """Bring a ledger up to its journal, and leave that to whoever has it; `is_recorded` as in `join`."""
         ...
 
+    async def refuse_shards(self) -> None:
+        """Raise `LedgerCorrupt` where a shard has a journal: of an index that has none yet."""
+        ...
+
 
 class ShardedLedger(InShards, Ledger):
     """A ledger in shards, open to write: its index for as long as it is open, a shard when something in it changes.
@@ -170,7 +174,10 @@ class ShardedLedger(InShards, Ledger):
         return {number for piece in pieces for _, number in self._atlas.within(*piece)}
 
     async def add_shards(self, shards: Iterable[Sequence[Piece]]) -> None:
-        """Cut the plan into shards of these pieces. Raises `LedgerCorrupt` where they do not tile its routes."""
+        """Cut the plan into shards of these pieces. Raises `LedgerCorrupt` where they do not tile its routes, and where
+        the journals have shards already, which are those of an index that is gone."""
+        if self._journals is not None:
+            await self._journals.refuse_shards()
         await self._do_durably("add_shards", [list(pieces) for pieces in shards])
         await self._read_atlas()
 

@@ -112,6 +112,15 @@ async def test_a_machine_that_never_saw_it_takes_no_shard_for_empty_whose_journa
         await keys_of(tmp_path / "other", store)
 
 
+async def test_shards_that_are_there_without_their_index_are_not_those_of_a_new_one(tmp_path: Path) -> None:
+    store = FakeStore()
+    await carried(tmp_path / "old", store)
+    remove(store, lambda key: "/index/" in key)
+    with pytest.raises(LedgerCorrupt, match=r"index/ is damaged \(it is not there, and those of its shards are\)"):
+        await carried(tmp_path / "new", store, "bx")
+    assert not [key for _, key in store.objects if "/shards/000003/" in key]
+
+
 async def test_a_view_that_does_not_say_which_journal_it_knows_is_made_anew(tmp_path: Path) -> None:
     """An older Cartage made it."""
     store, path = FakeStore(), tmp_path / "x.ledger"
