@@ -36,17 +36,18 @@ from engine.sites.sites import buckets_of
 
 @dataclass(frozen=True, slots=True)
 class RevertResult(LedgerResult):
-    """What a revert would do, by the ledger (`outlook`), and what it did (None: nothing). `way_back` is the plan that
-    leads back, where sources are gone already, and `links` what its commands are to be given as `--links` (empty:
-    nothing); `versioned` are the buckets that keep versions, or may, and `markers` says of each what a delete does
-    there; `taken_back`: an earlier revert removed the copies. `rewritten` is the reason why not to, where files may
-    name the copies since `rewrite` or `manifest` changed them (None: none do), and `undo` the commands whose --undo
-    puts those back, in order."""
+    """What a revert would do, by the ledger (`outlook`), and what it did (None: nothing). `way_back` is the plan
+    that leads back, where sources are gone already, `left_out` the routes whose objects it does not all bring back,
+    and `links` what its commands are to be given as `--links` (empty: nothing); `versioned` are the buckets that
+    keep versions, or may, and `markers` says of each what a delete does there; `taken_back`: an earlier revert
+    removed the copies. `rewritten` is the reason why not to, where files may name the copies since `rewrite` or
+    `manifest` changed them (None: none do), and `undo` the commands whose --undo puts those back, in order."""
 
     ledger: Path
     outlook: Outlook
     reverted: Reverted | None = None
     way_back: Path | None = None
+    left_out: tuple[str, ...] = ()
     links: str = ""
     versioned: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
@@ -95,15 +96,15 @@ async def revert(
         if found.cleaned_up:
             kept = opened.folders.manner.links if opened.folders is not None else "skip"
             links = "" if kept == "skip" else kept
-            path = _write_way_back(plan, ledger.path, links)
-            return RevertResult(ledger.path, found, way_back=path, links=links, rewritten=rewritten, undo=undo)
+            path, left_out = _write_way_back(plan, ledger.path, links)
+            return RevertResult(ledger.path, found, None, path, left_out, links, rewritten=rewritten, undo=undo)
         await note_found(ledger, [(REWRITTEN, rewritten.found)] if rewritten is not None else [], [REWRITTEN])
         targets = buckets_of(route.target for route in plan.routes)
         facts = list((await opened.facts(targets, anew=True)).values())
         versioned = [item for item in facts if item.versioning != ""]
         markers = tuple(f"{item.name} {versions_text(item.versioning)}; {ACCEPT_MARKERS}" for item in versioned)
         buckets, taken = tuple(item.name for item in versioned), await ledger.taken_back()
-        result = RevertResult(ledger.path, found, None, None, "", buckets, markers, taken, rewritten, undo)
+        result = RevertResult(ledger.path, found, None, None, (), "", buckets, markers, taken, rewritten, undo)
         if not delete:
             return result
         if markers and not consent.delete_markers:
@@ -158,15 +159,16 @@ async def _refuse(ledger: Ledger, plan: Plan, reasons: list[Reason]) -> None:
         raise GateClosed([item.sentence + accept for item, accept in zip(shut, opens, strict=True)])
 
 
-def _write_way_back(plan: Plan, ledger: Path, links: str) -> Path:
-    """Write the plan that leads back, beside the ledger. One that says the same already is left.
+def _write_way_back(plan: Plan, ledger: Path, links: str) -> tuple[Path, tuple[str, ...]]:
+    """Write the plan that leads back, beside the ledger. One that says the same already is left. Gives where it is, and
+    which routes it leaves out.
 
     Raises `UsageError` where another file is in its place."""
     apart = ledger.parent.resolve() != Path(plan.folder).resolve()
-    text = way_back(plan, links, Path.cwd() if apart else None)
+    text, left_out = way_back(plan, links, Path.cwd() if apart else None)
     path = ledger.with_name(f"{plan.name}-back.toml")
     with refused_as(f"{path} cannot be written"):
         if path.is_file() and path.read_text(encoding="utf-8") != text:
             raise UsageError(f"{path} is there already and says something else.", advice="Move it away.")
         write_new(path, text.encode())
-    return path
+    return path, left_out

@@ -42,9 +42,10 @@ def revert_command(
 
 
 def _code(result: RevertResult, *, delete: bool) -> int:
-    """A revert that was to delete, and left copies of ours where they are, is not done."""
+    """A revert that was to delete, and left copies of ours where they are, is not done; nor is a way back that lacks
+    routes."""
     if not delete or result.way_back is not None:
-        return DONE
+        return ASIDE if result.left_out else DONE
     done = result.reverted
     if done is None and result.is_shut:
         return GATE

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import PurePath
+from typing import NamedTuple
 
 from engine.errors import PlanError, UsageError
 from engine.finish.turned_tables import Turning, address, commented, one_line
 from engine.plan.document import Plan
-from engine.plan.overlap import collisions
+from engine.plan.locations import covers, flat
+from engine.plan.overlap import Collision, collisions
 from engine.plan.route import PropertyRules, Route
 from engine.plan.settings import Connection
 from engine.plan.sizes import duration_text
 from engine.plan.starter import quoted
 
 
-def way_back(plan: Plan, links: str = "", here: PurePath | None = None) -> str:
-    """The text of a plan that copies everything from its targets to where it came from. It is run like any other, with
-    `--links` as the plan was, where that is said: no plan can say it. `here` as in `Turning`.
+class WayBack(NamedTuple):
+    """The text of a plan that leads back. `left_out` are the names of routes that it cannot have beside the others,
+    and whose objects these do not all bring back."""
+
+    text: str
+    left_out: tuple[str, ...]
+
+
+def way_back(plan: Plan, links: str = "", here: PurePath | None = None) -> WayBack:
+    """A plan that copies everything from its targets to where it came from. It is run like any other, with `--links` as
+    the plan was, where that is said: no plan can say it. `here` as in `Turning`.
 
     Raises `UsageError` where that would be refused."""
     lines = [
@@ -27,15 +37,17 @@ def way_back(plan: Plan, links: str = "", here: PurePath | None = None) -> str:
     ]
     if links:
         lines.append(f"# Give plan and run --links {links}, as the way there had it: else no link comes back as one.")
-    turned = list(_turned(plan))
-    tables = Turning(plan, [route for route, why in turned if not why], here)
+    reasons = _reasons(plan)
+    taken = [route for route in plan.routes if route.name not in reasons]
+    tables = Turning(plan, taken, here)
     lines += ["", f"name = {quoted(plan.name[:95] + '-back')}", *tables.base()]
     if plan.connection.said:
         lines += _connection("connection", plan.connection)
     for name, site in plan.sites:
         lines += _connection(f"sites.{name}", site)
-    for route, why in turned:
-        lines += ["", *_route(route)] if not why else ["", *commented([f"Left out: {why}.", *_route(route)])]
+    for route in plan.routes:
+        why = reasons.get(route.name)
+        lines += ["", *(commented([f"Left out: {why}.", *_route(route)]) if why else _route(route))]
     lines += tables.lines()
     cleanup = plan.cleanup
     lines += ["", "[cleanup]", f"hold = {quoted(duration_text(cleanup.hold_s))}"]
@@ -50,19 +62,33 @@ def way_back(plan: Plan, links: str = "", here: PurePath | None = None) -> str:
             f"a plan of the way back would be refused: {'; '.join(error.problems)}",
             advice="Write one by hand: its routes lead from the targets to the sources.",
         ) from error
-    return text
+    left_out = [
+        route for route in plan.routes if route.name in reasons and not any(_has_all(it, route) for it in taken)
+    ]
+    return WayBack(text, tuple(route.name for route in left_out))
 
 
-def _turned(plan: Plan) -> Iterator[tuple[Route, str]]:
-    """Each route, and why the plan cannot have it beside those before it: routes may share a source, but no target."""
+def _reasons(plan: Plan) -> dict[str, str]:
+    """Why the plan cannot have a route, by its name: routes may share a source, but no target. The one whose source
+    holds those of the others is taken, wherever it stands."""
     endpoints = {"": plan.connection.endpoint_url} | {name: site.endpoint_url for name, site in plan.sites}
-    taken: list[Route] = []
-    for route in plan.routes:
-        turned = replace(route, source=route.target, target=route.source)
-        why = next((item.why for item in collisions([*taken, turned], endpoints)), "")
-        if not why:
-            taken.append(turned)
-        yield route, why
+    in_order = sorted(plan.routes, key=lambda route: (len(flat(route.source).key), not route.selection.is_everything))
+    turned = [replace(route, source=route.target, target=route.source) for route in in_order]
+    meetings: dict[str, list[Collision]] = defaultdict(list)
+    for item in collisions(turned, endpoints):
+        meetings[item.route.name].append(item)
+    reasons: dict[str, str] = {}
+    for route in in_order:
+        if why := next((item.why for item in meetings[route.name] if item.other.name not in reasons), ""):
+            reasons[route.name] = why
+    return reasons
+
+
+def _has_all(taken: Route, route: Route) -> bool:
+    """Whether a route has everything at its target that another one has."""
+    same = taken.source == route.source and taken.selection == route.selection
+    whole = taken.selection.is_everything and covers(taken.source, route.source)
+    return taken.key_list is None and (same or whole)
 
 
 def _connection(title: str, connection: Connection) -> list[str]:

@@ -28,7 +28,17 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float, said: Sequence[
             told = f"{result.rewritten.sentence}: once it is verified, its own manifest and rewrite see to them"
             head = f"{told}\n{head}"
         links = ("--links", result.links) if result.links and "--links" not in plan.flags else ()
-        return [head, next_step(typed("cartage", "plan", str(result.way_back), *plan.flags, *links))]
+        return [
+            head,
+            *(
+                Toned(
+                    f"route {name}: not all of it is led back; it stands there as a comment, with the reason",
+                    Tone.WARNING,
+                )
+                for name in result.left_out
+            ),
+            next_step(typed("cartage", "plan", str(result.way_back), *plan.flags, *links)),
+        ]
     if result.reverted is not None:
         words = ["status"] if result.reverted.is_whole else ["revert", *said]
         return [*_left(found), *_reverted(result.reverted, took_s), next_step(command(plan, result.ledger, *words))]
@@ -86,6 +96,7 @@ def revert_values(result: RevertResult) -> dict[str, Any]:
         **picked(result, "ledger removable=outlook.removable objects=outlook.objects unsettled=outlook.unsettled"),
         "open_uploads": len(result.outlook.uploads),
         "way_back": result.way_back,
+        "left_out": result.left_out,
         "rewritten": result.rewritten,
         "undo": result.undo,
     }

@@ -420,6 +420,25 @@ def test_a_folder_is_archived_in_another_one_and_taken_back(terminal: Terminal) 
     assert files(data) == wanted
 
 
+def test_a_way_back_that_lacks_a_route_says_so(terminal: Terminal) -> None:
+    data = terminal.folder / "data"
+    data.mkdir()
+    for name in ("card.jpg", "card.txt", "base.jpg"):
+        (data / name).write_text(name)
+    routes = "".join(
+        f'[[routes]]\nname = "{name}"\nfrom = "./data/"\nto = "./{name}/"\ninclude = ["{pattern}"]\n'
+        for name, pattern in (("pictures", "*.jpg"), ("cards", "card*"))
+    )
+    terminal.folder.joinpath("two.toml").write_text(f'name = "two"\n{routes}[cleanup]\nhold = "0s"\n')
+    for words in (("run",), ("verify",), ("cleanup", "--delete", "--confirm", "two")):
+        assert terminal.call(words[0], "two.toml", *words[1:]).code == 0
+    ended = terminal.call("revert", "two.toml")
+    assert ended.code == 3
+    assert "route cards: not all of it is led back; it stands there as a comment, with the reason" in ended.out
+    assert terminal.call("run", "two-back.toml").code == 0
+    assert set(files(data)) == {"card.jpg", "base.jpg"}
+
+
 def test_a_revert_that_leaves_a_changed_copy_is_not_done(terminal: Terminal) -> None:
     """What was found in place stays as it should."""
     clone(terminal.folder)

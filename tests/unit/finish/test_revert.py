@@ -344,7 +344,7 @@ proof = "bytes"
 unconditional = true
 """
     )
-    text = way_back(plan)
+    text = way_back(plan).text
     back = Plan.parse(text)
     assert back.name == "moving it-back"
     assert [(route.source, route.target) for route in back.routes] == [
@@ -355,7 +355,7 @@ unconditional = true
     assert "cannot be turned round" in text
     assert back.connection == plan.connection
     assert back.cleanup == plan.cleanup
-    again = Plan.parse(way_back(back))
+    again = Plan.parse(way_back(back).text)
     assert [route.source for route in again.routes] == [route.source for route in plan.routes]
 
 
@@ -368,13 +368,37 @@ def test_two_routes_that_share_a_source_have_one_way_back_and_the_other_is_a_com
         '[[routes]]\nname = "cold"\nfrom = "s3://main/raw/"\nto = "s3://copies/cold/"\nstorage_class = "GLACIER"\n'
         '[[routes]]\nname = "other"\nfrom = "s3://main/other/"\nto = "s3://copies/other/"\n'
     )
-    text = way_back(plan)
+    text = way_back(plan).text
     assert [route.name for route in Plan.parse(text).routes] == ["warm", "other"]
     assert '# Left out: routes "warm" and "cold" both write to s3://main/raw/.' in text
     assert '# from = "s3://copies/cold/"' in text
+    assert way_back(plan).left_out == (), "all that cold has came from where warm's did"
     monkeypatch.setattr("engine.finish.way_back.collisions", lambda routes, endpoints: [])
     with pytest.raises(UsageError, match=r"would be refused: .* both write to s3://main/raw/"):
         way_back(plan)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_what_shares_a_source_goes_back_by_the_route_that_has_all_of_it(turn: int) -> None:
+    routes = [
+        '[[routes]]\nname = "some"\nfrom = "s3://main/raw/"\nto = "s3://copies/some/"\ninclude = ["*.jpg"]\n',
+        '[[routes]]\nname = "inner"\nfrom = "s3://main/raw/inner/"\nto = "s3://copies/inner/"\n',
+        '[[routes]]\nname = "all"\nfrom = "s3://main/raw/"\nto = "s3://copies/all/"\n',
+    ]
+    found = way_back(Plan.parse("".join(routes[::turn])))
+    assert [route.name for route in Plan.parse(found.text).routes] == ["all"]
+    assert found.left_out == ()
+
+
+def test_a_route_whose_objects_no_other_brings_back_is_named() -> None:
+    plan = Plan.parse(
+        '[[routes]]\nname = "pictures"\nfrom = "s3://main/raw/"\nto = "s3://copies/one/"\ninclude = ["*.jpg"]\n'
+        '[[routes]]\nname = "cards"\nfrom = "s3://main/raw/"\nto = "s3://copies/two/"\ninclude = ["card*"]\n'
+        '[[routes]]\nname = "cards again"\nfrom = "s3://main/raw/"\nto = "s3://copies/three/"\ninclude = ["*.jpg"]\n'
+    )
+    found = way_back(plan)
+    assert [route.name for route in Plan.parse(found.text).routes] == ["pictures"]
+    assert found.left_out == ("cards",)
 
 
 def test_the_way_back_leads_from_the_site_of_the_targets_to_that_of_the_sources() -> None:
@@ -383,7 +407,7 @@ def test_the_way_back_leads_from_the_site_of_the_targets_to_that_of_the_sources(
         'from = "s3://main/a/"\nto = "s3://copies/a/"\nto_site = "near"\n'
         '[[routes]]\nname = "s"\nfrom = "s3://main/b/"\nto = "file:///srv/b/"\n'
     )
-    back = Plan.parse(way_back(plan))
+    back = Plan.parse(way_back(plan).text)
     assert back.sites == plan.sites
     assert [(route.source, route.target) for route in back.routes] == [
         (route.target, route.source) for route in plan.routes

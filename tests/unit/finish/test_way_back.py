@@ -77,7 +77,7 @@ exclude = ["*.bak"]
 
 def test_the_way_back_keeps_what_the_plan_asks_and_what_names_its_places() -> None:
     plan = Plan.parse(FINISH, "plan.toml", folder=PurePath("/work"))
-    text = way_back(plan)
+    text = way_back(plan).text
     back = Plan.parse(text, "cards-back.toml", folder=PurePath("/work"))
     was = {probe.name: probe for probe in plan.probes}
     raw = Location("cards", "data/raw/")
@@ -104,7 +104,7 @@ def test_the_way_back_keeps_what_the_plan_asks_and_what_names_its_places() -> No
 
 def test_the_way_back_that_lies_elsewhere_looks_through_the_same_folders() -> None:
     plan = Plan.parse(FINISH, "plans/plan.toml", folder=PurePath("/work"))
-    back = Plan.parse(way_back(plan, here=PurePath("/work")), "/state/cards-back.toml")
+    back = Plan.parse(way_back(plan, here=PurePath("/work")).text, "/state/cards-back.toml")
     assert back.references.folders == ("file:///work/plans/notebooks/",)
 
 
@@ -119,7 +119,7 @@ def test_what_the_way_back_looks_at_is_at_the_site_where_it_will_be() -> None:
         'datasets = [{ at = "a", route = "r" }]\n'
         '[references]\nscan = ["s3://copies/b/", "s3://copies/code/"]\n'
     )
-    text = way_back(plan)
+    text = way_back(plan).text
     back = Plan.parse(text)
     places = [Location("main", "a/x"), Location("/srv/b", "x", FILE_SITE), Location("copies", "elsewhere", "near")]
     places.append(Location("main", "a/"))
