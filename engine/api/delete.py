@@ -84,10 +84,12 @@ async def delete(
             if result.fresh and not result.summary.total.objects and not location.is_prefix:
                 await refuse_nothing(site.store, location, "")
             if not result.summary.total.objects:  # nothing is left that could be closed, or be deleted
+                if not confirmed or result.fresh:
+                    return result
                 done = Deletion()
-                if confirmed:
-                    await note_changed(listed, done, options.listener)
-                return replace(result, deletion=done) if done.kept else result
+                await note_changed(listed, done, options.listener)
+                await look_at_the_rest(site, location, listed, done, options.listener, tells=True)
+                return replace(result, deletion=done) if done.kept or done.arrived or done.uploads else result
             markers = consent.delete_markers
             result.closed.extend(closed_for(result.taken_ms, facts, hold_s, delete_markers=markers))
             if not confirmed:

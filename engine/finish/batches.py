@@ -14,8 +14,8 @@ from typing import Generic, NamedTuple, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from engine.errors import GoneTogether, one_error
-from engine.events import Doing, Listener, ObjectAside, Progress
+from engine.errors import EngineError, GoneTogether, one_error
+from engine.events import Doing, Listener, Notice, ObjectAside, Progress
 from engine.finish import lag
 from engine.finish.deleting import KEYS_A_BATCH, REPLACED, Check, Checked, Deleter, DeleterOf, Then
 from engine.finish.looking import FEW, PATIENCE_S, Looker, Span, There
@@ -23,6 +23,7 @@ from engine.finish.sending import BATCHES_AT_ONCE, End, Item
 from engine.ledger import Ledger
 from engine.model import Location, bucket_name
 from engine.plan.record import ObjectRecord
+from engine.plan.sizes import plural, size_text
 from engine.store import StoreOf, by_store
 
 STAYS_SHOWN = 10
@@ -151,9 +152,28 @@ class Removal(ABC, Generic[Report, Record]):
     ) -> None:
         """Delete the records of `pages` in batches, each within one page, until it is stopped: small ones (of `first`
         and then more), alone and told to be first, until one says that something of it went; then as many as S3 takes
-        at once, and several at once. Those that are under way are finished. Raises what `delete` raises."""
+        at once, and several at once. Those that are under way are finished. Raises what `delete` raises, after a notice
+        of what was deleted before."""
         self._listener(Doing("deleting", goes_on=self._begun))  # what is counted is that of all routes together
         self._begun = True
+        try:
+            await self._batch_by_batch(pages, key_of, delete, first)
+        except EngineError:
+            gone, gone_bytes = self._gone
+            if gone:
+                said = f"{plural(gone, 'object')} ({size_text(gone_bytes)}) were deleted before it ended"
+                self._listener(
+                    Notice("DeletedBefore", f"{said}; what was not answered is looked at by the same command")
+                )
+            raise
+
+    async def _batch_by_batch(
+        self,
+        pages: AsyncIterable[Sequence[Record]],
+        key_of: Callable[[Record], str],
+        delete: Callable[[Batch[Record], bool], Awaitable[bool]],
+        first: int,
+    ) -> None:
         self._listener(self._progress())
         size = first
 

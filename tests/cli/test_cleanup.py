@@ -617,6 +617,7 @@ def test_delete_shows_a_snapshot_and_deletes_exactly_that(project: Project) -> N
     # Given again, it does not take what was never shown.
     ended = project.terminal.call("delete", here, "--confirm", here)
     assert (ended.code, list(project.dump("old/"))) == (0, ["late.txt"])
+    assert "1 object left that the snapshot does not hold: old/late.txt" in ended.out
     assert project.terminal.call("delete", here, "--again", "--confirm", here).code == 0
     assert project.count("old/") == 0
 

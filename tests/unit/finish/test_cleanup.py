@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from engine.errors import AccessDenied, Ambiguous, Throttled, Unreachable
+from engine.events import Notice
 from engine.finish.cleanup import Cleanup
 from engine.finish.deleting import Deleter
 from engine.finish.looking import FEW
@@ -102,6 +103,16 @@ async def test_what_was_gone_already_is_told_from_what_was_deleted(tmp_path: Pat
         report = await s.delete(condition, gone_in={"raw"})
         assert (report.deleted, report.deleted_bytes, report.gone, report.stayed) == (10, left, 10, 0)
         assert set((await s.states()).values()) == {"deleted"}
+
+
+async def test_what_was_deleted_before_an_end_that_concerns_everything_is_said(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+        s.store.plan("DeleteObjects", ("ok", None), ("before", Unreachable("no network", operation="DeleteObjects")))
+        with pytest.raises(Unreachable):
+            await s.delete()
+        (notice,) = (item for item in s.heard if isinstance(item, Notice))
+        assert notice.message.startswith(f"{FEW} objects (56 bytes) were deleted before it ended"), notice
 
 
 async def test_a_source_of_two_routes_is_deleted_once(tmp_path: Path) -> None:
