@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from engine.bucket_facts import BucketFacts
-from engine.finish.holding import Hold
+from engine.finish.holding import Hold, ahead_text
 from engine.finish.probing.answers import ProbeResult
 from engine.finish.sending import NO_CONDITION, Condition, condition_for
 from engine.model import LifecycleRule, Location, Proof
@@ -218,6 +218,8 @@ def _hold(hold: Hold) -> Reason:
         return Reason("hold", True, f"{asked} have passed for each of {plural(hold.objects, 'object')}")
     if hold.now_ms is None:
         return Reason("hold", False, f"the server sends no date, so that nobody can say whether {asked} have passed")
+    if hold.ahead_ms:
+        return Reason("hold", False, ahead_text(hold.ahead_ms))
     return Reason(
         "hold",
         False,

@@ -47,8 +47,9 @@ async def gather(
     facts = await opened.facts(plan.places, anew=True)
     sources = tuple(facts[where] for where in buckets_of(route.source for route in plan.routes) if where in facts)
     targets = tuple(facts[where] for where in buckets_of(route.target for route in plan.routes))
+    clock = facts.get(plan.dated_by.whole_bucket)
     return replace(
-        await facts_of(plan, ledger, server_ms(facts[plan.dated_by.whole_bucket].date)),
+        await facts_of(plan, ledger, server_ms(clock.date) if clock is not None else None),
         audits=tuple(audits),
         probes=(*probes, *agreements(plan.probes, probes)),
         references=references,

@@ -260,9 +260,10 @@ class Plan:
 
     @property
     def dated_by(self) -> Location:
-        """Whose server's clock dates proofs, and says how old they are: two servers' clocks may be half an hour
-        apart."""
-        return self.routes[0].target
+        """Whose clock dates proofs, and says how old they are: two servers' may be half an hour apart. The first
+        target's that has a server, else the first source's; this machine's where all are local folders."""
+        places = [route.target for route in self.routes] + [route.source for route in self.routes]
+        return next((place for place in places if not place.is_local), places[0])
 
     def local_path(self, text: str) -> PurePath:
         """A local path of the plan, from the folder that the plan lies in. Raises `UsageError` for one with a "~"

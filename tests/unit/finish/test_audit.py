@@ -195,6 +195,13 @@ def test_what_was_proven_just_now_is_free_after_the_hold_and_no_second_later() -
     assert (hold.waiting, hold.remaining_s, hold.free_ms, hold.passed) == (1, 60, 160_000, False)
 
 
+def test_a_proof_that_the_clock_has_not_come_to_is_said_to_be_that_and_never_free_in_a_moment() -> None:
+    hold = hold_of([Held("a", 2, 0, 500_000, 2)], 60, 100_000)
+    assert (hold.ahead_ms, hold.passed) == (500_000, False)
+    assert hold_of([Held("a", 2, 0, 500_000, 0)], 60, 560_000).passed, "once it has come"
+    assert hold_of([Held("a", 2, 0, 101_000, 2)], 60, 100_000).ahead_ms == 0
+
+
 def test_the_plan_of_these_tests_is_one_that_a_user_could_write() -> None:
     assert Plan.parse(PLAN).routes[0].target.key == "project/data/raw/"
 

@@ -121,6 +121,13 @@ def test_the_hold() -> None:
     assert reason.accept == ""
 
 
+def test_a_proof_of_the_future_is_said_to_be_dated_by_a_wrong_clock() -> None:
+    ahead = OPEN.hold._replace(waiting=7, free_ms=11 * DAY_MS, ahead_ms=400 * DAY_MS)
+    sentence = only(replace(OPEN, hold=ahead)).sentence
+    assert "the last proof is dated 1971-02-05T00:00:00.000Z, which is yet to come" in sentence
+    assert "with a new --ledger" in sentence
+
+
 def test_a_hold_that_no_server_clock_can_judge_stays_closed_unless_there_is_none() -> None:
     clockless = OPEN.hold._replace(now_ms=None, waiting=1000)
     assert "the server sends no date" in only(replace(OPEN, hold=clockless)).sentence

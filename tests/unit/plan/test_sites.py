@@ -225,3 +225,23 @@ def test_a_copy_without_a_file_has_a_site_for_each_side_with_a_connection_of_its
     again = Plan.again(found.asked)
     assert again.digest == found.digest
     assert again.name == found.name
+
+
+@pytest.mark.parametrize(
+    ("ends", "dated_by"),
+    [
+        ([("s3://main/a/", "s3://copies/a/")], "s3://copies/a/"),
+        ([("s3://main/a/", "file:///srv/a/"), ("s3://main/b/", "s3://copies/b/")], "s3://copies/b/"),
+        ([("file:///home/x/", "file:///srv/x/"), ("s3://main/b/", "file:///srv/b/")], "s3://main/b/"),
+        ([("file:///home/x/", "file:///srv/x/")], "/srv/x/"),
+    ],
+    ids=["a target's", "the first target's that has a server", "a source's", "this machine's"],
+)
+def test_proof_is_dated_by_a_server_wherever_there_is_one(ends: list[tuple[str, str]], dated_by: str) -> None:
+    plan = Plan.parse(
+        "".join(
+            f'[[routes]]\nname = "{number}"\nfrom = "{source}"\nto = "{target}"\n'
+            for number, (source, target) in enumerate(ends)
+        )
+    )
+    assert str(plan.dated_by) == dated_by
