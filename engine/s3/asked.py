@@ -37,8 +37,9 @@ def wanted_of(request: GetRange, status: int, content_range: str, etag: str, len
     """Where the bytes that `request` asked for are in an answer with a body of `length` bytes. `etag` is bare.
 
     A server may leave a range aside and give the whole object by a 200 (RFC 9110, 14.2), from which it is taken. Raises
-    `Ambiguous` for any other bytes than those asked for, or an object of another size than `request.size`, and
-    `PreconditionFailed` for one of another ETag than `request.if_match`."""
+    `Ambiguous` for any other bytes than those asked for, an object of another size than `request.size`, or a whole one
+    without an ETag (a page of a gateway's, say), and `PreconditionFailed` for one of another ETag than
+    `request.if_match`."""
     first, last = request.first, request.last
     if status == 206 and first is not None:
         said = _CONTENT_RANGE(content_range)
@@ -50,6 +51,8 @@ def wanted_of(request: GetRange, status: int, content_range: str, etag: str, len
             raise _wrong(request, f"{length} bytes came as {content_range} where {first}-{asked_last} was asked for")
         wanted = Wanted(0, length, size)
     elif status == 200:
+        if not etag:
+            raise _wrong(request, "it bears no ETag, which every object has")
         if first is None:
             wanted = Wanted(0, length, length)
         elif first >= length:

@@ -117,7 +117,10 @@ class S3Store(ObjectStore, AbstractAsyncContextManager[ObjectStore]):
             if lacks_reason(error):
                 await self._ask_reason(request.ref, error)
             raise
-        return parsing.object_head(answer)
+        head = parsing.object_head(answer)
+        if not head.etag:  # a gateway's own page, say, of whoever has to sign in first
+            raise parsing.unreadable(call, "no ETag, which every object has")
+        return head
 
     async def _ask_reason(self, ref: ObjectRef, bare: ObjectError) -> None:
         """The answer to a HEAD has no body, so that expired credentials look like a bad request. A GET of one byte is

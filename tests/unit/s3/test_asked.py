@@ -47,6 +47,11 @@ def test_other_bytes_are_none(request_: GetRange, status: int, content_range: st
         body_of(request_, status, content_range, "e", data)
 
 
+def test_a_whole_body_without_an_etag_is_no_objects() -> None:
+    with pytest.raises(Ambiguous, match="bears no ETag"):
+        body_of(GetRange(REF, size=10), 200, "", "", DATA)
+
+
 def test_another_object_than_the_one_pinned_is_a_condition_that_failed() -> None:
     with pytest.raises(PreconditionFailed):
         body_of(GetRange(REF, 2, 4, "e"), 206, "bytes 2-4/10", "f", b"234")

@@ -245,6 +245,20 @@ async def test_a_get_that_is_refused_for_another_reason_says_nothing_of_a_head(o
     assert raised.value.code == "403"
 
 
+@pytest.mark.parametrize("request_", [HeadObject(ObjectRef("bucket", "k")), GetRange(ObjectRef("bucket", "k"))])
+async def test_what_bears_no_etag_is_no_object(open_store: OpenStore, request_: HeadObject | GetRange) -> None:
+    """Whoever has to sign in to a network first is given its page in place of anything."""
+
+    async def script(exchange: Exchange) -> None:
+        page = b"" if exchange.line.startswith("HEAD") else b"<html>Welcome!</html>"
+        await exchange.answer(http(page, "Content-Type: text/html"))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(Ambiguous, match="no ETag, which every object has"):
+            await (store.head_object(request_) if isinstance(request_, HeadObject) else store.get_range(request_))
+
+
 async def test_a_range_that_the_server_leaves_aside_is_cut_here(open_store: OpenStore) -> None:
     async def script(exchange: Exchange) -> None:
         await exchange.answer(http(b"0123456789", 'ETag: "e"'))
