@@ -24,6 +24,9 @@ from engine.s3.tls import TlsContext
 
 CONNECT_TIMEOUT_S = 10.0
 ADDRESSES_AGE_S = 60.0
+RESOLVER_PATIENCE_S = 1.0
+"""How long a resolver is waited for while addresses are known from before."""
+
 _TUNNEL_LIMIT_BYTES = 16 << 10
 _KEEPALIVE_S = 30
 NEXT_ADDRESS_S = 0.25
@@ -72,6 +75,7 @@ class Connector:
         self._silent: set[Address] = set()
         self._resolved_at = -ADDRESSES_AGE_S
         self._resolving: asyncio.Task[list[Address]] | None = None
+        self._asked_at = 0.0
         self._next = random.randrange(1 << 16)
         self._session: object | None = None
         self.opened = 0
@@ -182,9 +186,14 @@ class Connector:
         loop = asyncio.get_running_loop()
         if loop.time() - self._resolved_at >= ADDRESSES_AGE_S:
             if self._resolving is None:
-                self._resolving = loop.create_task(self._resolve())
+                self._resolving, self._asked_at = loop.create_task(self._resolve()), loop.time()
+            resolving = self._resolving
+            if self._addresses:
+                left_s = self._asked_at + RESOLVER_PATIENCE_S - loop.time()
+                if not (await asyncio.wait({resolving}, timeout=max(0.0, left_s)))[0]:
+                    return self._addresses  # it goes on meanwhile
             try:
-                self._addresses = await asyncio.shield(self._resolving)
+                self._addresses = await asyncio.shield(resolving)
                 self._silent.clear()  # each is given another chance
                 self._resolved_at = loop.time()
             except socket.gaierror as error:

@@ -11,7 +11,7 @@ import pytest
 
 from engine.s3 import connecting
 from engine.s3.connecting import ConnectFailed, Connector, Endpoint, interleaved
-from tests.skipping import skipping
+from tests.skipping import let_others_run, skipping
 from tests.unit.s3.fakes import Exchange, FakeOwner, http, serving, until
 
 HERE = Endpoint("http", "s3.example.test", 80)
@@ -134,6 +134,29 @@ async def test_addresses_are_looked_up_again_after_a_minute(monkeypatch: pytest.
         assert await ports_of(connector, 1) == [new.port]
         assert await ports_of(connector, 1) == [new.port]  # the resolver fails: what it said last still serves
         assert len(asked) == 3
+
+
+async def test_while_the_resolver_is_silent_the_addresses_that_are_known_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(script) as old, serving(script) as new:
+        resolving(monkeypatch, [[old.port]])
+        connector = Connector(HERE, context=None)
+        assert await ports_of(connector, 1) == [old.port]
+        monkeypatch.setattr(connecting, "ADDRESSES_AGE_S", -1.0)
+        monkeypatch.setattr(connecting, "RESOLVER_PATIENCE_S", 0.0)
+        speaks, asked = asyncio.Event(), []
+
+        async def silent(host: str, port: int, **_: Any) -> list[Any]:
+            asked.append(host)
+            await speaks.wait()
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", new.port))]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", silent)
+        assert await ports_of(connector, 2) == [old.port] * 2
+        assert len(asked) == 1, "it is asked once, and waited for beside all else"
+        speaks.set()
+        await let_others_run()
+        assert await ports_of(connector, 1) == [new.port]
+        await connector.aclose()
 
 
 async def test_one_look_up_serves_all_who_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
