@@ -96,10 +96,9 @@ class Session:
                 "the endpoint has a name or a password in it, which S3 has no use for.",
                 advice="Give it as https://host, or http://host:port; keys go into the environment or a profile.",
             )
-        if named and not _is_url(named):
-            raise UsageError(
-                f"the endpoint {named!r} is not a URL.", advice="Give it as https://host, or http://host:port."
-            )
+        if named and (not _is_url(named) or "?" in named or "#" in named):
+            why = "has a query or a fragment, which no request would bear" if _is_url(named) else "is not a URL"
+            raise UsageError(f"the endpoint {named!r} {why}.", advice="Give it as https://host, or http://host:port.")
         return self
 
     async def __aexit__(self, *raised: object) -> None:

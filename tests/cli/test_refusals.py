@@ -175,6 +175,14 @@ def test_an_endpoint_that_is_no_url(terminal: Terminal, url: str) -> None:
     assert list(terminal.folder.glob("*.ledger*")) == []
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9?x=1", "http://127.0.0.1:9/#top"])
+def test_an_endpoint_with_more_than_a_server_and_a_path(terminal: Terminal, url: str) -> None:
+    terminal.at(url)
+    ended = terminal.call("ls", "s3://bucket/")
+    assert_said_well(ended, "ls")
+    assert ended.code == 2 and f"the endpoint {url!r} has a query or a fragment" in ended.err
+
+
 # --- parts of a bucket --------------------------------------------------------------------------------------
 
 TWO_ROUTES = """name = "moving"
