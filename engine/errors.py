@@ -305,7 +305,8 @@ class BucketMissing(RunError):
 
 
 class Unwritable(RunError):
-    """Nothing can be written to a local folder: its disk or its user's quota is full, or it is mounted read-only."""
+    """Nothing can be written to a local folder: its disk or its user's quota is full, it is mounted read-only, or it
+    cannot be synced as it is to be."""
 
 
 class WrongRegion(RunError):

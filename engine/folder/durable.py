@@ -48,6 +48,8 @@ class _SyncFailed(Exception):
 def _syncing() -> Iterator[None]:
     try:
         yield
+    except system.CannotSync:  # nothing is known of it
+        raise
     except OSError as error:
         raise _SyncFailed(error) from error
 
@@ -118,10 +120,11 @@ def _sync_directory(directory: int, synced: Synced) -> None:
     with _ASKING:
         _refuse_failed(device, synced)
         try:
-            system.sync(directory)
-        except OSError as error:
-            synced[device] = error
-            raise _SyncFailed(error) from error
+            with _syncing():
+                system.sync(directory)
+        except _SyncFailed as failed:
+            synced[device] = failed.error
+            raise
 
 
 def _refuse_failed(device: int, synced: Synced) -> None:

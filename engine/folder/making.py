@@ -108,6 +108,8 @@ class Directories:
         """The same for a file that was just given its name, `path` for people. Raises `Rejected`."""
         try:
             self.sync(directory)
+        except system.CannotSync:
+            raise
         except OSError as error:
             raise not_on_disk(error, path) from error
 

@@ -79,7 +79,7 @@ def put_unnamed(
     try:
         system.write_sparse(descriptor, data, 0)
         if mtime_ns is not None:
-            os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+            system.give_time(descriptor, mtime_ns)
         with into_nothing(directory, name, path):
             named = system.give_name(descriptor, directory, name)
         if not named:

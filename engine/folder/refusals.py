@@ -18,6 +18,7 @@ from engine.errors import (
     Unwritable,
 )
 from engine.folder.names import TOO_LONG, Fault
+from engine.folder.system import CannotSync
 from engine.model import BELOW_LINK
 from engine.plan.record import NOT_ON_DISK
 from engine.process import MORE_FILES, OUT_OF_FILES
@@ -32,6 +33,7 @@ WRITING = "PutObject"
 
 MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
 REMOUNT = "Mount it so that it can be written to; then run the command again: what is done stays as it is."
+NOT_SYNCED = "With --durability none nothing is brought to the disk, and a power cut may take what was written last."
 _UNWRITABLE = {
     errno.ENOSPC: ("DiskFull", "the disk is full", MAKE_ROOM),
     errno.EDQUOT: ("QuotaFull", "this user's quota on the disk is used up", MAKE_ROOM),
@@ -97,6 +99,9 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
     code, words = error.errno or 0, os.strerror(error.errno or 0)
     name = errno.errorcode.get(code, "OSError")
     about: Any = {"operation": operation, "ref": path}
+    if isinstance(error, CannotSync):
+        said = f"its file system brings nothing to the disk when it is asked to ({words}): {path}"
+        return Unwritable(said, code="CannotSync", advice=NOT_SYNCED, **about)
     if code in _UNWRITABLE:
         short, sentence, advice = _UNWRITABLE[code]
         return Unwritable(f"{sentence}: {path}", code=short, advice=advice, **about)

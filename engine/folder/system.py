@@ -15,7 +15,7 @@ import functools
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
@@ -168,17 +168,43 @@ def permitted(directory: int) -> int:
     return (entries.get(_USER, 0) << 6 | group << 3 | entries.get(_OTHER, 0)) & 0o777
 
 
-def give_mode(descriptor: int, mode: int) -> None:
-    """A file's permissions, where its file system has any."""
+@contextlib.contextmanager
+def _where_it_can() -> Iterator[None]:
     try:
-        os.fchmod(descriptor, mode)
+        yield
     except OSError as error:
         if error.errno not in CANNOT and error.errno != errno.EACCES:
             raise
 
 
+def give_mode(descriptor: int, mode: int) -> None:
+    """A file's permissions, where its file system has any."""
+    with _where_it_can():
+        os.fchmod(descriptor, mode)
+
+
+def give_time(descriptor: int, mtime_ns: int) -> None:
+    """When a file was last modified, where its file system lets that be said."""
+    with _where_it_can():
+        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+
+
+class CannotSync(OSError):
+    """A file system has no sync of a file, or of a directory: fsync(2) says EINVAL. Nothing failed, and nothing is
+    known to be on the disk."""
+
+
+def _synced(call: Callable[[int], None], descriptor: int) -> None:
+    try:
+        call(descriptor)
+    except OSError as error:
+        if error.errno in CANNOT and error.errno != errno.EPERM:
+            raise CannotSync(error.errno, error.strerror) from error
+        raise
+
+
 def sync(descriptor: int) -> None:
-    """Have a file, or a directory's names, where a power cut does not reach them."""
+    """Have a file, or a directory's names, where a power cut does not reach them. Raises `CannotSync`."""
     if _DARWIN:
         import fcntl
 
@@ -188,12 +214,12 @@ def sync(descriptor: int) -> None:
         except OSError as error:
             if error.errno not in CANNOT:
                 raise
-    os.fsync(descriptor)
+    _synced(os.fsync, descriptor)
 
 
 def hand_over(descriptor: int) -> None:
     """The first half of `sync`: to the drive, which on macOS may keep it in its own cache until any sync there."""
-    os.fsync(descriptor)
+    _synced(os.fsync, descriptor)
 
 
 def sync_all(descriptor: int) -> bool:
@@ -213,7 +239,7 @@ def sync_data(descriptor: int) -> None:
     if _DARWIN or not hasattr(os, "fdatasync"):
         sync(descriptor)
     else:
-        os.fdatasync(descriptor)
+        _synced(os.fdatasync, descriptor)
 
 
 def rename_to_nothing(directory: int, old: bytes, new: bytes) -> None:

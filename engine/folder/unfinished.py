@@ -208,7 +208,7 @@ class Unfinished:
                     f"{self.path}: {length:,} of {self.size:,} bytes were written; nothing was published"
                 )
             if mtime_ns is not None:
-                os.utime(self.descriptor, ns=(mtime_ns, mtime_ns))
+                system.give_time(self.descriptor, mtime_ns)
             given = self._resemble() if condition != ABSENT else None
             if mode is not None or given is None:
                 given = system.permitted(self._directory) & (0o666 if mode is None else mode)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from pathlib import Path
 from threading import Event, Lock, Thread
 
 import pytest
 
+from engine.checksums import checksum_of
+from engine.errors import Unwritable
 from engine.folder import durable, system
 from engine.folder.durable import Synced, Undurable, make_durable
+from engine.folder.journal import Part
+from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
+from engine.folder.versions import version_of
+from engine.model import ABSENT, Durability
 
 
 @pytest.fixture
@@ -127,3 +134,54 @@ def test_of_two_that_ask_for_one_disk_at_once_both_are_told_that_it_failed(
     ask("one")
     second.join()
     assert (set(found["one"].lost), set(found["two"].lost), len(asked)) == ({"one"}, {"two"}, 1)
+
+
+@pytest.mark.parametrize("of", ["a file", "a directory"])
+def test_what_has_no_sync_is_not_lost_and_not_known_to_be_on_the_disk(
+    root: Root, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """fsync(2): EINVAL says that there is none, as some FUSE and network file systems do of directories."""
+    real = os.fsync
+
+    def none_there(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) == (of == "a directory"):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", none_there)
+    for _ in range(2):
+        found = make_durable(root, ["one"], {}, follow=False)
+        assert (set(found.lost), set(found.unreached)) == (set(), {"one"})
+    assert found.unreached["one"].code == "CannotSync"
+
+
+@pytest.mark.parametrize("call", ["fsync", "fdatasync"])
+def test_a_run_that_is_to_be_durable_ends_where_nothing_can_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def none_there(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, call, none_there)
+    publisher = Publisher(Root(str(tmp_path)), "object")
+    with pytest.raises(Unwritable, match="brings nothing to the disk") as told, publisher.begin("one", 4) as file:
+        file.write(b"body", 0)
+        file.part_done(Part(1, 0, 4, checksum_of("CRC64NVME", b"body")))
+        file.publish(ABSENT)
+    assert told.value.code == "CannotSync" and "--durability none" in told.value.advice
+    assert not (tmp_path / "one").exists()
+    Publisher(Root(str(tmp_path)), "none").put("one", b"body", condition=ABSENT)
+    assert (tmp_path / "one").read_bytes() == b"body"
+
+
+@pytest.mark.parametrize("durability", ["object", "none"])
+def test_a_file_system_that_lets_no_time_be_set_takes_files_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability
+) -> None:
+    def refused(*of: object, **named: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "utime", refused)
+    published = Publisher(Root(str(tmp_path)), durability).put("one", b"body", condition=ABSENT, mtime_ns=1_000)
+    status = (tmp_path / "one").stat()
+    assert published.version == version_of(status) and status.st_mtime_ns != 1_000
