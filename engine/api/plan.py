@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
@@ -21,11 +22,15 @@ from engine.plan.in_place import remade
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT
 from engine.plan.permissions import actions
 from engine.plan.record import Tally, by_state
+from engine.plan.sizes import plural
 from engine.proof.survey import RouteSurvey
 from engine.proof.survey import survey as survey_routes
 from engine.shown import LedgerResult
 from engine.sites.sites import Sites, buckets_of
 from engine.sites.traits import Traits
+
+if TYPE_CHECKING:
+    from engine.folder.store import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +145,23 @@ def versioning_of(plan: Plan, known: Mapping[Location, BucketFacts]) -> dict[str
 
 async def _no_room(plan: Plan, opened: Sites, found: list[RouteSurvey]) -> list[str]:
     """A sentence for each disk of local folders that has less left than the routes into it add to it."""
-    added: dict[int, int] = {}
-    disks: dict[int, tuple[int, str]] = {}
+    added: dict[int, tuple[int, int]] = {}
+    disks: dict[int, tuple[Room, str]] = {}
     for route, item in zip(plan.routes, found, strict=True):
         folder = opened.target(route).folder
         if folder is not None:
             room = await folder.room(route.target.bucket)
-            if room.free_bytes > disks.get(room.disk, (-1, ""))[0]:
+            if room.disk not in disks or room.free_bytes > disks[room.disk][0].free_bytes:
                 others = " and those mounted below it, which together have" if room.with_others else ", which has"
-                disks[room.disk] = room.free_bytes, f"the disk of {route.target.bucket}{others}"
-            added[room.disk] = added.get(room.disk, 0) + item.added_bytes
-    return [
-        f"what is to be copied adds {added[disk]:,} bytes to {which} {free:,} left"
-        for disk, (free, which) in disks.items()
-        if added[disk] > free
-    ]
+                disks[room.disk] = room, f"the disk of {route.target.bucket}{others}"
+            files, size_bytes = added.get(room.disk, (0, 0))
+            added[room.disk] = files + item.added, size_bytes + item.added_bytes
+    sentences = []
+    for disk, (room, which) in disks.items():
+        files, size_bytes = added[disk]
+        if size_bytes > room.free_bytes:
+            sentences.append(f"what is to be copied adds {size_bytes:,} bytes to {which} {room.free_bytes:,} left")
+        if files > room.free_files:
+            left = f"room for {plural(room.free_files, 'file')} more (inodes)"
+            sentences.append(f"what is to be copied adds {plural(files, 'file')} to {which} {left}")
+    return sentences

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +20,7 @@ from engine.errors import (
     Unwritable,
 )
 from engine.folder.names import TOO_LONG, Fault
-from engine.folder.system import CannotSync
+from engine.folder.system import CannotSync, free_files
 from engine.model import BELOW_LINK
 from engine.plan.record import NOT_ON_DISK
 from engine.process import MORE_FILES, OUT_OF_FILES
@@ -104,6 +106,8 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
         return Unwritable(said, code="CannotSync", advice=NOT_SYNCED, **about)
     if code in _UNWRITABLE:
         short, sentence, advice = _UNWRITABLE[code]
+        if code == errno.ENOSPC and _has_no_inode(path):
+            short, sentence = "NoInodes", "the disk can have no more files, whatever room it has (no inode is left)"
         return Unwritable(f"{sentence}: {path}", code=short, advice=advice, **about)
     if code == errno.ENOENT:
         return missing(operation, path)
@@ -132,6 +136,14 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
     if code in _NAMES:
         return misnamed(operation, path, Fault("NameRefused", f"its file system does not take this name ({words})"))
     return Rejected(f"the system refused: {words} ({path})", code=name, **about)
+
+
+def _has_no_inode(path: str) -> bool:
+    """Whether the disk that a path is on can have no more files. Asked of the nearest directory that is there."""
+    for place in Path(path).parents:
+        with suppress(OSError):
+            return free_files(place) == 0
+    return False
 
 
 def not_on_disk(error: OSError, path: str) -> Rejected:

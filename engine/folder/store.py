@@ -77,11 +77,13 @@ THREADS = 8
 
 
 class Room(NamedTuple):
-    """How many bytes are free on a disk, and which disk it is. `with_others`: those of the disks that are mounted below
-    the folder are counted in, since which files come onto which of them is not known."""
+    """How many bytes are free on a disk, and files that it can have yet, and which disk it is. `with_others`: those of
+    the disks that are mounted below the folder are counted in, since which files come onto which of them is not
+    known."""
 
     disk: int
     free_bytes: int
+    free_files: int
     with_others: bool = False
 
 
@@ -177,15 +179,16 @@ class FolderStore(Lacking, ObjectStore):
         root, bucket = self.root(request.bucket), request.bucket
         if self._is_yet_to_be(root):
             place = nearest(bucket)
-            return Room(place.stat().st_dev, system.free_bytes(place))
+            return Room(place.stat().st_dev, system.free_bytes(place), system.free_files(place))
         descriptor = root.descriptor()
         disk = os.fstat(descriptor).st_dev
-        others: dict[int, int] = {}
-        for path in map(os.fsdecode, mounts.below(bucket)):
+        others: dict[int, Path] = {}
+        for path in map(Path, map(os.fsdecode, mounts.below(bucket))):
             with suppress(OSError):  # it is hidden by another mount
-                others[Path(path).stat().st_dev] = system.free_bytes(Path(path))
-        others.pop(disk, None)
-        return Room(disk, system.free_bytes(descriptor) + sum(others.values()), bool(others))
+                others[path.stat().st_dev] = path
+        places: list[int | Path] = [descriptor, *(path for device, path in others.items() if device != disk)]
+        free_bytes, free_files = sum(map(system.free_bytes, places)), sum(map(system.free_files, places))
+        return Room(disk, free_bytes, free_files, len(places) > 1)
 
     async def misnames(self, bucket: str, prefix: str) -> Misnames:
         """As `engine.folder.misnaming`, whether the folder is made yet or not."""

@@ -322,6 +322,13 @@ def free_bytes(place: int | Path) -> int:
     return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
 
 
+def free_files(place: int | Path) -> int:
+    """How many more files the file system under a descriptor or a path can have (inodes): more than any folder needs
+    where it says no number of them (btrfs, FAT, a server)."""
+    found = os.statvfs(place)
+    return found.f_favail if found.f_files else sys.maxsize
+
+
 def uuid_of(descriptor: int) -> str:
     """Of the file system that a descriptor is on; empty where nothing tells it."""
     with contextlib.suppress(ImportError, OSError):

@@ -33,14 +33,14 @@ PROBLEMS_KEPT = 10
 @dataclass(slots=True)
 class RouteSurvey(RouteCounts):
     """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
-    the ledger and no longer at the source, `deleted` of that what a cleanup deleted there, `surplus` what stands in the
-    target alone, of what the patterns take; `added_bytes` is what the target grows by, `unlisted` counts what lies in
-    the source's folder and cannot be an object, or what its list of keys names and S3 refuses to show, `misnamed` the
-    objects whose keys can be no file's name at the target. `replaced` counts what takes another's place,
-    `replaced_newer` of that where the target was written after its source, `perhaps_replaced` of it what stays if a
-    look finds it equal. `in_bytes` come to this machine from another, `out_bytes` go from it, `egress_bytes` are those
-    that leave AWS for it. `change` is what it costs to set what they carry where they are, None for a route that
-    copies."""
+    the ledger and no longer at the source, `deleted` of that what a cleanup deleted there, `surplus` what stands in
+    the target alone, of what the patterns take; `added` and `added_bytes` are what the target grows by, `unlisted`
+    counts what lies in the source's folder and cannot be an object, or what its list of keys names and S3 refuses to
+    show, `misnamed` the objects whose keys can be no file's name at the target. `replaced` counts what takes
+    another's place, `replaced_newer` of that where the target was written after its source, `perhaps_replaced` of it
+    what stays if a look finds it equal. `in_bytes` come to this machine from another, `out_bytes` go from it,
+    `egress_bytes` are those that leave AWS for it. `change` is what it costs to set what they carry where they are,
+    None for a route that copies."""
 
     to_copy: int = 0
     to_copy_bytes: int = 0
@@ -53,6 +53,7 @@ class RouteSurvey(RouteCounts):
     known: int = 0
     deleted: int = 0
     deleted_bytes: int = 0
+    added: int = 0
     added_bytes: int = 0
     surplus: int = 0
     surplus_bytes: int = 0
@@ -181,6 +182,7 @@ def _count(
         report.to_copy += 1
         report.to_copy_bytes += source.size
         if not route.in_place:
+            report.added += row.target is None
             report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
             if choice.over is not None:
                 count_replaced(report, row.key, source, choice.over)

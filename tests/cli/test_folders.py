@@ -113,6 +113,25 @@ def clone(folder: Path) -> Path:
     return made
 
 
+@pytest.mark.parametrize(
+    ("free_bytes", "free_files", "said"),
+    [
+        (8, 99, "adds 11 bytes to the disk of {}, which has 8 left"),
+        (99, 1, "adds 2 files to the disk of {}, which has room for 1 file more (inodes)"),
+        (99, 2, ""),
+    ],
+)
+def test_what_its_disk_has_no_room_for_is_said_before_the_first_byte(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, free_bytes: int, free_files: int, said: str
+) -> None:
+    clone(terminal.folder)
+    of_bytes, of_files = (1, 1, 99, free_bytes, free_bytes), (99, free_files, free_files)
+    monkeypatch.setattr(os, "statvfs", lambda place: os.statvfs_result((*of_bytes, *of_files, 0, 255)))
+    ended = terminal.call("cp", "./x/", "./y/", "--dry-run")
+    assert ended.code == (2 if said else 0), ended.err
+    assert said.format(terminal.folder / "y/") in ended.err
+
+
 def test_a_folder_is_listed_and_counted_as_a_prefix_is(terminal: Terminal) -> None:
     clone(terminal.folder)
     assert [line.split() for line in terminal.call("ls", "./x/").out.splitlines()] == [

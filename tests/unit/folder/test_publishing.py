@@ -473,6 +473,20 @@ def test_a_disk_that_says_no_size_of_itself_is_not_full(
     assert (tmp_path / "one").read_bytes() == b"1"
 
 
+@pytest.mark.parametrize(("free", "code"), [(0, "NoInodes"), (1, "DiskFull")])
+def test_a_disk_that_can_have_no_more_files_is_not_said_to_be_full(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, free: int, code: str
+) -> None:
+    def refused(*of: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(system, "create", refused)
+    monkeypatch.setattr(os, "statvfs", lambda place: os.statvfs_result((1, 1, 99, 99, 99, 99, free, free, 0, 255)))
+    with pytest.raises(Unwritable) as told:
+        publisher.put("one", b"1")
+    assert told.value.code == code
+
+
 @pytest.mark.parametrize("mode", [None, 0o640])
 def test_nobody_else_can_read_a_file_before_it_has_its_name(
     mode: int | None, publisher: Publisher, tmp_path: Path
