@@ -28,17 +28,22 @@ from engine.process import MORE_FILES, OUT_OF_FILES
 _PASSING = frozenset({errno.ESTALE, errno.EAGAIN, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT})
 """What the same call may do a moment later, as where descriptors run out: a network's file handle went stale."""
 
+_GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESHUTDOWN, errno.EHOSTDOWN})
+"""Of all that is there: the device was unplugged, or the program behind a mount (FUSE) ended."""
+
 _NAMES = frozenset({errno.EILSEQ, errno.EINVAL})
 
 WRITING = "PutObject"
 """S3's action that writing a file stands for."""
 
 MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
+LOOK_AT_IT = "Look at the disk and its mount (dmesg, SMART); then run the command again: what is done stays."
 REMOUNT = "Mount it so that it can be written to; then run the command again: what is done stays as it is."
 NOT_SYNCED = "With --durability none nothing is brought to the disk, and a power cut may take what was written last."
 _UNWRITABLE = {
     errno.ENOSPC: ("DiskFull", "the disk is full", MAKE_ROOM),
     errno.EDQUOT: ("QuotaFull", "this user's quota on the disk is used up", MAKE_ROOM),
+    errno.EIO: ("DiskFailed", "the disk, or what stands for it, failed to write", LOOK_AT_IT),
     errno.EROFS: ("ReadOnly", "the file system is mounted read-only", REMOUNT),
 }
 OTHER_KEY = "Copy it under another key; among others, exclude leaves it out."
@@ -104,7 +109,11 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
     if isinstance(error, CannotSync):
         said = f"its file system brings nothing to the disk when it is asked to ({words}): {path}"
         return Unwritable(said, code="CannotSync", advice=NOT_SYNCED, **about)
-    if code in _UNWRITABLE:
+    if code in _GONE:
+        return BucketMissing(
+            f"what was mounted there is gone ({words}): {path}", code="FolderMissing", advice=RESTORE, **about
+        )
+    if code in _UNWRITABLE and (writing or code != errno.EIO):  # one file that cannot be read is that one alone
         short, sentence, advice = _UNWRITABLE[code]
         if code == errno.ENOSPC and _has_no_inode(path):
             short, sentence = "NoInodes", "the disk can have no more files, whatever room it has (no inode is left)"

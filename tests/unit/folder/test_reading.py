@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import NotFound, PreconditionFailed, Rejected
+from engine.errors import BucketMissing, NotFound, PreconditionFailed, Rejected
 from engine.folder import system
 from engine.folder.carried import content_type_of, is_link, mode_of, mtime_of, mtime_text, properties_of
 from engine.folder.reading import OpenedFile
@@ -80,7 +80,7 @@ def test_what_a_disk_refuses_that_goes_away_meanwhile_is_told_with_the_files_pat
     path = scene.write("one")
     with opened(scene, "one") as file:
         monkeypatch.setattr(os, call, gone)
-        with pytest.raises(Rejected, match="not connected") as refused:
+        with pytest.raises(BucketMissing, match="not connected") as refused:
             getattr(file, asked)()
         monkeypatch.undo()
     assert refused.value.ref == str(path)

@@ -16,6 +16,7 @@ import pytest
 from engine import freshness
 from engine.errors import (
     AccessDenied,
+    BucketMissing,
     IntegrityError,
     NotFound,
     PreconditionFailed,
@@ -437,7 +438,8 @@ async def test_a_look_is_dated_and_nothing_is_deleted_upon_an_old_one(scene: Sce
         ("EPERM", AccessDenied, "object", "permission denied: user"),
         ("EMFILE", Unavailable, "attempt", "too many files are open at once"),
         ("ESTALE", Unavailable, "attempt", "/x/y"),
-        ("EIO", Rejected, "object", "Input/output error"),
+        ("EIO", Unwritable, "run", "failed to write"),
+        ("ENOTCONN", BucketMissing, "run", "what was mounted there is gone"),
         ("EFBIG", Rejected, "object", "File too large"),
         ("EILSEQ", Rejected, "object", "does not take this name"),
     ],
@@ -451,6 +453,11 @@ def test_what_the_system_refuses_is_said_with_the_path_and_how_far_it_reaches(
     assert ("Mount it" in error.advice) == (code == "EROFS")
     assert said in error.message
     assert "/x/y" in str(error)
+
+
+def test_one_file_that_cannot_be_read_ends_nothing_else() -> None:
+    error = told(OSError(errno.EIO, ""), "GetObject", "/x/y")
+    assert (type(error), error.scope) == (Rejected, "object")
 
 
 async def test_what_is_refused_of_the_folder_itself_is_said_so_too(
