@@ -5,11 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import re
-import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any, NoReturn, TypeVar
 
 import anyio
 import click
-from anyio.abc import TaskStatus
 
 from engine.api.commands import STATE, STATE_DIR
 from engine.api.consent import Consent
@@ -30,6 +28,7 @@ from engine.cli.grammar.mistakes import nearest_example
 from engine.cli.grammar.shared import AGREEING, SIDES
 from engine.cli.grammar.words import Flag, Verb
 from engine.cli.logs import heard, logging_command
+from engine.cli.signals import Signals
 from engine.errors import AccessDenied, BucketMissing, NothingThere, PlanError, StoreError, UsageError, each_error
 from engine.events import Event, Listener, ObjectAside, OutOfReach
 from engine.extras import loop_factory
@@ -90,17 +89,6 @@ def _freeze() -> None:
     """What the modules themselves hold is never looked at again. Once in a process: a second time would keep whatever
     the command before left to be collected, 20 MB each."""
     gc.freeze()
-
-
-@contextmanager
-def _put_back(number: signal.Signals) -> Iterator[None]:
-    """Have a signal do afterwards what it did before. An event loop that no longer listens lets SIGTERM kill, and a
-    command may ask a question then, with files to remove."""
-    before = signal.getsignal(number)
-    try:
-        yield
-    finally:
-        signal.signal(number, before or signal.SIG_DFL)
 
 
 @dataclass(slots=True)
@@ -169,9 +157,10 @@ class Invocation:
         leaving: str = "interrupted: run the same command again to resume",
     ) -> Result:
         """Run `work` on an event loop and tell what goes on: as NDJSON, or by a bar and notes on stderr, the objects
-        set aside among them unless `asides` is False. Two Ctrl-C end it: the first gently, the second at once. Work
-        that does not listen to `StopSignal` has nothing to end gently, nor has any while S3 is out of reach: it ends at
-        the first. `leaving` is said then. `offline`: it asks no server, and need not load a loop that is quick at that.
+        set aside among them unless `asides` is False. Two Ctrl-C end it: the first gently, the second at once; a third
+        waits for nothing. Work that does not listen to `StopSignal` has nothing to end gently, nor has any while S3 is
+        out of reach: it ends at the first. `leaving` is said then. `offline`: it asks no server, and need not load a
+        loop that is quick at that.
 
         What the work raises comes out as it is, for `call` to end the process with."""
         bar: ProgressBar | None = None
@@ -188,10 +177,25 @@ class Invocation:
                 outage.add(event, time.monotonic())
             listener(event)
 
+        def stopping() -> None:
+            if not self.quiet and bar is not None:
+                bar.answer("stopping: finishing what is in flight (again to leave at once)")
+
+        def left() -> None:
+            if bar is not None:
+                bar.answer(leaving)
+            else:
+                click.echo(leaving, err=True)
+            with suppress(SystemExit):
+                self.end(INTERRUPTED, {"interrupted": True})
+            sys.stdout.flush()
+
+        signals = Signals(stopping, left)
+
         async def main() -> None:
             stop = StopSignal()
             async with anyio.create_task_group() as group:
-                await group.start(self._watch_signals, stop, group.cancel_scope, bar, outage)
+                await group.start(signals.watch, stop, group.cancel_scope, outage)
                 if bar is not None:
                     group.start_soon(_tick, bar)
                 results.append(await work(replace(self.options, listener=heard(self.left.hear(told))), stop))
@@ -204,15 +208,13 @@ class Invocation:
         except KeyboardInterrupt:
             results = []
         finally:
+            signals.close()
             self.took_s = time.monotonic() - began_s
             if bar is not None:
                 bar.close()
         if not results:  # a signal cancelled the work
-            if bar is not None:
-                bar.answer(leaving)
-            else:
-                click.echo(leaving, err=True)
-            self.end(INTERRUPTED, {"interrupted": True})
+            left()
+            raise SystemExit(INTERRUPTED)
         return results[0]
 
     def _bar(self, *, asides: bool) -> ProgressBar:
@@ -230,29 +232,6 @@ class Invocation:
             say=not self.quiet,
             asides=asides,
         )
-
-    async def _watch_signals(
-        self,
-        stop: StopSignal,
-        scope: anyio.CancelScope,
-        bar: ProgressBar | None,
-        outage: Outage,
-        *,
-        task_status: TaskStatus[None],
-    ) -> None:
-        if os.name == "nt":  # pragma: no cover
-            task_status.started()
-            return  # asyncio has no signals there: Ctrl-C cancels the work
-        with _put_back(signal.SIGTERM), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            task_status.started()  # the work begins with what takes half a second to load
-            async for _ in signals:
-                # Out of reach nothing can be finished: it would be tried for minutes.
-                if stop.requested or not stop.heard or outage.lasts_s(time.monotonic()):
-                    scope.cancel()
-                    return
-                stop.request()
-                if not self.quiet and bar is not None:
-                    bar.answer("stopping: finishing what is in flight (again to leave at once)")
 
     def say(self, page: Page | str) -> None:
         """A page for people on stdout; nothing under `--json` and `--quiet`. A string is written as it is: a line of a

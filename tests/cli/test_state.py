@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from engine.api.commands import command, kept_at, what_is_not_done
 from engine.api.options import Options
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
+from engine.sandbox import Sandbox
 from tests.cli.commands import Terminal, write_plan
 from tests.servers import Endpoint
 
@@ -73,3 +78,29 @@ def test_what_finds_nothing_carried_leaves_no_ledger_here_nor_there(terminal: Te
         assert "nothing was carried yet with --state s3://stated/state/" in ended.err, (verb, ended.err)
         assert sorted(terminal.folder.iterdir()) == before, verb
         assert [item["Key"] for item in client.list_objects_v2(Bucket="stated")["Contents"]] == ["old/a"], verb
+
+
+def test_a_state_that_never_answers_holds_nobody_who_asks_to_leave_three_times(
+    terminal: Terminal, server: Sandbox
+) -> None:
+    """What was told a journal and not answered is committed to its end, whoever is cancelled: without an answer that
+    would be for ever."""
+    terminal.on(Endpoint.of(server))
+    server.control("fill", {"bucket": "stated", "prefix": "old/", "count": 20, "size": 9})
+    plan = write_plan(terminal.folder, "stated")
+    kept = ("--state", "s3://stated/state/")
+    stuck = {"kind": "503", "operation": "PutObject", "every": 1, "key": "shards/000001/000000000001"}
+    server.control("settings", {"faults": [stuck]})
+    with terminal.start("run", plan, *kept, "--json") as process:
+        while not server.control("fault_log")["log"]:
+            assert process.poll() is None
+        for _ in range(100):  # one is taken at a time, and the last of them is for whoever takes none any more
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.1)
+                break
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, json.loads(out.splitlines()[-1])["interrupted"]) == (130, True), err
+    assert "run the same command again to resume" in err
+    server.control("settings", {"faults": []})
+    assert terminal.call("run", plan, *kept, "--json").summary["complete"] is True

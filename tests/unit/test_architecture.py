@@ -281,7 +281,7 @@ SHARED = {
     "cli": {
         "choices", "codes", "confirming", "ending", "entry", "everyday", "invocation", "keeping",
         "ledgers", "logs", "look", "main", "mistakes", "move", "project", "reference", "route_flags", "shared",
-        "trying", "versions", "words",
+        "signals", "trying", "versions", "words",
     },
 }  # fmt: skip
 """What several verbs use, named for what it is."""
