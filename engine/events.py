@@ -109,13 +109,15 @@ class SlowedDown(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutOfReach(Event):
-    """S3 has been out of reach for `since_s` seconds, `why` in the words of the last attempt, and it is tried again.
-    Without a `why` it is there again. For people alone: NDJSON has the error that a command ends with."""
+    """S3, or `what` is named, has been out of reach for `since_s` seconds, `why` in the words of the last attempt, and
+    it is tried again. Without a `why` it is there again. For people alone: NDJSON has the error that a command ends
+    with."""
 
     event: ClassVar[str] = "out of reach"
     for_people: ClassVar[bool] = True
     since_s: float
     why: str = ""
+    what: str = "S3"
 
 
 @dataclass(frozen=True, slots=True)

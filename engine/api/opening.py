@@ -157,7 +157,8 @@ async def _journals(plan: Plan, opened: Sites, options: Options, command: str, *
     facts = await opened.facts([place])
     await refuse_unfit(store, place, plan.routes, facts[place.whole_bucket], opened.endpoints)
     look = commands.command(commands.kept_at(plan, options.state), options.ledger, "status")
-    return Journals(store, place, AtWork(command, socket.gethostname(), time_text(now_ms()), look, takes_over))
+    holder = AtWork(command, socket.gethostname(), time_text(now_ms()), look, takes_over)
+    return Journals(store, place, holder, options.listener)
 
 
 async def refuse_other_state(ledger: Ledger, options: Options, *, create: bool) -> None:

@@ -12,12 +12,15 @@ import json
 import secrets
 import socket
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
 from engine.errors import LedgerError, LedgerMismatch
+from engine.events import Listener, OutOfReach, ignore
 from engine.journal.holding import AtWork, Sign
 from engine.journal.journal import FOUND_AGAIN, Journal
 from engine.journal.segments import Segment
@@ -33,6 +36,9 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.store import ObjectStore
 from engine.to_the_end import ended
+
+SLOW_S = 3.0
+"""After so long an append is told to hold all else up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +115,9 @@ class JournaledWriter:
     """Stands in a ledger where its writer stood. After an append that failed nothing more is taken: what is in the
     journal is then not known here."""
 
-    def __init__(self, inner: Writer, journal: Journal, sign: Sign | None) -> None:
+    def __init__(self, inner: Writer, journal: Journal, sign: Sign | None, listener: Listener) -> None:
         self._inner = inner
+        self._listener = listener
         self._sign = sign
         self._journal = journal
         self._pending: list[_Waiting] = []
@@ -147,7 +154,8 @@ class JournaledWriter:
             commands = tuple(item.command for item in batch)
             thin = tuple(map(self._thinner.thin, commands))
             segment = Segment(self._journal.epoch, secrets.token_hex(8), thin)
-            slot = await self._journal.append(segment)
+            with self._telling():
+                slot = await self._journal.append(segment)
             results = await self._inner.do(_Applied(commands, str(self._journal.place), slot + 1, segment.name))
         except BaseException as error:
             self._failed = error
@@ -161,6 +169,24 @@ class JournaledWriter:
             self._pending[0].leads = True
             self._pending[0].done.set()
 
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell where an append takes long: all else waits for it."""
+        told: list[OutOfReach] = []
+
+        def tell() -> None:
+            why = f"{self._journal.place} takes nothing: it is throttled, or does not answer"
+            told.append(OutOfReach(SLOW_S, why, "the state"))
+            self._listener(told[0])
+
+        later = asyncio.get_running_loop().call_later(SLOW_S, tell)
+        try:
+            yield
+        finally:
+            later.cancel()
+            if told:
+                self._listener(OutOfReach(0.0))
+
     async def close(self) -> None:
         try:
             if self._sign is not None:
@@ -171,10 +197,14 @@ class JournaledWriter:
 
 class Journals:
     """The journals of one state location, for `ShardedLedger`: `index/`, and one for each shard. The `holder` is who
-    claims them: the index only where nobody else is seen at work, unless it takes over."""
+    claims them: the index only where nobody else is seen at work, unless it takes over. `listener` hears where they
+    hold up what is to be kept in them."""
 
-    def __init__(self, store: ObjectStore, place: Location, holder: AtWork | None = None) -> None:
+    def __init__(
+        self, store: ObjectStore, place: Location, holder: AtWork | None = None, listener: Listener = ignore
+    ) -> None:
         self._store = store
+        self._listener = listener
         self._place = place
         self._holder = holder
 
@@ -197,7 +227,7 @@ class Journals:
             if sign is not None:
                 await sign.end()
             raise
-        ledger.write_through(JournaledWriter(ledger.writer, journal, sign))
+        ledger.write_through(JournaledWriter(ledger.writer, journal, sign, self._listener))
 
     async def is_begun(self, name: str) -> bool:
         """Whether there is anything in the journal of that name. Raises what the store raises."""

@@ -96,11 +96,12 @@ class Outage:
     def __init__(self) -> None:
         self._from_s: float | None = None
         self.why = ""
+        self._what = ""
 
     def add(self, event: OutOfReach, at_s: float) -> None:
         """Take what is told at `at_s`, seconds of any clock that does not go back."""
         self._from_s = at_s - event.since_s if event.why else None
-        self.why = event.why
+        self.why, self._what = event.why, event.what
 
     def lasts_s(self, at_s: float) -> float:
         """For how long; 0 where it is none."""
@@ -110,7 +111,7 @@ class Outage:
     def said(self, at_s: float) -> str:
         """That, in words; empty where it is none."""
         lasts_s = self.lasts_s(at_s)
-        return f"S3 out of reach for {duration_text(lasts_s)}" if lasts_s else ""
+        return f"{self._what} out of reach for {duration_text(lasts_s)}" if lasts_s else ""
 
 
 WRONG = -2

@@ -17,6 +17,7 @@ import anyio
 
 from engine.bucket_facts import BucketFacts
 from engine.errors import EngineError, LedgerLocked, UsageError, one_error
+from engine.events import Listener
 from engine.extras import loop_factory
 from engine.journal.views import Journals
 from engine.ledger import Binding, Ledger
@@ -76,7 +77,7 @@ async def _carry(order: Order) -> ShardEnded:
         one_error(),
         open_sites(order.plan, options) as opened,
         open_sources(opened.store, plan, kept_in=lists, sorted_at=order.sorted_at) as opened.sources,
-        _open_ledger(order, opened) as ledger,
+        _open_ledger(order, opened, heard) as ledger,
     ):
         opened.sources.listed, opened.sources.was_read = order.listed, set(order.was_read)
         opened.begin_beside(order.neighbours)
@@ -247,7 +248,7 @@ def _made_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 @asynccontextmanager
-async def _open_ledger(order: Order, opened: Sites) -> AsyncIterator[Ledger]:
+async def _open_ledger(order: Order, opened: Sites, listener: Listener) -> AsyncIterator[Ledger]:
     """The shard's ledger: in the folder once nobody else holds it, or a view of its journal, which is this process's
     from now on. Raises `LedgerLocked` where somebody holds it for long, and `EngineError` where the run that gave the
     order was left, and its shard has been recorded as closed since or is another run's."""
@@ -255,7 +256,7 @@ async def _open_ledger(order: Order, opened: Sites) -> AsyncIterator[Ledger]:
         with tempfile.TemporaryDirectory(prefix="cartage-shard-") as folder:
             path = Path(folder) / f"{order.number:06}.ledger"
             async with await Ledger.open(path, order.binding, now_ms=now_ms) as ledger:
-                journals = Journals(opened.store(order.state), order.state)
+                journals = Journals(opened.store(order.state), order.state, listener=listener)
                 await journals.join(ledger, shard_name(order.number), is_recorded=order.is_recorded)
                 ledger.fresh = not await ledger.tallies()
                 yield ledger

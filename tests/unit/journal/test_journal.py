@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Ambiguous, LedgerCorrupt, LedgerError, LedgerMismatch
+from engine.events import Event, OutOfReach
+from engine.journal import views
 from engine.journal.journal import Fenced, Journal
 from engine.journal.segments import Segment, decoded, encoded
 from engine.journal.views import Journals
@@ -429,3 +431,26 @@ async def test_a_ledger_in_shards_is_whole_on_a_machine_that_never_saw_its_files
         assert await rows(there) == held
         assert await there.tallies() == tallies
         assert [item.pieces for item in await there.shards()] == [tuple(pieces) for pieces in cut]
+
+
+async def test_an_append_that_holds_all_else_up_is_told_and_then_that_it_does_so_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "SLOW_S", 0.0)
+    store, told, heard = FakeStore(), asyncio.Event(), list[Event]()
+
+    def listener(event: Event) -> None:
+        heard.append(event)
+        told.set()
+
+    async def slow(operation: str, request: object) -> None:
+        if isinstance(request, PutObject) and request.ref.key.endswith("1"):
+            await told.wait()
+
+    store.before = slow
+    async with await Ledger.open(tmp_path / "x.ledger", BINDING, now_ms=Clock()) as ledger:
+        await Journals(store, PLACE, listener=listener).join(ledger, "x")
+        await ledger.decide("raw", [decision("a")])
+        first, last = heard
+        assert isinstance(first, OutOfReach) and first.what == "the state" and "cartage/x/ takes nothing" in first.why
+        assert last == OutOfReach(0.0)

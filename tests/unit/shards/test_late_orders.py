@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from engine.errors import EngineError, LedgerLocked
+from engine.events import ignore
 from engine.ledger import Ledger, ShardedLedger
 from engine.ledger.index import Closing
 from engine.ledger.sharded import closing_of
@@ -34,7 +35,7 @@ def ordered(path: Path, run: str = "left") -> Order:
 
 
 def open_for(order: Order) -> Any:
-    return working._open_ledger(order, cast(Sites, None))
+    return working._open_ledger(order, cast(Sites, None), ignore)
 
 
 async def begun(path: Path, *, with_object: bool = True) -> Closing:
