@@ -62,7 +62,7 @@ def _opening(plan: Plan, result: CleanupResult, said: Sequence[str]) -> str:
     accept = next((reason for reason in shut if reason.accept), None)
     if not words and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)
-    alone = all(reason.name == "condition" for reason in shut)
+    alone = result.objects > 0 and all(reason.name == "condition" for reason in shut)
     return command(plan, result.ledger, *(words or ["cleanup", *said, *(["--unconditional"] if alone else [])]))
 
 
@@ -83,7 +83,8 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
     went = f"{plural(cleaned.deleted, 'source')} deleted"
     lines = [went_text(went, cleaned.deleted, cleaned.deleted_bytes, took_s)]
     if cleaned.gone:
-        lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
+        how = "gone already, or with another route" if sharing(plan.routes) else "gone already"
+        lines.append(f"{plural(cleaned.gone, 'source')} {how}, {size_text(cleaned.gone_bytes)}")
     lines += newcomers_lines(cleaned)
     lines += map(aside_text, cleaned.first_kept)
     stays = cleaned.kept.keys() - {Fate.ELSEWHERE.value, Fate.OPEN.value}

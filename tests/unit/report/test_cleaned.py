@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,17 @@ def test_the_next_step_leads_on_where_a_server_deletes_by_no_condition(
 ) -> None:
     """The same again would be refused again."""
     plan = Plan.parse(PLAN, source=str(tmp_path / "moving.toml"))
-    result = CleanupResult(tmp_path / "l", [Reason(name, False, "no") for name in shut], 0, 0)
+    result = CleanupResult(tmp_path / "l", [Reason(name, False, "no") for name in shut], 2, 9)
     last = str(gate_page(plan, result, 1.0, ["--allow-commands"])[-1])
     assert f"cartage {following} " in last
     assert ("--allow-commands --unconditional" in last) == (shut == ["condition"])
+    nothing_left = replace(result, objects=0)
+    assert "--unconditional" not in str(gate_page(plan, nothing_left, 1.0, [])[-1])
+
+
+def test_what_went_with_another_route_is_not_said_to_have_gone_by_itself(tmp_path: Path) -> None:
+    again = '[[routes]]\nname = "again"\nfrom = "/data/raw/"\nto = "again/"\n'
+    for text, said in ((PLAN, "2 sources gone already, 9 B"), (PLAN + again, "already, or with another route, 9")):
+        plan, cleaned = Plan.parse(text, source=str(tmp_path / "moving.toml")), Cleaned(gone=2, gone_bytes=9)
+        lines = cleaned_page(plan, CleanupResult(tmp_path / "l", [], 0, 0), cleaned, 1.0)
+        assert any(said in str(line) for line in lines), lines
