@@ -32,6 +32,9 @@ _KEEPALIVE_S = 30
 NEXT_ADDRESS_S = 0.25
 """How long one address may take before the next is tried too (RFC 8305, section 5: 250 ms)."""
 
+_NO_TLS = frozenset({"wrong version number", "packet length too long"})
+"""What OpenSSL makes of the first bytes of an answer in plain text."""
+
 Address = tuple[int, Any]
 """A family and what `connect` takes for it."""
 
@@ -95,9 +98,10 @@ class Connector:
                 f"its TLS certificate is refused ({error.verify_message})", code="Certificate", final=True
             ) from error
         except ssl.SSLError as error:
-            raise ConnectFailed(
-                f"TLS cannot be agreed on ({error.reason or error})", code="Tls", final=self.opened == 0
-            ) from error
+            why = str(error.reason or error).replace("_", " ").lower()
+            if why in _NO_TLS:
+                why += ": most likely that port speaks plain HTTP, and the endpoint is http://"
+            raise ConnectFailed(f"TLS cannot be agreed on ({why})", code="Tls", final=self.opened == 0) from error
         except OSError as error:
             raise ConnectFailed(
                 f"no connection{self._to_proxy} ({error.strerror or error})", code=_code(error)
