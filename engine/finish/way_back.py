@@ -10,7 +10,7 @@ from typing import NamedTuple
 from engine.errors import PlanError, UsageError
 from engine.finish.turned_tables import Turning, address, commented, one_line
 from engine.plan.document import Plan
-from engine.plan.locations import covers, flat
+from engine.plan.locations import flat
 from engine.plan.overlap import Collision, collisions
 from engine.plan.route import PropertyRules, Route
 from engine.plan.settings import Connection
@@ -86,9 +86,10 @@ def _reasons(plan: Plan) -> dict[str, str]:
 
 def _has_all(taken: Route, route: Route) -> bool:
     """Whether a route has everything at its target that another one has."""
+    one, other = flat(taken.source), flat(route.source)
+    within = (one.site, one.bucket) == (other.site, other.bucket) and one.holds(other.key)
     same = taken.source == route.source and taken.selection == route.selection
-    whole = taken.selection.is_everything and covers(taken.source, route.source)
-    return taken.key_list is None and (same or whole)
+    return taken.key_list is None and (same or (taken.selection.is_everything and within))
 
 
 def _connection(title: str, connection: Connection) -> list[str]:

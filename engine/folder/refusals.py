@@ -28,8 +28,9 @@ from engine.process import MORE_FILES, OUT_OF_FILES
 _PASSING = frozenset({errno.ESTALE, errno.EAGAIN, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT})
 """What the same call may do a moment later, as where descriptors run out: a network's file handle went stale."""
 
-_GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESHUTDOWN, errno.EHOSTDOWN})
-"""Of all that is there: the device was unplugged, or the program behind a mount (FUSE) ended."""
+_GONE = frozenset({errno.ENOTCONN, errno.ESHUTDOWN, errno.EHOSTDOWN})
+"""Of all that is there: the program behind a mount (FUSE) ended, or its server is gone. ENXIO and ENODEV may be of one
+pipe, socket or device alone (open(2))."""
 
 _NAMES = frozenset({errno.EILSEQ, errno.EINVAL})
 

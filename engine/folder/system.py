@@ -15,7 +15,7 @@ import functools
 import os
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
@@ -168,25 +168,26 @@ def permitted(directory: int) -> int:
     return (entries.get(_USER, 0) << 6 | group << 3 | entries.get(_OTHER, 0)) & 0o777
 
 
-@contextlib.contextmanager
-def _where_it_can() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in CANNOT and error.errno != errno.EACCES:
-            raise
+def _refuse_but_lacking(error: OSError) -> None:
+    """Raise it, unless a file system says by it that it has no such thing."""
+    if error.errno not in CANNOT and error.errno != errno.EACCES:
+        raise error
 
 
 def give_mode(descriptor: int, mode: int) -> None:
     """A file's permissions, where its file system has any."""
-    with _where_it_can():
+    try:
         os.fchmod(descriptor, mode)
+    except OSError as error:
+        _refuse_but_lacking(error)
 
 
 def give_time(descriptor: int, mtime_ns: int) -> None:
     """When a file was last modified, where its file system lets that be said."""
-    with _where_it_can():
+    try:
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+    except OSError as error:
+        _refuse_but_lacking(error)
 
 
 class CannotSync(OSError):

@@ -401,6 +401,16 @@ def test_a_route_whose_objects_no_other_brings_back_is_named() -> None:
     assert found.left_out == ("cards",)
 
 
+def test_what_only_may_hold_a_routes_objects_is_not_said_to_bring_them_back() -> None:
+    plan = Plan.parse(
+        '[[routes]]\nname = "all"\nfrom = "s3://raw-of-main-ab12cd34-s3alias/raw/"\nto = "s3://copies/one/"\n'
+        '[[routes]]\nname = "inner"\nfrom = "s3://main/raw/inner/"\nto = "s3://copies/two/"\n'
+    )
+    found = way_back(plan)
+    assert [route.name for route in Plan.parse(found.text).routes] == ["all"]
+    assert found.left_out == ("inner",)
+
+
 def test_the_way_back_leads_from_the_site_of_the_targets_to_that_of_the_sources() -> None:
     plan = Plan.parse(
         '[sites.near]\nendpoint_url = "http://127.0.0.1:9000"\nprofile = "work"\n[[routes]]\nname = "r"\n'
