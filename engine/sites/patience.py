@@ -52,9 +52,9 @@ class RetryPolicy:
     """How patient a run is.
 
     `attempts` bounds what is tried after unknown outcomes and after 409, `unreadable_attempts` the questions that some
-    servers answer with something else, again and again. While S3 is out of reach it is tried for
-    `give_up_after_s`, where it has never answered for no more than `first_answer_s` (it may be mistyped). While S3
-    answers that it wants fewer requests, for `throttled_give_up_after_s`. A delete never waits longer than
+    servers answer with something else, again and again. While S3 is out of reach it is tried for `give_up_after_s`;
+    where nothing has answered as S3 does, for no more than `first_answer_s` (it may be mistyped). While S3 answers that
+    it wants fewer requests, for `throttled_give_up_after_s`. A delete never waits longer than
     `delete_give_up_after_s`. Delays grow from `base_s` to `cap_s`."""
 
     base_s: float = 0.1
@@ -128,7 +128,7 @@ def next_step(
         left_s = min(left_s, policy.throttled_give_up_after_s - met.throttled_s)
     elif _may_go_again(policy, request, met.attempts, error):
         patience_s = policy.give_up_after_s
-        if not answered and is_out_of_reach(error):
+        if not answered and is_nobodys(error):
             patience_s = min(patience_s, policy.first_answer_s)
         left_s = min(left_s, patience_s - met.outage_s)
     else:
@@ -153,6 +153,12 @@ def renewal_delay_s(
 def is_out_of_reach(error: StoreError) -> bool:
     """Whether S3 cannot have got the request."""
     return isinstance(error, Unavailable | NameNotFound)
+
+
+def is_nobodys(error: StoreError) -> bool:
+    """Whether what came, if anything did, need not have come from an S3: a connection that was closed, a page of HTML.
+    Every answer of S3's bears a request id ("Getting Amazon S3 request IDs")."""
+    return is_out_of_reach(error) or (isinstance(error, Ambiguous) and not error.request_id)
 
 
 def _after(trouble: Trouble | None, error: StoreError, now_s: float) -> Trouble:

@@ -11,7 +11,16 @@ import anyio
 from engine import freshness
 from engine.decorator import Method, StoreDecorator
 from engine.errors import BadCredentials, StoreError, Throttled, TooLate, Unavailable, Unreachable, WrongRegion
-from engine.sites.patience import RetryPolicy, Step, Trouble, are_ended, is_out_of_reach, next_step, renewal_delay_s
+from engine.sites.patience import (
+    RetryPolicy,
+    Step,
+    Trouble,
+    are_ended,
+    is_nobodys,
+    is_out_of_reach,
+    next_step,
+    renewal_delay_s,
+)
 from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request
 
 Observer = Callable[[StoreError], None]
@@ -20,6 +29,8 @@ Observer = Callable[[StoreError], None]
 REGION_REFUSED = ("AuthorizationHeaderMalformed", "400")
 """How a request is refused that was signed for another region: the second is what is left of it where there is no body.
 """
+
+NEVER_ANSWERED = "It has never answered as S3 does: check the endpoint, the network, a proxy or sign-in page on the way"
 
 FRESH_S = 10.0
 """How old credentials are that were refused when fresh. A request may wait its turn for longer than they last, so that
@@ -155,7 +166,7 @@ class RetryingStore(StoreDecorator):
         if is_out_of_reach(error):
             self._missed(now, error)
         elif error.operation != "Sign":
-            self._answered = True
+            self._answered = self._answered or not is_nobodys(error)
             self._reached()
         fresh = generation == self._credentials_generation and now - self._renewed_at < FRESH_S
         trouble, step = next_step(
@@ -166,6 +177,8 @@ class RetryingStore(StoreDecorator):
         try:
             if isinstance(error, Unavailable) and not request.deletes:
                 raise _out_of_reach(error, trouble.outage_s, self._answered) from error
+            if is_nobodys(error) and not self._answered:
+                error.advice = error.advice or f"{NEVER_ANSWERED}."
             raise error
         finally:
             del error  # as above
@@ -213,7 +226,7 @@ def _out_of_reach(error: Unavailable, elapsed_s: float, answered: bool) -> Unrea
     if answered:
         advice = f"Check the network and the endpoint, {again}: what has a ledger goes on from there."
     else:
-        advice = f"It has never answered: check the endpoint, the network and a proxy on the way, {again}."
+        advice = f"{NEVER_ANSWERED}, {again}."
     return Unreachable(
         f"S3 has been out of reach for {elapsed_s:.0f} s: {error.message}",
         operation=error.operation,

@@ -37,6 +37,7 @@ from engine.store import (
     CreateUpload,
     DeleteObject,
     HeadObject,
+    ListPage,
     PutObject,
     Request,
 )
@@ -172,7 +173,7 @@ async def test_an_endpoint_that_never_answered_is_given_up_soon() -> None:
     with pytest.raises(Unreachable) as gave_up:
         await retrying(store, time).head_object(HEAD)
     assert time.now <= POLICY.first_answer_s + POLICY.cap_s
-    assert gave_up.value.advice.startswith("It has never answered: check the endpoint")
+    assert gave_up.value.advice.startswith("It has never answered as S3 does: check the endpoint")
 
 
 async def test_expired_credentials_are_refreshed_once_for_all_who_met_them() -> None:
@@ -303,6 +304,27 @@ async def test_credentials_that_expire_again_and_again_end_it_however_slowly_S3_
     assert len(store.made("HeadObject")) == 1 + MOST_RENEWALS
 
 
+@pytest.mark.parametrize("code", ["Closed", "UnreadableAnswer"])
+async def test_what_never_answered_as_s3_does_is_not_tried_for_long(code: str) -> None:
+    """A port that speaks TLS, a page of HTML where somebody has to sign in first."""
+    store, time = FakeStore(), Time()
+    inner = retrying(store, time)
+
+    def nobody() -> Ambiguous:
+        return Ambiguous("the connection was closed", operation="HeadObject", code=code)
+
+    store.plan("HeadObject", *[("before", nobody()) for _ in range(100)])
+    with pytest.raises(Ambiguous) as gave_up:
+        await inner.head_object(HEAD)
+    assert time.now <= POLICY.first_answer_s
+    assert "a proxy or sign-in page on the way" in gave_up.value.advice
+    await inner.list_page(ListPage("bkt"))
+    before = len(store.made("HeadObject"))
+    with pytest.raises(Ambiguous) as gave_up:
+        await inner.head_object(HEAD)
+    assert len(store.made("HeadObject")) - before == POLICY.attempts and not gave_up.value.advice
+
+
 async def test_troubles_that_alternate_use_up_the_patience_with_both() -> None:
     store, time = FakeStore(), Time()
     inner = retrying(store, time)
@@ -393,7 +415,7 @@ class Unreadable(StoreDecorator):
         return await method(request)
 
     def _error(self) -> StoreError:
-        error = Ambiguous("a megabyte of nonsense", operation="HeadObject", ref="", code="UnreadableAnswer")
+        error = Ambiguous("a megabyte of nonsense", operation="HeadObject", code="UnreadableAnswer", request_id="1")
         self.told.append(weakref.ref(error))
         return error
 
