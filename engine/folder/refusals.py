@@ -38,13 +38,12 @@ WRITING = "PutObject"
 """S3's action that writing a file stands for."""
 
 MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
-LOOK_AT_IT = "Look at the disk and its mount (dmesg, SMART); then run the command again: what is done stays."
+LOOK = "Look at the disk and its mount (dmesg, SMART); then run the command again: what is done stays."
 REMOUNT = "Mount it so that it can be written to; then run the command again: what is done stays as it is."
 NOT_SYNCED = "With --durability none nothing is brought to the disk, and a power cut may take what was written last."
 _UNWRITABLE = {
     errno.ENOSPC: ("DiskFull", "the disk is full", MAKE_ROOM),
     errno.EDQUOT: ("QuotaFull", "this user's quota on the disk is used up", MAKE_ROOM),
-    errno.EIO: ("DiskFailed", "the disk, or what stands for it, failed to write", LOOK_AT_IT),
     errno.EROFS: ("ReadOnly", "the file system is mounted read-only", REMOUNT),
 }
 OTHER_KEY = "Copy it under another key; among others, exclude leaves it out."
@@ -114,7 +113,11 @@ def told(error: OSError, operation: str, path: str, *, writing: bool = False) ->
         return BucketMissing(
             f"what was mounted there is gone ({words}): {path}", code="FolderMissing", advice=RESTORE, **about
         )
-    if code in _UNWRITABLE and (writing or code != errno.EIO):  # one file that cannot be read is that one alone
+    if code == errno.EIO and writing and _has_failed(path):
+        return Unwritable(
+            f"the disk does not answer any more ({words}): {path}", code="DiskFailed", advice=LOOK, **about
+        )
+    if code in _UNWRITABLE:
         short, sentence, advice = _UNWRITABLE[code]
         if code == errno.ENOSPC and _has_no_inode(path):
             short, sentence = "NoInodes", "the disk can have no more files, whatever room it has (no inode is left)"
@@ -153,6 +156,20 @@ def _has_no_inode(path: str) -> bool:
     for place in Path(path).parents:
         with suppress(OSError):
             return free_files(place) == 0
+    return False
+
+
+def _has_failed(path: str) -> bool:
+    """Whether not even the directory that a path is in can be looked at, as on XFS once it has shut down: where it can,
+    it may have been one file's sector."""
+    for place in Path(path).parents:
+        try:
+            place.stat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return error.errno == errno.EIO
+        return False
     return False
 
 

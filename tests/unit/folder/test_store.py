@@ -438,7 +438,7 @@ async def test_a_look_is_dated_and_nothing_is_deleted_upon_an_old_one(scene: Sce
         ("EPERM", AccessDenied, "object", "permission denied: user"),
         ("EMFILE", Unavailable, "attempt", "too many files are open at once"),
         ("ESTALE", Unavailable, "attempt", "/x/y"),
-        ("EIO", Unwritable, "run", "failed to write"),
+        ("EIO", Rejected, "object", "Input/output error"),
         ("ENOTCONN", BucketMissing, "run", "what was mounted there is gone"),
         ("EFBIG", Rejected, "object", "File too large"),
         ("EILSEQ", Rejected, "object", "does not take this name"),
@@ -455,7 +455,15 @@ def test_what_the_system_refuses_is_said_with_the_path_and_how_far_it_reaches(
     assert "/x/y" in str(error)
 
 
-def test_one_file_that_cannot_be_read_ends_nothing_else() -> None:
+def test_a_disk_that_answers_nothing_any_more_ends_what_is_written_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XFS that has shut down says EIO to everything."""
+
+    def failed(*of: object, **named: object) -> os.stat_result:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "stat", failed)
+    error = told(OSError(errno.EIO, ""), "PutObject", "/x/y", writing=True)
+    assert (type(error), error.scope, error.code) == (Unwritable, "run", "DiskFailed")
     error = told(OSError(errno.EIO, ""), "GetObject", "/x/y")
     assert (type(error), error.scope) == (Rejected, "object")
 
