@@ -30,6 +30,10 @@ class Refusal:
         ).encode()
 
 
+EMPTY = '"d41d8cd98f00b204e9800998ecf8427e"'
+"""The ETag of an empty object, which all here are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A page of ListObjectsV2."""
@@ -156,8 +160,9 @@ def answering(answer: Answer | Callable[[Asked], Answer]) -> Iterator[Canned]:
             canned.asked.append(asked)
             given = answer(asked) if callable(answer) else answer
             body = b"" if self.command == "HEAD" and given.status >= 400 else given.body
+            named = {"ETag": EMPTY} if asked.key and self.command in ("GET", "HEAD") and given.status == 200 else {}
             self.send_response(given.status)
-            for name, value in given.headers.items():
+            for name, value in (named | given.headers).items():
                 self.send_header(name, value)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(body)))
