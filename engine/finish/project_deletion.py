@@ -39,6 +39,8 @@ OPEN = (Row.LISTED, Row.DELETING, Row.KEPT)
 TOLD = (*OPEN, Row.CHANGED)
 """What a deletion has an answer for."""
 CHANGED_BEFORE = "it was found to be another one than was listed"
+AT_SOURCE = "the source has one of its name by now, or the patterns leave it out"
+"""Why a `check` bars what stood in a target alone."""
 
 
 Listing = Callable[[], AbstractAsyncContextManager[AsyncIterator[list[ListedObject]]]]
@@ -145,7 +147,8 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
             self.report.deleted += 1
             self.report.deleted_bytes += row.size
         else:
-            self._keep("", row.key, end.fate.value, end.code, end.message)
+            barred = AT_SOURCE if end.fate is Fate.BARRED else ""
+            self._keep("", row.key, end.fate.value, end.code, end.message or barred)
 
 
 @asynccontextmanager
