@@ -54,7 +54,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def undrawn() -> None:
     """No picture is left over from a test before: one that was drawn is shown where nothing can be drawn."""
-    pictures._bars.cache_clear()
+    for drawn in (pictures._bars, pictures._sizes):
+        drawn.cache_clear()
 
 
 def figures(page: str) -> list[int]:
